@@ -32,7 +32,8 @@ enum hg_alloc_tag {
 /* Uninitialised, or zeroed. SIZE 0 is served as 1. */
 HG_MUST_CHECK void *hg_malloc(enum hg_alloc_tag tag, size_t size);
 HG_MUST_CHECK void *hg_calloc(enum hg_alloc_tag tag, size_t count, size_t size);
-/* On failure BLOCK stays valid. BLOCK may be NULL. TAG must be the one it was allocated with. */
+/* On failure BLOCK stays valid. BLOCK may be NULL. TAG must be the one it was allocated with; an
+ * alignment beyond malloc's is not kept. */
 HG_MUST_CHECK void *hg_realloc(enum hg_alloc_tag tag, void *block, size_t size);
 /* ALIGNMENT is a power of two. Freed with hg_free as well. */
 HG_MUST_CHECK void *hg_aligned_alloc(enum hg_alloc_tag tag, size_t alignment, size_t size);
@@ -53,11 +54,15 @@ struct hg_alloc_stats {
 void hg_alloc_stats(struct hg_alloc_stats *stats);
 
 /*
- * Fault injection for tests: the allocation after SKIP successful ones fails; with FOREVER all later
- * ones fail too. hg_alloc_fault_fired() tells whether one did; hg_alloc_fault_clear() ends it.
+ * Fault injection for tests: the allocation after SKIP successful ones fails; with FOREVER all
+ * later ones fail too. hg_alloc_fault_fired() tells whether one did; hg_alloc_fault_clear() ends
+ * it.
  */
 void hg_alloc_fault_set(uint64_t skip, bool forever);
 bool hg_alloc_fault_fired(void);
 void hg_alloc_fault_clear(void);
+/* For those who get memory elsewhere (mmap, an arena of jemalloc's): counts as one allocation, and
+ * true means that it has to fail. */
+HG_MUST_CHECK bool hg_alloc_fault_hit(void);
 
 #endif

@@ -22,7 +22,8 @@ struct hg_arena {
     enum hg_alloc_tag tag;
 };
 
-/* Allocates nothing yet. CHUNK_BYTES is the size of an ordinary chunk; the first is kept over resets. */
+/* Allocates nothing yet. CHUNK_BYTES is the size of an ordinary chunk; the first is kept over
+ * resets. */
 void hg_arena_init(struct hg_arena *arena, enum hg_alloc_tag tag, size_t chunk_bytes,
                    size_t cap_bytes);
 void hg_arena_fini(struct hg_arena *arena);

@@ -72,7 +72,7 @@ void hg_log_set_journal(bool on);
         static struct hg_log_site hg_site_;                                                        \
         if ((level) >= hg_log_level()) {                                                           \
             const struct hg_log_field hg_fields_[] = {                                             \
-                __VA_ARGS__ __VA_OPT__(, ) {0, HG_FIELD_END, {0}}};                                \
+                __VA_ARGS__ __VA_OPT__(, ){0, HG_FIELD_END, {0}}};                                 \
             hg_log_write((level), HG_GROUP_##group, &hg_site_, (sentence), hg_fields_);            \
         }                                                                                          \
     } while (0)

@@ -11,14 +11,14 @@
 
 /* In the order in which they may be nested. */
 enum hg_rank {
-    HG_RANK_ENGINE = 1, /* named buffers, list of sessions */
-    HG_RANK_SESSION,    /* a session's tables */
-    HG_RANK_CACHE,      /* the program cache's table */
+    HG_RANK_ENGINE = 1,  /* named buffers, list of sessions */
+    HG_RANK_SESSION,     /* a session's tables */
+    HG_RANK_CACHE,       /* the program cache's table */
     HG_RANK_CACHE_BUILD, /* one build in flight */
-    HG_RANK_POOL,       /* a pool's free lists */
-    HG_RANK_SCHED,      /* the worker queue */
-    HG_RANK_RUN,        /* one run in flight */
-    HG_RANK_LOOP,       /* completions on their way to the loop */
+    HG_RANK_POOL,        /* a pool's free lists */
+    HG_RANK_SCHED,       /* the worker queue */
+    HG_RANK_RUN,         /* one run in flight */
+    HG_RANK_LOOP,        /* completions on their way to the loop */
     HG_RANK_LOG
 };
 

@@ -33,9 +33,16 @@ struct hg_error {
     char message[256];  /* For people; truncated, always terminated. */
 };
 
-#define HG_ERROR_INIT {HG_OK, 0, {0}}
+#define HG_ERROR_INIT                                                                              \
+    {                                                                                              \
+        HG_OK, 0,                                                                                  \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
-/* Upper-case name of STATUS ("NOT_FOUND"), static; "INVALID_STATUS" for a value outside the table. */
+/* Upper-case name of STATUS ("NOT_FOUND"), static; "INVALID_STATUS" for a value outside the table.
+ */
 const char *hg_status_name(enum hg_status status);
 
 /* Fills ERROR (may be NULL) and returns STATUS, so that `return hg_fail(error, …)` reads well. */
