@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine: what the daemon and in-process users call. Buffers in sessions, operations on them,
+ * users' programs, named buffers, statistics.
+ *
+ *     struct hg_engine *engine;                      one per process
+ *     struct hg_session *session;                    one per client: ids, quotas, rights
+ *     hg_session_alloc(session, 1, …);               ids are the client's to choose
+ *     hg_session_execute(session, &request, task, …) in place or on the worker pool
+ *
+ * Threads: engine functions from any thread. A session's functions from one thread at a time, except
+ * hg_task_cancel; tasks of one session may run at the same time on workers.
+ * Ownership: stated per function with the words takes, borrows, copies, gives, shares.
+ * Errors: every fallible function gives a status and a text that names what was wrong.
+ */
+#ifndef HG_LIB_ENGINE_ENGINE_H
+#define HG_LIB_ENGINE_ENGINE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/base/cpu.h"
+#include "lib/base/status.h"
+#include "lib/cache/cache.h"
+#include "lib/exec/exec.h"
+#include "lib/ops/ops.h"
+#include "lib/pool/pool.h"
+#include "lib/sched/sched.h"
+
+struct hg_engine;
+struct hg_session;
+struct hg_buffer;
+
+/* ---- engine ---------------------------------------------------------------------------------- */
+
+struct hg_engine_options {
+    uint32_t workers;            /* 0 = one per core, at most 64 */
+    uint32_t queue_depth;        /* jobs that may wait for a worker */
+    uint32_t spin_us;            /* workers spin this long before they park */
+    uint64_t inline_max_ns;      /* work estimated below this runs on the caller; 0 = always the pool */
+    uint64_t heap_bytes_max;     /* heap pool, all sessions together; 0 = half of physical memory */
+    uint64_t cache_entries_max;
+    uint64_t cache_bytes_max;
+    bool lock_boundary;
+    bool fusion;                 /* composites as one program (default) */
+    bool specialize_full;        /* cache.specialize = full */
+    enum hg_fp_mode fp_mode;
+    enum hg_executor executor;
+};
+
+/* Fills OPTIONS with the defaults. */
+void hg_engine_options_init(struct hg_engine_options *options);
+/* Gives an engine. Errors: HG_RESOURCE_EXHAUSTED, HG_INVALID_ARGUMENT (an option out of range). */
+HG_MUST_CHECK enum hg_status hg_engine_create(const struct hg_engine_options *options,
+                                              struct hg_engine **engine, struct hg_error *error);
+/* No session may be left. Published buffers are dropped. NULLs *ENGINE. */
+void hg_engine_destroy(struct hg_engine **engine);
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+struct hg_session_options {
+    uid_t uid;
+    gid_t gid;
+    const gid_t *groups; /* borrowed until return; supplementary groups, at most 64 are kept */
+    uint32_t group_count;
+    bool admin;
+    uint64_t bytes_max;       /* heap memory of the session's buffers and temporaries */
+    uint64_t user_bytes_max;  /* the same over all sessions of the uid, named buffers included */
+    uint32_t buffers_max;
+    uint32_t boundary_classes_max;
+    uint32_t programs_max;
+    uint64_t fuel_max;        /* of a user's program, per block and segment */
+};
+void hg_session_options_init(struct hg_session_options *options);
+
+/* Gives a session. Errors: HG_RESOURCE_EXHAUSTED. */
+HG_MUST_CHECK enum hg_status hg_session_create(struct hg_engine *engine,
+                                               const struct hg_session_options *options,
+                                               struct hg_session **session, struct hg_error *error);
+/* Frees the session's ids and programs; buffers that a running task uses go when it ends. Tasks must
+ * have been waited for or cancelled and waited for. NULLs *SESSION. */
+void hg_session_destroy(struct hg_session **session);
+
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+struct hg_buffer_spec {
+    enum hg_dtype dtype;
+    uint8_t rank;                /* at most HG_RANK_MAX */
+    uint64_t shape[HG_RANK_MAX]; /* dimensions may be 0: a buffer without elements */
+    enum hg_pool_kind pool;
+    bool boundary_fallback;      /* take heap memory when no boundary class is to be had */
+};
+
+struct hg_buffer_info {
+    uint64_t id;
+    struct hg_buffer_spec spec;  /* pool: where it really is */
+    uint64_t bytes;              /* of its elements */
+    int boundary_class;          /* -1 if not in the boundary pool */
+    bool busy;                   /* a task in flight uses it */
+    char name[65];               /* when published, else "" */
+    uid_t uid;                   /* owner */
+    gid_t gid;
+    uint32_t mode;
+    uint64_t session_id;
+};
+
+/* Allocates a zeroed buffer under ID. Errors: INVALID_ARGUMENT (id 0, rank, product of the shape
+ * overflows), ALREADY_EXISTS (id taken), RESOURCE_EXHAUSTED (quota, pool). INFO may be NULL. */
+HG_MUST_CHECK enum hg_status hg_session_alloc(struct hg_session *session, uint64_t id,
+                                              const struct hg_buffer_spec *spec,
+                                              struct hg_buffer_info *info, struct hg_error *error);
+/* Forgets ID. The memory goes when no task, name or other session uses it. NOT_FOUND. */
+HG_MUST_CHECK enum hg_status hg_session_free(struct hg_session *session, uint64_t id,
+                                             struct hg_error *error);
+HG_MUST_CHECK enum hg_status hg_session_info(struct hg_session *session, uint64_t id,
+                                             struct hg_buffer_info *info, struct hg_error *error);
+
+/* Copies bytes in and out. OUT_OF_RANGE names id, offset, length and size; FAILED_PRECONDITION if
+ * the buffer is busy (write: any task; read: a task that writes it); PERMISSION_DENIED if opened
+ * read-only. */
+HG_MUST_CHECK enum hg_status hg_session_write(struct hg_session *session, uint64_t id,
+                                              uint64_t offset, const void *data, uint64_t length,
+                                              struct hg_error *error);
+HG_MUST_CHECK enum hg_status hg_session_read(struct hg_session *session, uint64_t id,
+                                             uint64_t offset, void *data, uint64_t length,
+                                             struct hg_error *error);
+
+/* A pinned view of a buffer's bytes, for transports that receive into it or send from it. While a
+ * view for writing is held the buffer counts as busy for tasks: hg_session_execute on it answers
+ * FAILED_PRECONDITION, so a transport orders its own requests around it. */
+struct hg_view {
+    struct hg_buffer *buffer; /* shared */
+    uint8_t *data;            /* first byte of the view */
+    uint64_t length;
+    bool writing;
+};
+/* LENGTH 0 with WRITING false means to the end. Errors as hg_session_write / read. */
+HG_MUST_CHECK enum hg_status hg_session_view(struct hg_session *session, uint64_t id,
+                                             uint64_t offset, uint64_t length, bool writing,
+                                             struct hg_view *view, struct hg_buffer_info *info,
+                                             struct hg_error *error);
+void hg_view_release(struct hg_view *view);
+
+/* Calls VISIT for each buffer of the session, ascending by id. */
+typedef void hg_buffer_visit_fn(const struct hg_buffer_info *info, void *context);
+void hg_session_list(struct hg_session *session, hg_buffer_visit_fn *visit, void *context);
+
+/* ---- named buffers --------------------------------------------------------------------------- */
+
+/* Gives ID's buffer a name (1 to 64 characters of A-Z a-z 0-9 . _ - /) so that it outlives the
+ * session. Owner is the session's uid; GID must be one of its groups. MODE: read and write bits.
+ * Errors: ALREADY_EXISTS, INVALID_ARGUMENT, PERMISSION_DENIED. */
+HG_MUST_CHECK enum hg_status hg_session_publish(struct hg_session *session, uint64_t id,
+                                                const char *name, uint32_t mode, gid_t gid,
+                                                struct hg_error *error);
+/* Owner or administrator. NOT_FOUND, PERMISSION_DENIED. */
+HG_MUST_CHECK enum hg_status hg_session_unpublish(struct hg_session *session, const char *name,
+                                                  struct hg_error *error);
+/* Binds a named buffer to ID. A name that may not be read is NOT_FOUND, like one that is not there. */
+HG_MUST_CHECK enum hg_status hg_session_open(struct hg_session *session, const char *name,
+                                             uint64_t id, bool writable,
+                                             struct hg_buffer_info *info, struct hg_error *error);
+/* The named buffers that the session may read (an administrator: all). */
+void hg_session_list_named(struct hg_session *session, hg_buffer_visit_fn *visit, void *context);
+/* Every session's buffers; PERMISSION_DENIED unless administrator. */
+HG_MUST_CHECK enum hg_status hg_session_list_all(struct hg_session *session,
+                                                 hg_buffer_visit_fn *visit, void *context,
+                                                 struct hg_error *error);
+
+/* ---- work ------------------------------------------------------------------------------------ */
+
+struct hg_named_attribute {
+    const char *name; /* LENGTH bytes, borrowed */
+    size_t name_length;
+    uint64_t bits;
+};
+
+struct hg_execute_request {
+    const char *op; /* OP_LENGTH bytes, borrowed until the call returns */
+    size_t op_length;
+    const uint64_t *inputs;
+    uint32_t input_count;
+    const uint64_t *outputs;
+    uint32_t output_count;
+    const struct hg_named_attribute *attributes;
+    uint32_t attribute_count;
+};
+
+struct hg_run_request {
+    uint64_t program;
+    const uint64_t *buffers; /* slots b0, b1 … */
+    uint32_t buffer_count;
+    uint64_t rows; /* 0 = 1 */
+    uint64_t cols;
+    const uint64_t *params; /* k3 … */
+    uint32_t param_count;
+    uint64_t fuel; /* 0 = the session's bound */
+};
+
+struct hg_task;
+/* Called once when a pending task ended, on the thread that ended it (never under a lock). */
+typedef void hg_task_done_fn(struct hg_task *task);
+
+/* One piece of work in flight. The caller's storage; it sets the first group, reads the second. */
+struct hg_task {
+    hg_task_done_fn *done;
+    void *context;
+    uint64_t deadline_ns; /* hg_clock time; 0 = none */
+    bool allow_inline;    /* may run on the calling thread if small */
+
+    struct hg_error error; /* error.status: the outcome */
+    const char *cache;     /* label of the (first) cache asked, static */
+    enum hg_cache_outcome outcome;
+    uint64_t queue_ns, lookup_ns, build_ns, run_ns;
+
+    _Atomic bool cancelled; /* relaxed: only a hint that is polled */
+    void *work;             /* the engine's own */
+};
+
+enum hg_submitted { HG_TASK_DONE, HG_TASK_PENDING };
+
+/*
+ * Checks, plans and runs an operation. TASK is borrowed until done. If it ran in place or failed
+ * early the answer is HG_TASK_DONE (the outcome is in task->error.status and `done` is not called);
+ * else HG_TASK_PENDING, and `done` will be called.
+ * Statuses: those of hg_op_plan, of the cache, of hg_run_begin and hg_run_finish; NOT_FOUND names the
+ * id; FAILED_PRECONDITION if a buffer is busy in a conflicting way (an output that any other task
+ * uses, or an input that another task writes); RESOURCE_EXHAUSTED if the queue is full.
+ */
+HG_MUST_CHECK enum hg_submitted hg_session_execute(struct hg_session *session,
+                                                   const struct hg_execute_request *request,
+                                                   struct hg_task *task);
+/* The same for a user's program. */
+HG_MUST_CHECK enum hg_submitted hg_session_run(struct hg_session *session,
+                                               const struct hg_run_request *request,
+                                               struct hg_task *task);
+/* Asks a pending task to stop; it ends with HG_CANCELLED unless it was too late. Any thread. */
+void hg_task_cancel(struct hg_task *task);
+
+/* Convenience for in-process users: submits and blocks until the end. */
+HG_MUST_CHECK enum hg_status hg_session_execute_wait(struct hg_session *session,
+                                                     const struct hg_execute_request *request,
+                                                     struct hg_task *task);
+HG_MUST_CHECK enum hg_status hg_session_run_wait(struct hg_session *session,
+                                                 const struct hg_run_request *request,
+                                                 struct hg_task *task);
+
+/* Verifies a program's binary and keeps it under ID (programs are shared process-wide by content). */
+HG_MUST_CHECK enum hg_status hg_session_load(struct hg_session *session, uint64_t id,
+                                             const void *binary, size_t size,
+                                             struct hg_code_facts *facts, struct hg_error *error);
+HG_MUST_CHECK enum hg_status hg_session_unload(struct hg_session *session, uint64_t id,
+                                               struct hg_error *error);
+
+/* ---- what it is doing ------------------------------------------------------------------------ */
+
+uint64_t hg_session_id(const struct hg_session *session);
+bool hg_session_admin(const struct hg_session *session);
+
+struct hg_engine_stats {
+    uint32_t sessions;
+    uint64_t buffers;
+    uint64_t buffer_bytes;
+    uint32_t workers;
+    uint32_t queue_depth;
+    uint64_t worker_progress;
+    uint32_t active_jobs;
+    struct hg_pool_stats pool;
+    const char *executor;
+    const char *isa_level;
+};
+void hg_engine_stats(const struct hg_engine *engine, struct hg_engine_stats *stats);
+void hg_engine_cache_stats(const struct hg_engine *engine, enum hg_cache_id cache,
+                           struct hg_cache_region_stats *stats);
+/* Drops every cached program; gives their number. */
+uint64_t hg_engine_cache_flush(struct hg_engine *engine);
+
+#endif

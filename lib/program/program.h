@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A verified program: immutable, refcounted, one allocation that holds its key, what verification
+ * found and the packed instructions.
+ *
+ * Threads: any; programs never change after creation.
+ * Ownership: shared. Create gives the first reference.
+ */
+#ifndef HG_LIB_PROGRAM_PROGRAM_H
+#define HG_LIB_PROGRAM_PROGRAM_H
+
+#include <stdatomic.h>
+
+#include "lib/isa/code.h"
+#include "lib/program/key.h"
+
+struct hg_program {
+    struct hg_key key;
+    struct hg_code_facts facts;
+    _Atomic uint32_t references; /* relaxed up, acq_rel down: the last one frees */
+    uint32_t word_count;
+    uint64_t words[]; /* packed instructions */
+};
+
+/*
+ * Verifies CODE and packs it. KEY is copied (may be NULL: all zeros).
+ * Errors: HG_INVALID_ARGUMENT from verification, HG_RESOURCE_EXHAUSTED.
+ */
+HG_MUST_CHECK enum hg_status hg_program_create(const struct hg_code *code, const struct hg_key *key,
+                                               struct hg_program **program, struct hg_error *error);
+struct hg_program *hg_program_ref(struct hg_program *program);
+/* NULLs *PROGRAM; frees with the last reference. */
+void hg_program_unref(struct hg_program **program);
+
+/* Bytes of the allocation as the allocator counts them. */
+uint64_t hg_program_bytes(const struct hg_program *program);
+
+/* Unpacks into INSNS (room for facts.insn_count). */
+void hg_program_unpack(const struct hg_program *program, struct hg_insn *insns);
+
+#endif

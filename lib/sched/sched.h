@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker pool: a bounded queue of jobs, each cut into parts that any worker may run.
+ *
+ * A worker that finds no work spins for a bounded time, then parks. At most cores - 1 workers spin
+ * at once, so that the thread that feeds them is never crowded out.
+ *
+ * Threads: every function may be called from any thread, also from inside a part or a `done`.
+ * Ownership: a job is the caller's storage; the pool borrows it from submit until `done` is called,
+ * which may free it.
+ */
+#ifndef HG_LIB_SCHED_SCHED_H
+#define HG_LIB_SCHED_SCHED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/status.h"
+
+struct hg_sched;
+struct hg_job;
+
+/* Runs part PART (0 .. parts - 1) on worker WORKER (0 .. workers - 1). Parts run in any order and at
+ * the same time. */
+typedef void hg_job_part_fn(struct hg_job *job, uint32_t part, uint32_t worker);
+/* Called once, by the worker that finished the last part. */
+typedef void hg_job_done_fn(struct hg_job *job, uint32_t worker);
+
+struct hg_job {
+    hg_job_part_fn *run_part;
+    hg_job_done_fn *done;
+    uint32_t parts; /* at least 1 */
+
+    /* The pool's own. */
+    struct hg_job *next;
+    _Atomic uint32_t next_part;  /* claimed by fetch-add */
+    _Atomic uint32_t parts_left; /* the worker that brings it to 0 calls done */
+    uint64_t queued_ns;
+};
+
+struct hg_sched_options {
+    uint32_t workers;       /* threads, at least 1 */
+    uint32_t queue_depth;   /* jobs waiting, at least 1 */
+    uint32_t spin_us;       /* bounded spinning before a worker parks; 0 = park at once */
+};
+
+/* Starts the workers. Errors: HG_RESOURCE_EXHAUSTED. */
+HG_MUST_CHECK enum hg_status hg_sched_create(const struct hg_sched_options *options,
+                                             struct hg_sched **sched, struct hg_error *error);
+/* Runs what is queued to its end, stops the workers, frees. NULLs *SCHED. */
+void hg_sched_destroy(struct hg_sched **sched);
+
+/* Queues JOB at the end. HG_RESOURCE_EXHAUSTED if the queue is full (JOB is untouched then). */
+HG_MUST_CHECK enum hg_status hg_sched_submit(struct hg_sched *sched, struct hg_job *job);
+
+/*
+ * Queues JOB at the front, past the bound: for a job that follows from one that ran (the next region
+ * of the same program), called from its `done`. Never fails.
+ */
+void hg_sched_resubmit(struct hg_sched *sched, struct hg_job *job);
+
+/* Jobs that wait; a moment's figure. */
+uint32_t hg_sched_depth(const struct hg_sched *sched);
+uint32_t hg_sched_workers(const struct hg_sched *sched);
+/* Parts that were finished since the start: the watchdog's evidence that workers move. */
+uint64_t hg_sched_progress(const struct hg_sched *sched);
+/* Jobs submitted whose `done` has not returned. */
+uint32_t hg_sched_active(const struct hg_sched *sched);
+
+#endif
