@@ -71,3 +71,7 @@ $(O)/flags: FORCE
 	@echo '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS_NOW))' > $@
 FORCE:
 .PHONY: FORCE
+
+# Files to install: mode:source:destination, and links: target:link. See config/install.mk.
+INSTALL :=
+LINKS   :=

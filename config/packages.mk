@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+# Debian packages, by what needs them.
+
+# Building and running.
+PACKAGES := gcc make libc6-dev pkg-config libuv1-dev libprotobuf-c-dev protobuf-c-compiler \
+            protobuf-compiler libjemalloc-dev libmicrohttpd-dev libinih-dev libsystemd-dev \
+            libncurses-dev libjansson-dev
+# Tests and the demo. g++ compiles the public header as C++; systemd has systemd-socket-activate,
+# prometheus has promtool; curl reads the metrics.
+PACKAGES += g++ binutils libcmocka-dev libmpfr-dev libgmp-dev python3 python3-pytest python3-numpy \
+            python3-protobuf systemd prometheus curl git
+
+# `make lint` and `make fuzz`.
+LINT_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev
+
+# $(call install_packages,list): nothing if all are there, else apt-get, with sudo when not root.
+define install_packages
+@missing=$$(for package in $(1); do \
+    dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || echo $$package; \
+done); \
+if [ -n "$$missing" ]; then \
+    sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+    echo "installing:" $$missing; \
+    $$sudo apt-get update -qq && \
+    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing \
+        </dev/null; \
+fi
+endef
+
+deps:  ## install the Debian packages that building and testing need, if any is missing
+	$(call install_packages,$(PACKAGES))
+
+lint-deps:
+	$(call install_packages,$(PACKAGES) $(LINT_PACKAGES))
+
+.PHONY: deps lint-deps

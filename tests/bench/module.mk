@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+# Benchmarks: one program per suite, tests/bench/bench_<suite>.c; `make bench` runs them all.
+# Rows are written to build/bench/<suite>.json.
+
+BENCH_ARCHIVES := engine cache exec ops sched pool program isa base
+BENCH_LIBS     := $(JEMALLOC_LIBS) -luv -lprotobuf-c -lm
+BENCH_SUITES   := $(patsubst tests/bench/bench_%.c,%,$(wildcard tests/bench/bench_*.c))
+
+BENCH_ARCHIVES_rpc := client proto
+
+define bench_suite
+$(call program,bench/bench_$(1),tests/bench/bench_$(1).c tests/bench/bench.c,$(BENCH_ARCHIVES_$(1)) $(BENCH_ARCHIVES),$(BENCH_LIBS))
+bench-$(1): all $(O)/bench/bench_$(1)
+	HOLOGRAM_BUILD=$(O) $(O)/bench/bench_$(1)
+.PHONY: bench-$(1)
+endef
+$(foreach suite,$(BENCH_SUITES),$(eval $(call bench_suite,$(suite))))
+
+bench: $(patsubst %,bench-%,$(BENCH_SUITES))  ## every benchmark suite, beside floors and peers
+.PHONY: bench
