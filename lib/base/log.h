@@ -6,7 +6,8 @@
  *
  * Levels: debug detail; info state change; warn handled but odd; error a request or resource lost;
  * fatal about to exit. Never payloads. Each call site is limited to a burst per second; what was
- * held back is counted in the next line. Under systemd lines carry the journal's <n> prefix.
+ * held back is counted in the next line; fatal lines always pass. Under systemd lines carry the
+ * journal's <n> prefix, else the time.
  *
  * Threads: any. A line is one write.
  */
@@ -64,7 +65,7 @@ void hg_log_write(enum hg_log_level level, enum hg_log_group group, struct hg_lo
 void hg_log_set_level(enum hg_log_level level);
 enum hg_log_level hg_log_level(void);
 bool hg_log_level_parse(const char *name, enum hg_log_level *level);
-/* Journal prefixes on or off; default: on when JOURNAL_STREAM is set. */
+/* Journal prefixes on or off; default: on when JOURNAL_STREAM names stderr, as systemd sets it. */
 void hg_log_set_journal(bool on);
 
 #define HG_LOG_AT(level, group, sentence, ...)                                                     \
