@@ -32,7 +32,7 @@ include config/build.mk
 MODULE_MK := $(sort $(wildcard lib/*/module.mk proto/module.mk daemon/module.mk client/module.mk \
                                client/*/module.mk systemd/module.mk tests/module.mk tests/*/module.mk))
 include $(MODULE_MK)
-include config/packages.mk config/install.mk
+include config/packages.mk config/install.mk config/lint.mk
 
 help:  ## list the targets
 	@echo 'make TARGET [SAN=asan|tsan] [CC=clang] [prefix=/usr/local] [DESTDIR=]'

@@ -5,13 +5,14 @@
 PACKAGES := gcc make libc6-dev pkg-config libuv1-dev libprotobuf-c-dev protobuf-c-compiler \
             protobuf-compiler libjemalloc-dev libmicrohttpd-dev libinih-dev libsystemd-dev \
             libncurses-dev libjansson-dev
-# Tests and the demo. g++ compiles the public header as C++; systemd has systemd-socket-activate,
-# prometheus has promtool; curl reads the metrics.
+# Tests and the demo. g++ compiles the public header as C++; systemd has systemd-socket-activate.
+# curl reads the metrics.
 PACKAGES += g++ binutils libcmocka-dev libmpfr-dev libgmp-dev python3 python3-pytest python3-numpy \
-            python3-protobuf systemd prometheus curl git
+            python3-protobuf systemd curl git
 
-# `make lint` and `make fuzz`.
-LINT_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev
+# `make lint` and `make fuzz`; prometheus has promtool (and starts a server where systemd runs, so
+# `make test` does without it).
+LINT_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev prometheus
 
 # $(call install_packages,list): nothing if all are there, else apt-get, with sudo when not root.
 define install_packages
