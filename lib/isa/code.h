@@ -25,46 +25,46 @@ struct hg_code {
 
 /* Facts that verification establishes; everything an executor or the engine needs to know without
  * looking at the instructions again. */
-#define HG_FACT_LOOP_BLOCKS   0x01u /* has a LOOP.BLOCKS body */
-#define HG_FACT_TOP_LANES     0x02u /* has per-lane code outside LOOP.BLOCKS: n must be <= B */
-#define HG_FACT_REDUCE        0x04u
-#define HG_FACT_MMA           0x08u
-#define HG_FACT_LANE_SCATTER  0x10u /* per-lane computed store: one worker, ascending lanes */
-#define HG_FACT_SCRATCH       0x20u
-#define HG_FACT_POOL          0x40u
-#define HG_FACT_COMPUTED      0x80u /* has addresses that need checks while running */
-#define HG_FACT_PHI           0x100u
-#define HG_FACT_CONTROL       0x200u /* BRA, LOOP, CALL: not straight-line */
-#define HG_FACT_CAN_FAIL      0x400u /* integer DIV, computed addresses: may fail while running */
+#define HG_FACT_LOOP_BLOCKS  0x01u /* has a LOOP.BLOCKS body */
+#define HG_FACT_TOP_LANES    0x02u /* has per-lane code outside LOOP.BLOCKS: n must be <= B */
+#define HG_FACT_REDUCE       0x04u
+#define HG_FACT_MMA          0x08u
+#define HG_FACT_LANE_SCATTER 0x10u /* per-lane computed store: one worker, ascending lanes */
+#define HG_FACT_SCRATCH      0x20u
+#define HG_FACT_POOL         0x40u
+#define HG_FACT_COMPUTED     0x80u /* has addresses that need checks while running */
+#define HG_FACT_PHI          0x100u
+#define HG_FACT_CONTROL      0x200u /* BRA, LOOP, CALL: not straight-line */
+#define HG_FACT_CAN_FAIL     0x400u /* integer DIV, computed addresses: may fail while running */
 
 struct hg_code_facts {
-    uint32_t block_lanes;    /* B */
-    uint16_t facts;          /* HG_FACT_* */
-    uint16_t slots_read;     /* one bit per slot (handles follow the declared slots) */
+    uint32_t block_lanes; /* B */
+    uint16_t facts;       /* HG_FACT_* */
+    uint16_t slots_read;  /* one bit per slot (handles follow the declared slots) */
     uint16_t slots_written;
-    uint16_t params_read;    /* one bit per launch parameter, as PARAM or as a size of MMA */
-    uint8_t slot_count;      /* declared */
-    uint8_t handle_count;    /* distinct baked handles, in order of first use: slots after these */
+    uint16_t params_read; /* one bit per launch parameter, as PARAM or as a size of MMA */
+    uint8_t slot_count;   /* declared */
+    uint8_t handle_count; /* distinct baked handles, in order of first use: slots after these */
     uint8_t segment_count;
-    uint8_t reduce_count;    /* live REDUCE destinations: launch scratch of rows * 8 bytes each */
-    uint8_t wide_bytes;      /* 12288 / B */
+    uint8_t reduce_count; /* live REDUCE destinations: launch scratch of rows * 8 bytes each */
+    uint8_t wide_bytes;   /* 12288 / B */
     uint32_t scratch_bytes;
     uint32_t insn_count;
-    uint32_t cost;           /* estimated cost of one lane in units of one F32 add, at least 1 */
+    uint32_t cost; /* estimated cost of one lane in units of one F32 add, at least 1 */
 };
 
 /*
- * The only gate to execution: checks CODE against every rule of the instruction set and fills FACTS.
- * Errors: HG_INVALID_ARGUMENT with the instruction's index and what is wrong.
+ * The only gate to execution: checks CODE against every rule of the instruction set and fills
+ * FACTS. Errors: HG_INVALID_ARGUMENT with the instruction's index and what is wrong.
  */
 HG_MUST_CHECK enum hg_status hg_code_verify(const struct hg_code *code, struct hg_code_facts *facts,
                                             struct hg_error *error);
 
 /*
- * Assembles TEXT (LENGTH bytes, UTF-8). On success *INSNS is an array from hg_malloc(HG_TAG_PROGRAM)
- * that the caller frees, and HEADER holds what `.slots` and `.scratch` declared (slots default to
- * one more than the highest used). Does not verify.
- * Errors: HG_INVALID_ARGUMENT, "line L, column C: …"; HG_RESOURCE_EXHAUSTED.
+ * Assembles TEXT (LENGTH bytes, UTF-8). On success *INSNS is an array from
+ * hg_malloc(HG_TAG_PROGRAM) that the caller frees, and HEADER holds what `.slots` and `.scratch`
+ * declared (slots default to one more than the highest used). Does not verify. Errors:
+ * HG_INVALID_ARGUMENT, "line L, column C: …"; HG_RESOURCE_EXHAUSTED.
  */
 HG_MUST_CHECK enum hg_status hg_assemble(const char *text, size_t length,
                                          struct hg_code_header *header, struct hg_insn **insns,
@@ -78,8 +78,8 @@ size_t hg_disassemble(const struct hg_code *code, char *text, size_t size);
 
 /*
  * The binary form: magic, version, header, packed words, checksum (README.md). Encode gives bytes
- * from hg_malloc(HG_TAG_PROGRAM). Decode gives instructions as hg_assemble does; it checks form, not
- * meaning: hg_code_verify follows.
+ * from hg_malloc(HG_TAG_PROGRAM). Decode gives instructions as hg_assemble does; it checks form,
+ * not meaning: hg_code_verify follows.
  */
 HG_MUST_CHECK enum hg_status hg_code_encode(const struct hg_code *code, uint8_t **bytes,
                                             size_t *size, struct hg_error *error);
