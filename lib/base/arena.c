@@ -46,7 +46,11 @@ void hg_arena_fini(struct hg_arena *arena)
  * resets, and must not keep the memory of one exceptional request. */
 static bool add_chunk(struct hg_arena *arena, size_t size)
 {
-    struct hg_arena_chunk *chunk = hg_malloc(arena->tag, sizeof *chunk + size);
+    uint64_t total;
+    if (!hg_add_u64(sizeof(struct hg_arena_chunk), size, &total)) {
+        return false;
+    }
+    struct hg_arena_chunk *chunk = hg_malloc(arena->tag, total);
     if (chunk == NULL) {
         return false;
     }
