@@ -72,9 +72,9 @@ void hg_alloc_fault_clear(void)
  */
 #ifdef HG_NO_JEMALLOC
 
-static size_t raw_usable(void *block)
+static size_t raw_usable(const void *block)
 {
-    return malloc_usable_size(block);
+    return malloc_usable_size((void *)(uintptr_t)block);
 }
 
 static void *raw_alloc(size_t alignment, size_t size)
@@ -103,7 +103,7 @@ static void raw_free(void *block)
 
 #else
 
-static size_t raw_usable(void *block)
+static size_t raw_usable(const void *block)
 {
     return sallocx(block, 0);
 }
@@ -210,6 +210,11 @@ void hg_free(enum hg_alloc_tag tag, void *block)
         count_out(tag, raw_usable(block));
         raw_free(block);
     }
+}
+
+uint64_t hg_alloc_block_bytes(const void *block)
+{
+    return raw_usable(block);
 }
 
 uint64_t hg_alloc_live_bytes(enum hg_alloc_tag tag)

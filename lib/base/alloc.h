@@ -40,6 +40,9 @@ HG_MUST_CHECK void *hg_aligned_alloc(enum hg_alloc_tag tag, size_t alignment, si
 /* BLOCK may be NULL. */
 void hg_free(enum hg_alloc_tag tag, void *block);
 
+/* Bytes that BLOCK occupies, its size class included: what it adds to its tag's count. */
+uint64_t hg_alloc_block_bytes(const void *block);
+
 /* Bytes that live allocations of TAG occupy, size classes included. */
 uint64_t hg_alloc_live_bytes(enum hg_alloc_tag tag);
 uint64_t hg_alloc_live_bytes_all(void);

@@ -16,18 +16,18 @@
 #define HG_KEY_OPERANDS 4
 
 enum hg_program_form {
-    HG_PROGRAM_UNROLLED, /* n <= B, operands by slot */
-    HG_PROGRAM_LOOP,     /* n > B */
-    HG_PROGRAM_UNROLLED_PHI,  /* every operand is a class of the boundary pool */
+    HG_PROGRAM_UNROLLED,     /* n <= B, operands by slot */
+    HG_PROGRAM_LOOP,         /* n > B */
+    HG_PROGRAM_UNROLLED_PHI, /* every operand is a class of the boundary pool */
     HG_PROGRAM_LOOP_PHI,
     HG_PROGRAM_FORM_COUNT
 };
 
 /* How one operand is addressed: baked, hence in the key. */
 enum hg_operand_mode {
-    HG_OPERAND_NONE,   /* the operand does not exist */
-    HG_OPERAND_LANE,   /* [b + lane] */
-    HG_OPERAND_SCALAR, /* [b]: one element for all lanes */
+    HG_OPERAND_NONE,             /* the operand does not exist */
+    HG_OPERAND_LANE,             /* [b + lane] */
+    HG_OPERAND_SCALAR,           /* [b]: one element for all lanes */
     HG_OPERAND_ROW_BROADCAST,    /* [b + lane % cols] */
     HG_OPERAND_COLUMN_BROADCAST, /* [b + lane / cols] */
     HG_OPERAND_PER_ROW,          /* [b + row] */
@@ -35,12 +35,12 @@ enum hg_operand_mode {
 };
 
 struct hg_key {
-    uint16_t cache;    /* enum hg_cache_id: which named cache, and with it which builder */
-    uint8_t form;      /* enum hg_program_form */
-    uint8_t policy;    /* HG_KEY_FULL, HG_KEY_FUSED */
+    uint16_t cache; /* enum hg_cache_id: which named cache, and with it which builder */
+    uint8_t form;   /* enum hg_program_form */
+    uint8_t policy; /* HG_KEY_FULL, HG_KEY_FUSED */
     uint8_t type[HG_KEY_OPERANDS]; /* enum hg_dtype per operand */
     uint8_t mode[HG_KEY_OPERANDS]; /* enum hg_operand_mode */
-    uint32_t structure;            /* the operation's own flags: transposes, beta = 0, in place … */
+    uint32_t structure; /* the operation's own flags: transposes, beta = 0, in place … */
     uint64_t operand[HG_KEY_OPERANDS]; /* PHI: byte offset in the boundary pool; full: handle */
     uint64_t constant[2];              /* baked constants, as bit patterns */
     uint32_t size[4];                  /* baked sizes: m, n, k of a small product; full: n */

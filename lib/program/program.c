@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/program/program.h"
+
+#include "lib/base/alloc.h"
+#include "lib/base/check.h"
+
+static uint32_t packed_words(const struct hg_code *code)
+{
+    uint64_t words[HG_INSN_WORDS_MAX];
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < code->insn_count; i++) {
+        total += hg_insn_pack(&code->insns[i], words);
+    }
+    return total;
+}
+
+static void pack(const struct hg_code *code, uint64_t *words)
+{
+    uint64_t one[HG_INSN_WORDS_MAX];
+    for (uint32_t i = 0; i < code->insn_count; i++) {
+        uint32_t count = hg_insn_pack(&code->insns[i], one);
+        memcpy(words, one, count * sizeof *one);
+        words += count;
+    }
+}
+
+enum hg_status hg_program_create(const struct hg_code *code, const struct hg_key *key,
+                                 struct hg_program **program, struct hg_error *error)
+{
+    struct hg_code_facts facts;
+    enum hg_status status = hg_code_verify(code, &facts, error);
+    if (status != HG_OK) {
+        return status;
+    }
+    /* Verification bounds the instructions, so neither the sum nor the product can overflow. */
+    uint32_t word_count = packed_words(code);
+    size_t size = sizeof(struct hg_program) + word_count * sizeof(uint64_t);
+    struct hg_program *created = hg_malloc(HG_TAG_PROGRAM, size);
+    if (created == NULL) {
+        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "program: no memory for %zu bytes", size);
+    }
+    if (key != NULL) {
+        created->key = *key;
+    } else {
+        hg_key_init(&created->key);
+    }
+    created->facts = facts;
+    atomic_init(&created->references, 1);
+    created->word_count = word_count;
+    pack(code, created->words);
+    *program = created;
+    return HG_OK;
+}
+
+struct hg_program *hg_program_ref(struct hg_program *program)
+{
+    /* Relaxed: whoever calls holds a reference already, so the program cannot go meanwhile. */
+    uint32_t before = atomic_fetch_add_explicit(&program->references, 1, memory_order_relaxed);
+    HG_REQUIRE(before != 0 && before != UINT32_MAX);
+    return program;
+}
+
+void hg_program_unref(struct hg_program **program)
+{
+    struct hg_program *dropped = *program;
+    *program = NULL;
+    if (dropped == NULL) {
+        return;
+    }
+    /* Release pairs with the acquire of the last unref: every use happens before the free. */
+    uint32_t before = atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel);
+    HG_REQUIRE(before != 0);
+    if (before == 1) {
+        hg_free(HG_TAG_PROGRAM, dropped);
+    }
+}
+
+uint64_t hg_program_bytes(const struct hg_program *program)
+{
+    return hg_alloc_block_bytes(program);
+}
+
+void hg_program_unpack(const struct hg_program *program, struct hg_insn *insns)
+{
+    uint32_t position = 0;
+    for (uint32_t i = 0; i < program->facts.insn_count; i++) {
+        enum hg_status status =
+            hg_insn_unpack(program->words, program->word_count, &position, &insns[i]);
+        HG_REQUIRE(status == HG_OK);
+    }
+    HG_REQUIRE(position == program->word_count);
+}
