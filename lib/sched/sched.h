@@ -21,8 +21,8 @@
 struct hg_sched;
 struct hg_job;
 
-/* Runs part PART (0 .. parts - 1) on worker WORKER (0 .. workers - 1). Parts run in any order and at
- * the same time. */
+/* Runs part PART (0 .. parts - 1) on worker WORKER (0 .. workers - 1). Parts run in any order and
+ * at the same time. */
 typedef void hg_job_part_fn(struct hg_job *job, uint32_t part, uint32_t worker);
 /* Called once, by the worker that finished the last part. */
 typedef void hg_job_done_fn(struct hg_job *job, uint32_t worker);
@@ -40,9 +40,9 @@ struct hg_job {
 };
 
 struct hg_sched_options {
-    uint32_t workers;       /* threads, at least 1 */
-    uint32_t queue_depth;   /* jobs waiting, at least 1 */
-    uint32_t spin_us;       /* bounded spinning before a worker parks; 0 = park at once */
+    uint32_t workers;     /* threads, at least 1 */
+    uint32_t queue_depth; /* jobs waiting, at least 1 */
+    uint32_t spin_us;     /* bounded spinning before a worker parks; 0 = park at once */
 };
 
 /* Starts the workers. Errors: HG_RESOURCE_EXHAUSTED. */
@@ -55,8 +55,8 @@ void hg_sched_destroy(struct hg_sched **sched);
 HG_MUST_CHECK enum hg_status hg_sched_submit(struct hg_sched *sched, struct hg_job *job);
 
 /*
- * Queues JOB at the front, past the bound: for a job that follows from one that ran (the next region
- * of the same program), called from its `done`. Never fails.
+ * Queues JOB at the front, past the bound: for a job that follows from one that ran (the next
+ * region of the same program), called from its `done`. Never fails.
  */
 void hg_sched_resubmit(struct hg_sched *sched, struct hg_job *job);
 

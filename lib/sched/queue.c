@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/sched/queue.h"
+
+#include <stddef.h>
+
+#include "lib/base/check.h"
+
+/* A claim may overshoot the last part by one per worker; the counter must not wrap. */
+#define PARTS_MAX (UINT32_MAX / 2)
+
+void hg_job_prepare(struct hg_job *job, uint64_t now_ns)
+{
+    HG_REQUIRE(job->parts >= 1 && job->parts <= PARTS_MAX);
+    atomic_init(&job->next_part, 0);
+    atomic_init(&job->parts_left, job->parts);
+    job->queued_ns = now_ns;
+}
+
+static void count_job(struct hg_job_queue *queue, uint32_t amount)
+{
+    atomic_fetch_add_explicit(&queue->depth, amount, memory_order_relaxed);
+}
+
+void hg_job_queue_push_back(struct hg_job_queue *queue, struct hg_job *job)
+{
+    job->next = NULL;
+    if (queue->tail == NULL) {
+        queue->head = job;
+    } else {
+        queue->tail->next = job;
+    }
+    queue->tail = job;
+    count_job(queue, 1);
+}
+
+void hg_job_queue_push_front(struct hg_job_queue *queue, struct hg_job *job)
+{
+    job->next = queue->head;
+    queue->head = job;
+    if (queue->tail == NULL) {
+        queue->tail = job;
+    }
+    count_job(queue, 1);
+}
+
+void hg_job_queue_remove(struct hg_job_queue *queue, struct hg_job *job)
+{
+    /* The job is at the front, or behind the few that came to the front since its first claim. */
+    struct hg_job *before = NULL;
+    struct hg_job *at = queue->head;
+    while (at != job) {
+        HG_REQUIRE(at != NULL);
+        before = at;
+        at = at->next;
+    }
+    if (before == NULL) {
+        queue->head = job->next;
+    } else {
+        before->next = job->next;
+    }
+    if (queue->tail == job) {
+        queue->tail = before;
+    }
+    count_job(queue, UINT32_MAX); /* minus one */
+}
+
+uint32_t hg_job_claim_next(struct hg_job *job)
+{
+    /* Relaxed: the job's contents came to the claimer through the mutex, with its first part. */
+    return atomic_fetch_add_explicit(&job->next_part, 1, memory_order_relaxed);
+}
+
+static uint32_t next_part(const struct hg_job *job)
+{
+    return atomic_load_explicit(&job->next_part, memory_order_relaxed);
+}
+
+bool hg_job_queue_claim(struct hg_job_queue *queue, struct hg_job_claim *claim)
+{
+    for (struct hg_job *job = queue->head; job != NULL; job = job->next) {
+        /* A job that is all claimed stays here until its last claimer gets the mutex. */
+        if (next_part(job) >= job->parts) {
+            continue;
+        }
+        uint32_t part = hg_job_claim_next(job);
+        if (part >= job->parts) {
+            continue;
+        }
+        if (part == job->parts - 1) {
+            hg_job_queue_remove(queue, job);
+        }
+        *claim = (struct hg_job_claim){job, part};
+        return true;
+    }
+    return false;
+}
+
+uint64_t hg_job_queue_unclaimed(const struct hg_job_queue *queue, uint64_t at_most)
+{
+    uint64_t count = 0;
+    for (const struct hg_job *job = queue->head; job != NULL && count < at_most; job = job->next) {
+        uint32_t next = next_part(job);
+        count += next < job->parts ? job->parts - next : 0;
+    }
+    return count;
+}
+
+uint32_t hg_job_queue_depth(const struct hg_job_queue *queue)
+{
+    return atomic_load_explicit(&queue->depth, memory_order_relaxed);
+}
