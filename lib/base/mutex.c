@@ -88,7 +88,7 @@ void hg_mutex_unlock(struct hg_mutex *mutex)
     HG_REQUIRE(pthread_mutex_unlock(&mutex->native) == 0);
 }
 
-void hg_cond_init(struct hg_cond *cond)
+void hg_cond_init(struct hg_condition *cond)
 {
     pthread_condattr_t attributes;
     HG_REQUIRE(pthread_condattr_init(&attributes) == 0);
@@ -97,12 +97,12 @@ void hg_cond_init(struct hg_cond *cond)
     HG_REQUIRE(pthread_condattr_destroy(&attributes) == 0);
 }
 
-void hg_cond_fini(struct hg_cond *cond)
+void hg_cond_fini(struct hg_condition *cond)
 {
     HG_REQUIRE(pthread_cond_destroy(&cond->native) == 0);
 }
 
-void hg_cond_wait(struct hg_cond *cond, struct hg_mutex *mutex)
+void hg_cond_wait(struct hg_condition *cond, struct hg_mutex *mutex)
 {
     rank_require_top(mutex->rank);
     HG_REQUIRE(pthread_cond_wait(&cond->native, &mutex->native) == 0);
@@ -122,7 +122,7 @@ static struct timespec kernel_deadline(uint64_t deadline_ns)
     return deadline;
 }
 
-void hg_cond_wait_until(struct hg_cond *cond, struct hg_mutex *mutex, uint64_t deadline_ns)
+void hg_cond_wait_until(struct hg_condition *cond, struct hg_mutex *mutex, uint64_t deadline_ns)
 {
     rank_require_top(mutex->rank);
     struct timespec deadline = kernel_deadline(deadline_ns);
@@ -130,12 +130,12 @@ void hg_cond_wait_until(struct hg_cond *cond, struct hg_mutex *mutex, uint64_t d
     HG_REQUIRE(error == 0 || error == ETIMEDOUT);
 }
 
-void hg_cond_signal(struct hg_cond *cond)
+void hg_cond_signal(struct hg_condition *cond)
 {
     HG_REQUIRE(pthread_cond_signal(&cond->native) == 0);
 }
 
-void hg_cond_broadcast(struct hg_cond *cond)
+void hg_cond_broadcast(struct hg_condition *cond)
 {
     HG_REQUIRE(pthread_cond_broadcast(&cond->native) == 0);
 }

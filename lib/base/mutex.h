@@ -33,15 +33,15 @@ void hg_mutex_lock(struct hg_mutex *mutex);
 void hg_mutex_unlock(struct hg_mutex *mutex);
 
 /* A condition variable on CLOCK_MONOTONIC. */
-struct hg_cond {
+struct hg_condition {
     pthread_cond_t native;
 };
-void hg_cond_init(struct hg_cond *cond);
-void hg_cond_fini(struct hg_cond *cond);
-void hg_cond_wait(struct hg_cond *cond, struct hg_mutex *mutex);
+void hg_cond_init(struct hg_condition *cond);
+void hg_cond_fini(struct hg_condition *cond);
+void hg_cond_wait(struct hg_condition *cond, struct hg_mutex *mutex);
 /* Waits until DEADLINE_NS (hg_clock time) at the latest. Wake-ups may be spurious. */
-void hg_cond_wait_until(struct hg_cond *cond, struct hg_mutex *mutex, uint64_t deadline_ns);
-void hg_cond_signal(struct hg_cond *cond);
-void hg_cond_broadcast(struct hg_cond *cond);
+void hg_cond_wait_until(struct hg_condition *cond, struct hg_mutex *mutex, uint64_t deadline_ns);
+void hg_cond_signal(struct hg_condition *cond);
+void hg_cond_broadcast(struct hg_condition *cond);
 
 #endif

@@ -42,7 +42,7 @@ struct hg_sched {
     uint64_t spin_ns;
 
     struct hg_mutex mutex; /* HG_RANK_SCHED: the queue and the two counts */
-    struct hg_cond work;   /* there may be something to claim, or it is time to stop */
+    struct hg_condition work;   /* there may be something to claim, or it is time to stop */
     uint32_t spinning;
     uint32_t parked;
     struct hg_job_queue queue;

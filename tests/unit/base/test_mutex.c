@@ -16,7 +16,7 @@
 
 struct shared {
     struct hg_mutex mutex;
-    struct hg_cond cond;
+    struct hg_condition cond;
     uint64_t count;
     int turn;
 };
