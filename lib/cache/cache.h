@@ -28,9 +28,9 @@ typedef enum hg_status hg_cache_build_fn(const struct hg_key *key, void *context
                                          struct hg_program **program, struct hg_error *error);
 
 struct hg_cache_options {
-    uint16_t region_count;  /* named caches; keys' `cache` field is below this */
-    uint64_t entries_max;   /* bound on programs, at least 1 */
-    uint64_t bytes_max;     /* bound on keys, metadata and code together */
+    uint16_t region_count; /* named caches; keys' `cache` field is below this */
+    uint64_t entries_max;  /* bound on programs, at least 1 */
+    uint64_t bytes_max;    /* bound on keys, metadata and code together */
 };
 
 struct hg_cache_region_stats {
@@ -59,10 +59,10 @@ HG_MUST_CHECK enum hg_status hg_cache_create(const struct hg_cache_options *opti
 void hg_cache_destroy(struct hg_cache **cache);
 
 /*
- * Finds the program for KEY or builds it with BUILD. A failed build reaches every caller that waited
- * for it and is not kept. When the bounds are reached, entries that are not pinned are evicted.
- * Errors: what BUILD gives; HG_RESOURCE_EXHAUSTED if everything is pinned or memory ran out.
- * PIN and RESULT are untouched on error. RESULT may be NULL.
+ * Finds the program for KEY or builds it with BUILD. A failed build reaches every caller that
+ * waited for it and is not kept. When the bounds are reached, entries that are not pinned are
+ * evicted. Errors: what BUILD gives; HG_RESOURCE_EXHAUSTED if everything is pinned or memory ran
+ * out. PIN and RESULT are untouched on error. RESULT may be NULL.
  */
 HG_MUST_CHECK enum hg_status hg_cache_acquire(struct hg_cache *cache, const struct hg_key *key,
                                               hg_cache_build_fn *build, void *context,
