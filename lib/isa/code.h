@@ -46,7 +46,9 @@ struct hg_code_facts {
     uint8_t slot_count;   /* declared */
     uint8_t handle_count; /* distinct baked handles, in order of first use: slots after these */
     uint8_t segment_count;
-    uint8_t reduce_count; /* live REDUCE destinations: launch scratch of rows * 8 bytes each */
+    uint8_t reduce_count; /* registers that hold one value per row when a segment ends (REDUCE
+                             destinations and what is computed from them): launch scratch of
+                             rows * 8 bytes each */
     uint8_t wide_bytes;   /* 12288 / B */
     uint32_t scratch_bytes;
     uint32_t insn_count;
@@ -55,10 +57,35 @@ struct hg_code_facts {
 
 /*
  * The only gate to execution: checks CODE against every rule of the instruction set and fills
- * FACTS. Errors: HG_INVALID_ARGUMENT with the instruction's index and what is wrong.
+ * FACTS. Errors: HG_INVALID_ARGUMENT with the instruction's index and what is wrong;
+ * HG_RESOURCE_EXHAUSTED (only programs with branches or of more than 64 instructions need memory).
  */
 HG_MUST_CHECK enum hg_status hg_code_verify(const struct hg_code *code, struct hg_code_facts *facts,
                                             struct hg_error *error);
+
+/* How often an instruction has to run, which follows from how far its operands vary. */
+enum hg_level {
+    HG_LEVEL_LAUNCH, /* the same for all lanes: once per launch (in LOOP.BLOCKS: once per block) */
+    HG_LEVEL_ROW,    /* the same for the lanes of a row: once per row */
+    HG_LEVEL_LANE    /* once per lane; MMA and REDUCE too */
+};
+
+/*
+ * As hg_code_verify; also puts the enum hg_level of each instruction into LEVELS (room for
+ * insn_count). The level of instructions that are never reached is HG_LEVEL_LAUNCH.
+ */
+HG_MUST_CHECK enum hg_status hg_code_levels(const struct hg_code *code, uint8_t *levels,
+                                            struct hg_code_facts *facts, struct hg_error *error);
+
+/* Lanes of a block of verified CODE; 0 if CODE does not verify. */
+uint32_t hg_block_lanes(const struct hg_code *code);
+
+/*
+ * The distinct handles that CODE bakes in, in order of first use: their slots follow the declared
+ * ones in this order. Gives their number; of more than HG_SLOT_COUNT_MAX, that many are stored and
+ * HG_SLOT_COUNT_MAX + 1 is given.
+ */
+uint8_t hg_code_handles(const struct hg_code *code, uint64_t handles[HG_SLOT_COUNT_MAX]);
 
 /*
  * Assembles TEXT (LENGTH bytes, UTF-8). On success *INSNS is an array from
