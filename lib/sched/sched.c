@@ -41,8 +41,8 @@ struct hg_sched {
     uint32_t spinners_max;
     uint64_t spin_ns;
 
-    struct hg_mutex mutex; /* HG_RANK_SCHED: the queue and the two counts */
-    struct hg_condition work;   /* there may be something to claim, or it is time to stop */
+    struct hg_mutex mutex;    /* HG_RANK_SCHED: the queue and the two counts */
+    struct hg_condition work; /* there may be something to claim, or it is time to stop */
     uint32_t spinning;
     uint32_t parked;
     struct hg_job_queue queue;
@@ -67,8 +67,9 @@ static bool has_stopped(const struct hg_sched *sched)
 
 /*
  * Wakes as many parked workers as there are parts that no spinning worker will take. Called when
- * work arrives and when a worker takes some: then one fewer spins, and what it had been counted on
- * for must not wait behind what it took. Mutex held.
+ * work arrives, which is enough: parts nobody has claimed are never more than the workers that spin
+ * or are on their way, or else nobody is parked. Such a worker parks only after it found, under the
+ * mutex, that nothing was left; until then each claim lowers both sides by one. Mutex held.
  */
 static void wake_workers(struct hg_sched *sched)
 {
@@ -121,7 +122,6 @@ static bool wait_for_claim(struct hg_sched *sched, struct hg_job_claim *claim)
     bool may_spin = sched->spin_ns != 0;
     for (;;) {
         if (hg_job_queue_claim(&sched->queue, claim)) {
-            wake_workers(sched);
             return true;
         }
         if (has_stopped(sched)) {
