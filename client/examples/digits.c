@@ -86,10 +86,10 @@ static void load(struct network *network, struct digits *digits)
     network->w2 = open_named(client, "digits/w2", &info);
     network->b2 = open_named(client, "digits/b2", &info);
     check(client, hologram_alloc_matrix(client, HOLOGRAM_F32, BATCH, PIXELS, &network->x), "x");
-    check(client,
-          hologram_alloc_matrix(client, HOLOGRAM_F32, BATCH, network->hidden_units,
-                                &network->hidden),
-          "hidden");
+    check(
+        client,
+        hologram_alloc_matrix(client, HOLOGRAM_F32, BATCH, network->hidden_units, &network->hidden),
+        "hidden");
     check(client, hologram_alloc_matrix(client, HOLOGRAM_F32, BATCH, CLASSES, &network->scores),
           "scores");
     check(client, hologram_alloc_matrix(client, HOLOGRAM_F32, BATCH, CLASSES, &network->p), "p");

@@ -104,8 +104,7 @@ static struct hg_session *open_session(struct hg_engine **engine)
 static void allocate(struct hg_session *session, uint64_t id, size_t n)
 {
     struct hg_error error = HG_ERROR_INIT;
-    struct hg_buffer_spec spec = {
-        .dtype = HG_F32, .rank = 1, .shape = {n}, .pool = HG_POOL_HEAP};
+    struct hg_buffer_spec spec = {.dtype = HG_F32, .rank = 1, .shape = {n}, .pool = HG_POOL_HEAP};
     require_ok(hg_session_alloc(session, id, &spec, NULL, &error), &error);
 }
 
@@ -126,8 +125,8 @@ static void run_once(struct hg_session *session, size_t subject)
 }
 
 /* Microseconds per call of the subject (LOOP NULL) or of the loop over the same memory. */
-static double time_calls(struct hg_session *session, size_t subject, loop_fn *loop, float *const m[3],
-                         size_t n, size_t calls)
+static double time_calls(struct hg_session *session, size_t subject, loop_fn *loop,
+                         float *const m[3], size_t n, size_t calls)
 {
     uint64_t start = bench_now_ns();
     for (size_t call = 0; call < calls; call++) {
@@ -148,9 +147,9 @@ static void measure(struct hg_session *session, size_t subject, size_t n)
     struct hg_view views[3];
     for (uint64_t id = 1; id <= 3; id++) {
         allocate(session, id, n);
-        require_ok(hg_session_view(session, id, 0, n * sizeof(float), true, &views[id - 1], NULL,
-                                   &error),
-                   &error);
+        require_ok(
+            hg_session_view(session, id, 0, n * sizeof(float), true, &views[id - 1], NULL, &error),
+            &error);
         m[id - 1] = (float *)(void *)views[id - 1].data;
     }
     for (size_t i = 0; i < n; i++) {
