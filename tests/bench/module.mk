@@ -7,9 +7,12 @@ BENCH_LIBS     := $(JEMALLOC_LIBS) -luv -lprotobuf-c -lm
 BENCH_SUITES   := $(patsubst tests/bench/bench_%.c,%,$(wildcard tests/bench/bench_*.c))
 
 BENCH_ARCHIVES_rpc := client proto
+BENCH_SOURCES_rpc  := tests/bench/peers.c
+$(O)/obj/tests/bench/bench_rpc.o: CPPFLAGS += -Iclient/include
+$(O)/obj/tests/bench/bench_rpc.o: $(O)/gen/proto/hologram/v1/hologram.pb-c.h
 
 define bench_suite
-$(call program,bench/bench_$(1),tests/bench/bench_$(1).c tests/bench/bench.c,$(BENCH_ARCHIVES_$(1)) $(BENCH_ARCHIVES),$(BENCH_LIBS))
+$(call program,bench/bench_$(1),tests/bench/bench_$(1).c tests/bench/bench.c $(BENCH_SOURCES_$(1)),$(BENCH_ARCHIVES_$(1)) $(BENCH_ARCHIVES),$(BENCH_LIBS))
 bench-$(1): all $(O)/bench/bench_$(1)
 	HOLOGRAM_BUILD=$(O) $(O)/bench/bench_$(1)
 .PHONY: bench-$(1)
