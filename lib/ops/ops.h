@@ -4,9 +4,9 @@
  * keys, builders, help, metric labels and the test matrix derive from it.
  *
  * From a call to a result:
- *     hg_op_find ──► hg_op_plan (checks, sizes, keys, launch parameters) ──► per step: cache lookup by
- *     key, or hg_op_build(key) on a miss ──► launch
- * A plan has one step; composites have several when `fusion` is off.
+ *     hg_op_find ──► hg_op_plan (checks, sizes, keys, launch parameters) ──► per step: cache lookup
+ * by key, or hg_op_build(key) on a miss ──► launch A plan has one step; composites have several
+ * when `fusion` is off.
  *
  * Threads: const tables and values.
  */
@@ -50,7 +50,7 @@ struct hg_op_attribute {
     const char *name;
     enum hg_attribute_kind kind;
     bool required;
-    double default_value; /* when not required; SIZE attributes default from the shapes */
+    double default_value; /* when not required; sizes default from the shapes */
     const char *summary;
 };
 
@@ -59,25 +59,23 @@ struct hg_op_operand_info {
     bool output;
 };
 
-struct hg_op_call;
-struct hg_plan;
+struct hg_planner; /* plan.h */
 
-/* A slow, obviously right implementation of the operation in higher precision, for tests: see
- * reference.h. */
 struct hg_op {
     const char *name;
     const char *module; /* math, activation, reduce, linalg, loss, memory */
     const char *summary;
-    uint32_t dtypes; /* of the first operand */
-    uint8_t inputs;  /* operands[0 .. inputs-1]; outputs follow */
+    uint32_t dtypes;  /* of the first operand; the others have the same type */
+    bool wide_output; /* for half inputs the output may also be F32 */
+    bool elementwise; /* output = input is allowed */
+    uint8_t inputs;   /* operands[0 .. inputs-1]; outputs follow */
     uint8_t outputs;
     struct hg_op_operand_info operands[HG_OP_OPERANDS_MAX];
     uint8_t attribute_count;
     struct hg_op_attribute attributes[HG_OP_ATTRIBUTES_MAX];
     enum hg_cache_id cache; /* of the fused or only program */
-    /* Checks the call and fills the plan. */
-    enum hg_status (*plan)(const struct hg_op_call *call, struct hg_plan *plan,
-                           struct hg_error *error);
+    /* Sizes, checks and steps of one call, after the checks that all operations share. */
+    enum hg_status (*plan)(struct hg_planner *planner);
 };
 
 const struct hg_op *hg_op_info(enum hg_op_id id);
@@ -113,6 +111,12 @@ struct hg_op_call {
 /* Operand indices of a step: a call's operand, or HG_PLAN_TEMP + i for temporary i. */
 #define HG_PLAN_TEMP 128
 
+/*
+ * One launch. What a step touches is listed in operand[]; what is bound at launch is the first
+ * facts.slot_count + facts.handle_count of the list: all of it for programs that address slots or
+ * baked handles (then each handle once, in the order of first use), none of it for Φ forms, whose
+ * programs know the boundary classes themselves.
+ */
 struct hg_plan_step {
     struct hg_key key;
     uint8_t operand_count;
@@ -131,11 +135,14 @@ struct hg_plan {
 /*
  * Checks CALL and plans it. Every message names the operation, the argument, what was expected and
  * what came.
- * Errors: HG_INVALID_ARGUMENT (types, shapes, sizes, attributes, aliasing), HG_OUT_OF_RANGE (n beyond
- * an operand's elements).
+ * Errors: HG_INVALID_ARGUMENT (types, shapes, sizes, attributes, aliasing), HG_OUT_OF_RANGE (n
+ * beyond an operand's elements).
  */
 HG_MUST_CHECK enum hg_status hg_op_plan(const struct hg_op_call *call, struct hg_plan *plan,
                                         struct hg_error *error);
+
+/* Lanes of a block (B) of the program that KEY describes. KEY has passed a plan. */
+uint32_t hg_op_block_lanes(const struct hg_key *key);
 
 /* Builds the program that KEY describes. The same key always gives the same program.
  * Errors: HG_INVALID_ARGUMENT for a key that no plan makes; HG_RESOURCE_EXHAUSTED. */

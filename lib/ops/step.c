@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the description of a step to its key and launch parameters. */
+#include "lib/base/check.h"
+#include "lib/ops/plan.h"
+
+/* What stands for the handle of temporary i in keys under specialize_full: no buffer has it. */
+#define TEMP_HANDLE(i) (UINT64_MAX - (uint64_t)(i))
+
+struct hg_step_operand hg_step_use(const struct hg_planner *planner, unsigned operand,
+                                   enum hg_operand_mode mode)
+{
+    return (struct hg_step_operand){.source = (uint8_t)operand,
+                                    .type = planner->call->operands[operand].type,
+                                    .mode = mode,
+                                    .writes = planner->call->op->operands[operand].output};
+}
+
+struct hg_step_operand hg_step_temp(unsigned temp, enum hg_dtype type, enum hg_operand_mode mode,
+                                    bool writes)
+{
+    return (struct hg_step_operand){
+        .source = (uint8_t)(HG_PLAN_TEMP + temp), .type = type, .mode = mode, .writes = writes};
+}
+
+enum hg_status hg_plan_temp(struct hg_planner *planner, uint64_t elements, enum hg_dtype type)
+{
+    struct hg_plan *plan = planner->plan;
+    HG_REQUIRE(plan->temp_count < HG_PLAN_TEMPS_MAX);
+    uint64_t bytes;
+    if (!hg_mul_u64(elements, hg_dtype_bytes(type), &bytes)) {
+        return hg_plan_refuse(planner, HG_RESOURCE_EXHAUSTED,
+                              "a temporary of %llu elements is more than can be",
+                              (unsigned long long)elements);
+    }
+    plan->temp_bytes[plan->temp_count++] = bytes;
+    return HG_OK;
+}
+
+static bool is_temp(const struct hg_step_operand *operand)
+{
+    return operand->source >= HG_PLAN_TEMP;
+}
+
+/* Φ iff every operand is in the boundary pool and fits a class, as the first system chose. */
+static bool all_in_boundary(const struct hg_planner *planner, const struct hg_step *step)
+{
+    for (unsigned i = 0; i < step->operand_count; i++) {
+        if (is_temp(&step->operands[i])) {
+            return false;
+        }
+        const struct hg_op_operand *operand = &planner->call->operands[step->operands[i].source];
+        if (operand->boundary_class < 0 ||
+            operand->elements > HG_CLASS_BYTES / hg_dtype_bytes(operand->type)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum hg_program_form choose_form(const struct hg_key *key, bool phi, uint64_t lanes)
+{
+    if (lanes <= hg_op_block_lanes(key)) {
+        return phi ? HG_PROGRAM_UNROLLED_PHI : HG_PROGRAM_UNROLLED;
+    }
+    return phi ? HG_PROGRAM_LOOP_PHI : HG_PROGRAM_LOOP;
+}
+
+static uint64_t handle_of(const struct hg_planner *planner, const struct hg_step_operand *operand)
+{
+    return is_temp(operand) ? TEMP_HANDLE(operand->source - HG_PLAN_TEMP)
+                            : planner->call->operands[operand->source].handle;
+}
+
+/* What is baked beyond types and modes: classes, or under specialize_full handles and sizes. */
+static void bake(const struct hg_planner *planner, const struct hg_step *step, bool phi,
+                 struct hg_key *key)
+{
+    bool full = planner->call->policy.specialize_full;
+    for (unsigned i = 0; i < step->operand_count; i++) {
+        const struct hg_step_operand *operand = &step->operands[i];
+        if (phi) {
+            int class = planner->call->operands[operand->source].boundary_class;
+            key->operand[i] = (uint64_t) class * HG_CLASS_BYTES;
+        } else if (full) {
+            key->operand[i] = handle_of(planner, operand);
+        }
+    }
+    key->constant[0] = step->constant;
+    memcpy(key->size, step->size, sizeof step->size);
+    if (full) {
+        key->policy |= HG_KEY_FULL;
+        key->constant[0] |= step->divisor; /* losses have no other constant */
+        key->constant[1] = step->rows * step->cols;
+    }
+}
+
+/* Lists what the step touches; of baked handles each once, in the order of first use, for that is
+ * how they are bound. */
+static void list_operands(const struct hg_step *step, struct hg_plan_step *planned)
+{
+    bool handles = (planned->key.policy & HG_KEY_FULL) != 0;
+    for (unsigned i = 0; i < step->operand_count; i++) {
+        unsigned at = planned->operand_count;
+        for (unsigned j = 0; handles && j < i; j++) {
+            if (planned->key.operand[j] != planned->key.operand[i]) {
+                continue;
+            }
+            for (at = 0; planned->operand[at] != step->operands[j].source; at++) {
+            }
+            break;
+        }
+        if (at == planned->operand_count) {
+            planned->operand[planned->operand_count++] = step->operands[i].source;
+        }
+        planned->writes[at] |= step->operands[i].writes;
+    }
+}
+
+void hg_plan_step(struct hg_planner *planner, const struct hg_step *step)
+{
+    struct hg_plan *plan = planner->plan;
+    HG_REQUIRE(plan->step_count < HG_PLAN_STEPS_MAX);
+    struct hg_plan_step *planned = &plan->steps[plan->step_count++];
+    memset(planned, 0, sizeof *planned);
+    struct hg_key *key = &planned->key;
+    key->cache = (uint16_t)step->cache;
+    key->policy = step->fused ? HG_KEY_FUSED : 0;
+    key->structure = step->structure;
+    for (unsigned i = 0; i < step->operand_count; i++) {
+        key->type[i] = (uint8_t)step->operands[i].type;
+        key->mode[i] = (uint8_t)step->operands[i].mode;
+    }
+    /* Both are products of sizes that operands hold: checked before. */
+    uint64_t lanes = step->rows * step->cols;
+    bool phi = planner->call->policy.phi && all_in_boundary(planner, step);
+    key->form = (uint8_t)choose_form(key, phi, lanes);
+    bake(planner, step, phi, key);
+    list_operands(step, planned);
+    planned->params[HG_PARAM_N] = lanes;
+    planned->params[HG_PARAM_ROWS] = step->rows;
+    planned->params[HG_PARAM_COLS] = step->cols;
+    memcpy(&planned->params[HG_PARAM_FIRST], step->scalars, sizeof step->scalars);
+}
