@@ -2,11 +2,11 @@
 /*
  * Memory that clients' buffers live in, owned by the daemon.
  *
- *   boundary  96 classes of 12,288 bytes in one 64-aligned mapping of 1,179,648 bytes, locked if
- * the system allows. A boundary block is one whole class, from byte 0. Programs may address it as
- * Φ(class, page, byte): the address of a class never changes. heap      blocks of any size, 64-byte
- * aligned, from a dedicated jemalloc arena; from 2 MiB on each from a mapping of its own, with huge
- * pages where the system has them.
+ *   boundary  96 classes of 12,288 bytes in one 64-aligned mapping of 1,179,648 bytes, locked
+ *             if the system allows. A boundary block is one whole class, from byte 0. Programs
+ *             may address it as Φ(class, page, byte): the address of a class never changes.
+ *   heap      blocks of any size, 64-byte aligned, from a dedicated jemalloc arena; from 2 MiB
+ *             on each from a mapping of its own, with huge pages where the system has them.
  *
  * Memory is zeroed whenever it changes owner: a block that a caller gets reads as zeros. Memory is
  * kept out of core dumps.
@@ -51,17 +51,16 @@ struct hg_pool_stats {
 
 HG_MUST_CHECK enum hg_status hg_pool_create(const struct hg_pool_options *options,
                                             struct hg_pool **pool, struct hg_error *error);
-/* NULLs *POOL. Every block must have been released: a block that was not is our bug (HG_REQUIRE).
- */
+/* NULLs *POOL. Every block must have been released: one that was not is our bug (HG_REQUIRE). */
 void hg_pool_destroy(struct hg_pool **pool);
 
 /*
  * Gets a block of at least BYTES (0 is served as 1) from KIND. The memory reads as zeros; large
  * heap blocks come zeroed from the system, smaller ones are zeroed here. With LAZY_ZERO a heap
- * block that would need more than 256 KiB of explicit zeroing is given with zeroed = false, and the
- * caller runs hg_pool_zero (on a worker, say) before anyone else can see it. Errors:
- * HG_RESOURCE_EXHAUSTED (no class left, over the bound, out of memory), HG_INVALID_ARGUMENT (BYTES
- * > 12,288 asked of the boundary pool).
+ * block that would need more than 256 KiB of explicit zeroing is given with zeroed = false, and
+ * the caller runs hg_pool_zero (on a worker, say) before anyone else can see it.
+ * Errors: HG_RESOURCE_EXHAUSTED (no class left, over the bound, out of memory),
+ * HG_INVALID_ARGUMENT (more than 12,288 bytes asked of the boundary pool).
  */
 HG_MUST_CHECK enum hg_status hg_pool_acquire(struct hg_pool *pool, enum hg_pool_kind kind,
                                              uint64_t bytes, bool lazy_zero, struct hg_block *block,
