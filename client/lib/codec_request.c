@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests as bytes. Messages are built on the stack from borrowed memory and packed straight into
+ * the send queue, so that a request costs no allocation.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/lib/internal.h"
+#include "proto/hologram/v1/hologram.pb-c.h"
+
+typedef Hologram__V1__Request request;
+
+#define BODY(type) HOLOGRAM__V1__REQUEST__BODY_##type
+#define STEP(type) HOLOGRAM__V1__STEP__BODY_##type
+
+/* Attributes and scalars of one request; more than any operation has. */
+#define ATTRIBUTES_MAX 16u
+
+static void store_u32(uint8_t *bytes, uint32_t value)
+{
+    for (int i = 0; i < 4; i++) {
+        bytes[i] = (uint8_t)(value >> (8 * i));
+    }
+}
+
+static void store_header(uint8_t *bytes, uint32_t message_bytes, uint64_t payload_bytes)
+{
+    memset(bytes, 0, HG_CLIENT_HEADER_BYTES);
+    memcpy(bytes, "HGRM", 4);
+    bytes[4] = HG_CLIENT_PROTOCOL_VERSION;
+    store_u32(bytes + 8, message_bytes);
+    store_u32(bytes + 16, (uint32_t)payload_bytes);
+    store_u32(bytes + 20, (uint32_t)(payload_bytes >> 32));
+}
+
+static size_t message_bytes_max(const hologram_client *client)
+{
+    uint64_t server = client->server.message_bytes_max;
+    return server != 0 && server < HG_CLIENT_MESSAGE_BYTES_MAX ? (size_t)server
+                                                               : HG_CLIENT_MESSAGE_BYTES_MAX;
+}
+
+static hologram_status check_size(hologram_client *client, size_t bytes)
+{
+    size_t max = message_bytes_max(client);
+    if (bytes > max) {
+        return hg_client_fail(client, HOLOGRAM_INVALID_ARGUMENT,
+                              "the request is a message of %zu bytes, at most %zu are possible",
+                              bytes, max);
+    }
+    return HOLOGRAM_OK;
+}
+
+static void address(const hologram_client *client, hologram_ticket ticket, request *message)
+{
+    message->id = ticket;
+    message->stream = client->stream;
+    message->timeout_us = client->timeout_us;
+}
+
+/* Queues MESSAGE and, copied behind it, COPY_BYTES bytes of payload of PAYLOAD_BYTES. */
+static hologram_status put_payload(hologram_client *client, hologram_ticket ticket,
+                                   request *message, const void *payload, size_t copy_bytes,
+                                   uint64_t payload_bytes)
+{
+    address(client, ticket, message);
+    size_t bytes = hologram__v1__request__get_packed_size(message);
+    hologram_status status = check_size(client, bytes);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    uint8_t *frame = hg_client_queue(client, HG_CLIENT_HEADER_BYTES + bytes + copy_bytes,
+                                     hg_client_deadline(client, ticket));
+    if (!frame) {
+        return client->error.status;
+    }
+    store_header(frame, (uint32_t)bytes, payload_bytes);
+    hologram__v1__request__pack(message, frame + HG_CLIENT_HEADER_BYTES);
+    if (copy_bytes > 0) {
+        memcpy(frame + HG_CLIENT_HEADER_BYTES + bytes, payload, copy_bytes);
+    }
+    hg_client_queued(client, HG_CLIENT_HEADER_BYTES + bytes + copy_bytes);
+    return HOLOGRAM_OK;
+}
+
+static hologram_status put(hologram_client *client, hologram_ticket ticket, request *message)
+{
+    return put_payload(client, ticket, message, NULL, 0, 0);
+}
+
+/* ---- bodies that requests and steps share ---------------------------------------------------- */
+
+static Hologram__V1__Alloc alloc_body(hologram_buffer buffer, const hologram_buffer_spec *spec)
+{
+    Hologram__V1__Alloc body = HOLOGRAM__V1__ALLOC__INIT;
+    body.id = buffer;
+    body.dtype = (Hologram__V1__DType)spec->dtype;
+    body.n_shape = spec->rank;
+    body.shape = (uint64_t *)(uintptr_t)spec->shape;
+    body.pool = (Hologram__V1__Pool)spec->pool;
+    body.boundary_fallback = spec->boundary_fallback
+                                 ? HOLOGRAM__V1__BOUNDARY_FALLBACK__FALLBACK_HEAP
+                                 : HOLOGRAM__V1__BOUNDARY_FALLBACK__FALLBACK_REFUSE;
+    return body;
+}
+
+struct execute_body {
+    Hologram__V1__Execute body;
+    Hologram__V1__Attribute attributes[ATTRIBUTES_MAX];
+    Hologram__V1__Attribute *pointers[ATTRIBUTES_MAX];
+};
+
+/* BODY is filled in place: it points into itself. */
+static hologram_status execute_body(hologram_client *client, const hologram_call *call,
+                                    struct execute_body *body)
+{
+    if (!call->op) {
+        return hg_client_fail(client, HOLOGRAM_INVALID_ARGUMENT, "the call names no operation");
+    }
+    if (call->attribute_count > ATTRIBUTES_MAX) {
+        return hg_client_fail(client, HOLOGRAM_INVALID_ARGUMENT,
+                              "%s: expected at most %u attributes, got %u", call->op,
+                              ATTRIBUTES_MAX, call->attribute_count);
+    }
+    hologram__v1__execute__init(&body->body);
+    body->body.op = (char *)(uintptr_t)call->op;
+    body->body.n_inputs = call->input_count;
+    body->body.inputs = (uint64_t *)(uintptr_t)call->inputs;
+    body->body.n_outputs = call->output_count;
+    body->body.outputs = (uint64_t *)(uintptr_t)call->outputs;
+    for (uint32_t i = 0; i < call->attribute_count; i++) {
+        hologram__v1__attribute__init(&body->attributes[i]);
+        body->attributes[i].name = (char *)(uintptr_t)call->attributes[i].name;
+        body->attributes[i].bits = call->attributes[i].bits;
+        body->pointers[i] = &body->attributes[i];
+    }
+    body->body.n_attributes = call->attribute_count;
+    body->body.attributes = body->pointers;
+    return HOLOGRAM_OK;
+}
+
+static Hologram__V1__RunProgram run_body(const hologram_run *run)
+{
+    Hologram__V1__RunProgram body = HOLOGRAM__V1__RUN_PROGRAM__INIT;
+    body.id = run->program;
+    body.n_buffers = run->buffer_count;
+    body.buffers = (uint64_t *)(uintptr_t)run->buffers;
+    body.rows = run->rows;
+    body.cols = run->cols;
+    body.n_params = run->param_count;
+    body.params = (uint64_t *)(uintptr_t)run->params;
+    body.fuel = run->fuel;
+    return body;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+hologram_status hg_client_put_hello(hologram_client *client, hologram_ticket ticket,
+                                    const char *name)
+{
+    Hologram__V1__Hello body = HOLOGRAM__V1__HELLO__INIT;
+    body.protocol_version_min = HG_CLIENT_PROTOCOL_VERSION;
+    body.protocol_version_max = HG_CLIENT_PROTOCOL_VERSION;
+    body.client_name = (char *)(uintptr_t)name;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(HELLO);
+    message.hello = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_ping(hologram_client *client, hologram_ticket ticket)
+{
+    Hologram__V1__Ping body = HOLOGRAM__V1__PING__INIT;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(PING);
+    message.ping = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_alloc(hologram_client *client, hologram_ticket ticket,
+                                    hologram_buffer buffer, const hologram_buffer_spec *spec)
+{
+    Hologram__V1__Alloc body = alloc_body(buffer, spec);
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(ALLOC);
+    message.alloc = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_free(hologram_client *client, hologram_ticket ticket,
+                                   hologram_buffer buffer)
+{
+    Hologram__V1__Free body = HOLOGRAM__V1__FREE__INIT;
+    body.n_ids = 1;
+    body.ids = &buffer;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(FREE);
+    message.free = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_write(hologram_client *client, hologram_ticket ticket,
+                                    hologram_buffer buffer, uint64_t offset, const void *data,
+                                    uint64_t bytes)
+{
+    Hologram__V1__Write body = HOLOGRAM__V1__WRITE__INIT;
+    body.id = buffer;
+    body.offset = offset;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(WRITE);
+    message.write = &body;
+    if (bytes <= HG_CLIENT_COPY_BYTES_MAX) {
+        return put_payload(client, ticket, &message, data, (size_t)bytes, bytes);
+    }
+    hologram_status status = put_payload(client, ticket, &message, NULL, 0, bytes);
+    if (status == HOLOGRAM_OK) {
+        status = hg_client_send(client, data, bytes, hg_client_deadline(client, ticket));
+    }
+    return status;
+}
+
+hologram_status hg_client_put_read(hologram_client *client, hologram_ticket ticket,
+                                   hologram_buffer buffer, uint64_t offset, uint64_t bytes)
+{
+    Hologram__V1__Read body = HOLOGRAM__V1__READ__INIT;
+    body.id = buffer;
+    body.offset = offset;
+    body.length = bytes;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(READ);
+    message.read = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_execute(hologram_client *client, hologram_ticket ticket,
+                                      const hologram_call *call)
+{
+    struct execute_body body;
+    hologram_status status = execute_body(client, call, &body);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(EXECUTE);
+    message.execute = &body.body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_run(hologram_client *client, hologram_ticket ticket,
+                                  const hologram_run *run)
+{
+    Hologram__V1__RunProgram body = run_body(run);
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(RUN_PROGRAM);
+    message.run_program = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_load(hologram_client *client, hologram_ticket ticket,
+                                   hologram_program program, const void *binary, size_t bytes)
+{
+    Hologram__V1__LoadProgram body = HOLOGRAM__V1__LOAD_PROGRAM__INIT;
+    body.id = program;
+    body.binary.len = bytes;
+    body.binary.data = (uint8_t *)(uintptr_t)binary;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(LOAD_PROGRAM);
+    message.load_program = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_unload(hologram_client *client, hologram_ticket ticket,
+                                     hologram_program program)
+{
+    Hologram__V1__UnloadProgram body = HOLOGRAM__V1__UNLOAD_PROGRAM__INIT;
+    body.id = program;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(UNLOAD_PROGRAM);
+    message.unload_program = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_publish(hologram_client *client, hologram_ticket ticket,
+                                      hologram_buffer buffer, const char *name, uint32_t mode,
+                                      uint32_t gid)
+{
+    Hologram__V1__Publish body = HOLOGRAM__V1__PUBLISH__INIT;
+    body.id = buffer;
+    body.name = (char *)(uintptr_t)name;
+    body.mode = mode;
+    body.has_gid = gid != HOLOGRAM_NO_GROUP;
+    body.gid = body.has_gid ? gid : 0;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(PUBLISH);
+    message.publish = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_unpublish(hologram_client *client, hologram_ticket ticket,
+                                        const char *name)
+{
+    Hologram__V1__Unpublish body = HOLOGRAM__V1__UNPUBLISH__INIT;
+    body.name = (char *)(uintptr_t)name;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(UNPUBLISH);
+    message.unpublish = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_open(hologram_client *client, hologram_ticket ticket,
+                                   const char *name, bool writable, hologram_buffer buffer)
+{
+    Hologram__V1__Open body = HOLOGRAM__V1__OPEN__INIT;
+    body.name = (char *)(uintptr_t)name;
+    body.id = buffer;
+    body.writable = writable;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(OPEN);
+    message.open = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_stats(hologram_client *client, hologram_ticket ticket)
+{
+    Hologram__V1__Stats body = HOLOGRAM__V1__STATS__INIT;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(STATS);
+    message.stats = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_list_ops(hologram_client *client, hologram_ticket ticket)
+{
+    Hologram__V1__ListOps body = HOLOGRAM__V1__LIST_OPS__INIT;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(LIST_OPS);
+    message.list_ops = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_list_buffers(hologram_client *client, hologram_ticket ticket,
+                                           hologram_scope scope)
+{
+    Hologram__V1__ListBuffers body = HOLOGRAM__V1__LIST_BUFFERS__INIT;
+    body.named = scope == HOLOGRAM_SCOPE_NAMED;
+    body.all_sessions = scope == HOLOGRAM_SCOPE_ALL;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(LIST_BUFFERS);
+    message.list_buffers = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_cancel(hologram_client *client, hologram_ticket ticket,
+                                     hologram_ticket target)
+{
+    Hologram__V1__Cancel body = HOLOGRAM__V1__CANCEL__INIT;
+    body.request_id = target;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(CANCEL);
+    message.cancel = &body;
+    return put(client, ticket, &message);
+}
+
+/* ---- batches --------------------------------------------------------------------------------- */
+
+#define TAG_BYTES(field) ((uint8_t)((field) << 3 | 2)) /* protobuf: length-delimited field */
+#define VARINT_BYTES_MAX 5u
+
+static size_t store_varint(uint8_t *bytes, size_t value)
+{
+    size_t count = 0;
+    while (value >= 0x80) {
+        bytes[count++] = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    bytes[count++] = (uint8_t)value;
+    return count;
+}
+
+hologram_status hg_client_put_batch(hologram_client *client, hologram_ticket ticket,
+                                    const struct hg_client_bytes *steps)
+{
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    address(client, ticket, &message);
+    uint8_t prefix[2 + VARINT_BYTES_MAX];
+    /* Field 16 of Request: its tag takes two bytes. */
+    size_t prefix_bytes = store_varint(prefix, (size_t)BODY(BATCH) << 3 | 2);
+    prefix_bytes += store_varint(prefix + prefix_bytes, steps->size);
+    size_t envelope = hologram__v1__request__get_packed_size(&message);
+    size_t bytes = envelope + prefix_bytes + steps->size;
+    hologram_status status = check_size(client, bytes);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    uint8_t *frame =
+        hg_client_queue(client, HG_CLIENT_HEADER_BYTES + bytes, hg_client_deadline(client, ticket));
+    if (!frame) {
+        return client->error.status;
+    }
+    store_header(frame, (uint32_t)bytes, 0);
+    uint8_t *at = frame + HG_CLIENT_HEADER_BYTES;
+    hologram__v1__request__pack(&message, at);
+    memcpy(at + envelope, prefix, prefix_bytes);
+    if (steps->size > 0) {
+        memcpy(at + envelope + prefix_bytes, steps->data, steps->size);
+    }
+    hg_client_queued(client, HG_CLIENT_HEADER_BYTES + bytes);
+    return HOLOGRAM_OK;
+}
+
+static hologram_status reserve(hologram_client *client, struct hg_client_bytes *bytes, size_t more)
+{
+    if (more <= bytes->capacity - bytes->size) {
+        return HOLOGRAM_OK;
+    }
+    size_t capacity = bytes->capacity == 0 ? 1024 : bytes->capacity;
+    while (capacity - bytes->size < more) {
+        capacity *= 2; /* bounded: check_size has seen the sum */
+    }
+    uint8_t *data = realloc(bytes->data, capacity);
+    if (!data) {
+        return hg_client_fail_memory(client);
+    }
+    bytes->data = data;
+    bytes->capacity = capacity;
+    return HOLOGRAM_OK;
+}
+
+static hologram_status add_step(hologram_client *client, struct hg_client_bytes *steps,
+                                const Hologram__V1__Step *step)
+{
+    size_t step_bytes = hologram__v1__step__get_packed_size(step);
+    size_t more = 1 + VARINT_BYTES_MAX + step_bytes;
+    hologram_status status = check_size(client, steps->size + more);
+    if (status == HOLOGRAM_OK) {
+        status = reserve(client, steps, more);
+    }
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    uint8_t *at = steps->data + steps->size;
+    at[0] = TAG_BYTES(1); /* Batch.steps */
+    size_t prefix_bytes = 1 + store_varint(at + 1, step_bytes);
+    hologram__v1__step__pack(step, at + prefix_bytes);
+    steps->size += prefix_bytes + step_bytes;
+    return HOLOGRAM_OK;
+}
+
+hologram_status hg_client_step_alloc(hologram_client *client, struct hg_client_bytes *steps,
+                                     hologram_buffer buffer, const hologram_buffer_spec *spec)
+{
+    Hologram__V1__Alloc body = alloc_body(buffer, spec);
+    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
+    step.body_case = STEP(ALLOC);
+    step.alloc = &body;
+    return add_step(client, steps, &step);
+}
+
+hologram_status hg_client_step_free(hologram_client *client, struct hg_client_bytes *steps,
+                                    hologram_buffer buffer)
+{
+    Hologram__V1__Free body = HOLOGRAM__V1__FREE__INIT;
+    body.n_ids = 1;
+    body.ids = &buffer;
+    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
+    step.body_case = STEP(FREE);
+    step.free = &body;
+    return add_step(client, steps, &step);
+}
+
+hologram_status hg_client_step_write(hologram_client *client, struct hg_client_bytes *steps,
+                                     hologram_buffer buffer, uint64_t offset, const void *data,
+                                     uint64_t bytes)
+{
+    if (bytes > HG_CLIENT_MESSAGE_BYTES_MAX) {
+        return check_size(client, (size_t)bytes);
+    }
+    Hologram__V1__Write body = HOLOGRAM__V1__WRITE__INIT;
+    body.id = buffer;
+    body.offset = offset;
+    body.data.len = (size_t)bytes;
+    body.data.data = (uint8_t *)(uintptr_t)data;
+    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
+    step.body_case = STEP(WRITE);
+    step.write = &body;
+    return add_step(client, steps, &step);
+}
+
+hologram_status hg_client_step_execute(hologram_client *client, struct hg_client_bytes *steps,
+                                       const hologram_call *call)
+{
+    struct execute_body body;
+    hologram_status status = execute_body(client, call, &body);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
+    step.body_case = STEP(EXECUTE);
+    step.execute = &body.body;
+    return add_step(client, steps, &step);
+}
+
+hologram_status hg_client_step_run(hologram_client *client, struct hg_client_bytes *steps,
+                                   const hologram_run *run)
+{
+    Hologram__V1__RunProgram body = run_body(run);
+    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
+    step.body_case = STEP(RUN_PROGRAM);
+    step.run_program = &body;
+    return add_step(client, steps, &step);
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Replies from bytes, and results from replies. A reply lies in the client's arena until the next
+ * one comes; a result that is a list takes the arena with it.
+ */
+#include <string.h>
+
+#include "client/lib/internal.h"
+#include "proto/hologram/v1/hologram.pb-c.h"
+
+#define BODY(type) HOLOGRAM__V1__RESPONSE__BODY_##type
+
+static void *unpack_alloc(void *arena, size_t size)
+{
+    return hg_client_arena_alloc(arena, size);
+}
+
+/* The arena frees everything at once. */
+static void unpack_free(void *arena, void *memory)
+{
+    (void)arena;
+    (void)memory;
+}
+
+static hologram_status status_of(const Hologram__V1__Status *status)
+{
+    if (!status) {
+        return HOLOGRAM_OK;
+    }
+    return status->code <= HOLOGRAM_UNAUTHENTICATED ? (hologram_status)status->code
+                                                    : HOLOGRAM_UNKNOWN;
+}
+
+hologram_status hg_client_decode(hologram_client *client, const uint8_t *message, size_t bytes,
+                                 struct hg_client_reply *reply)
+{
+    hg_client_arena_reset(&client->arena);
+    ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &client->arena};
+    Hologram__V1__Response *response = hologram__v1__response__unpack(&allocator, bytes, message);
+    if (!response) {
+        return client->arena.failed
+                   ? hg_client_break(client, HOLOGRAM_RESOURCE_EXHAUSTED,
+                                     "out of memory for an answer of %zu bytes", bytes)
+                   : hg_client_break(client, HOLOGRAM_INTERNAL,
+                                     "expected a response, got %zu bytes that are none", bytes);
+    }
+    reply->id = response->id;
+    reply->status = status_of(response->status);
+    reply->message = response->status ? response->status->message : "";
+    reply->detail = response->status ? response->status->detail : "";
+    reply->response = response;
+    return HOLOGRAM_OK;
+}
+
+/* The body of a successful reply, which has to be of TYPE. */
+static hologram_status expect(const struct hg_client_reply *reply,
+                              Hologram__V1__Response__BodyCase type,
+                              const Hologram__V1__Response **response, hologram_error *error)
+{
+    if (reply->status != HOLOGRAM_OK) {
+        return reply->status;
+    }
+    *response = reply->response;
+    if ((*response)->body_case != type) {
+        return hg_client_error(error, HOLOGRAM_INTERNAL,
+                               "expected an answer of kind %d from the server, got kind %d",
+                               (int)type, (int)(*response)->body_case);
+    }
+    return HOLOGRAM_OK;
+}
+
+static hologram_status no_memory(hologram_error *error)
+{
+    return hg_client_error(error, HOLOGRAM_RESOURCE_EXHAUSTED, "out of memory in the client");
+}
+
+/* ---- small results --------------------------------------------------------------------------- */
+
+hologram_status hg_client_take_hello(hologram_client *client, const struct hg_client_reply *reply,
+                                     void *result, hologram_error *error)
+{
+    (void)result;
+    const Hologram__V1__Response *response;
+    hologram_status status = expect(reply, BODY(HELLO), &response, error);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    const Hologram__V1__HelloResult *hello = response->hello;
+    if (hello->protocol_version != HG_CLIENT_PROTOCOL_VERSION) {
+        return hg_client_error(error, HOLOGRAM_UNIMPLEMENTED,
+                               "the server speaks version %u of the protocol, this library %u",
+                               hello->protocol_version, HG_CLIENT_PROTOCOL_VERSION);
+    }
+    hologram_server_info *server = &client->server;
+    server->protocol_version = hello->protocol_version;
+    server->admin = hello->admin;
+    server->session_id = hello->session_id;
+    server->version = hello->server_version;
+    server->features = (const char *const *)hello->features;
+    server->feature_count = (uint32_t)hello->n_features;
+    if (hello->limits) {
+        server->requests_in_flight_max = hello->limits->requests_in_flight_max;
+        server->message_bytes_max = hello->limits->message_bytes_max;
+        server->payload_bytes_max = hello->limits->payload_bytes_max;
+        server->memory_bytes_max = hello->limits->memory_bytes_max;
+        server->buffers_max = hello->limits->buffers_max;
+        server->boundary_classes_max = hello->limits->boundary_classes_max;
+        server->batch_steps_max = hello->limits->batch_steps_max;
+        server->streams_max = hello->limits->streams_max;
+    }
+    client->hello_arena = client->arena;
+    client->arena = (struct hg_client_arena){0};
+    return HOLOGRAM_OK;
+}
+
+static hologram_status fill_info(const Hologram__V1__BufferInfo *from, hologram_buffer_info *info,
+                                 hologram_error *error)
+{
+    if (!from || hologram_dtype_bytes((hologram_dtype)from->dtype) == 0 ||
+        from->n_shape > HOLOGRAM_RANK_MAX) {
+        return hg_client_error(error, HOLOGRAM_INTERNAL, "the server describes a buffer of %s",
+                               !from                               ? "which it says nothing"
+                               : from->n_shape > HOLOGRAM_RANK_MAX ? "too many dimensions"
+                                                                   : "unknown type");
+    }
+    *info = (hologram_buffer_info){.buffer = from->id,
+                                   .spec.dtype = (hologram_dtype)from->dtype,
+                                   .spec.rank = (uint32_t)from->n_shape,
+                                   .spec.pool = (hologram_pool)from->pool,
+                                   .bytes = from->bytes,
+                                   .boundary_class = from->boundary_class};
+    for (size_t i = 0; i < from->n_shape; i++) {
+        info->spec.shape[i] = from->shape[i];
+    }
+    hg_client_copy_text(info->name, sizeof info->name, from->name);
+    return HOLOGRAM_OK;
+}
+
+static hologram_status take_info(const Hologram__V1__BufferInfo *from, hologram_buffer_info *to,
+                                 hologram_error *error)
+{
+    hologram_buffer_info info;
+    hologram_status status = fill_info(from, &info, error);
+    if (status == HOLOGRAM_OK && to) {
+        *to = info;
+    }
+    return status;
+}
+
+hologram_status hg_client_take_alloc(hologram_client *client, const struct hg_client_reply *reply,
+                                     void *result, hologram_error *error)
+{
+    (void)client;
+    const Hologram__V1__Response *response;
+    hologram_status status = expect(reply, BODY(ALLOC), &response, error);
+    return status == HOLOGRAM_OK ? take_info(response->alloc->buffer, result, error) : status;
+}
+
+hologram_status hg_client_take_open(hologram_client *client, const struct hg_client_reply *reply,
+                                    void *result, hologram_error *error)
+{
+    (void)client;
+    const Hologram__V1__Response *response;
+    hologram_status status = expect(reply, BODY(OPEN), &response, error);
+    return status == HOLOGRAM_OK ? take_info(response->open->buffer, result, error) : status;
+}
+
+hologram_status hg_client_take_execution(hologram_client *client,
+                                         const struct hg_client_reply *reply, void *result,
+                                         hologram_error *error)
+{
+    (void)client;
+    const Hologram__V1__Response *response;
+    hologram_status status = expect(reply, BODY(EXECUTE), &response, error);
+    if (status != HOLOGRAM_OK || !result) {
+        return status;
+    }
+    const Hologram__V1__ExecuteResult *from = response->execute;
+    hologram_execution *to = result;
+    hg_client_copy_text(to->cache, sizeof to->cache, from->cache);
+    hg_client_copy_text(to->outcome, sizeof to->outcome, from->outcome);
+    to->queue_ns = from->queue_ns;
+    to->lookup_ns = from->lookup_ns;
+    to->build_ns = from->build_ns;
+    to->run_ns = from->run_ns;
+    return HOLOGRAM_OK;
+}
+
+/* A batch that failed says so in its own body, in the reply's status, or in both. */
+hologram_status hg_client_take_batch(hologram_client *client, const struct hg_client_reply *reply,
+                                     void *result, hologram_error *error)
+{
+    (void)client;
+    const Hologram__V1__Response *response = reply->response;
+    uint32_t *completed = result;
+    if (response->body_case != BODY(BATCH)) {
+        if (completed && reply->status != HOLOGRAM_OK) {
+            *completed = 0;
+        }
+        return expect(reply, BODY(BATCH), &response, error);
+    }
+    if (completed) {
+        *completed = response->batch->completed;
+    }
+    if (reply->status != HOLOGRAM_OK) {
+        return reply->status;
+    }
+    const Hologram__V1__Status *failed = response->batch->failed;
+    hologram_status status = status_of(failed);
+    if (status != HOLOGRAM_OK) {
+        error->status = status;
+        hg_client_copy_text(error->message, sizeof error->message, failed->message);
+        hg_client_copy_text(error->detail, sizeof error->detail, failed->detail);
+    }
+    return status;
+}
+
+hologram_status hg_client_take_program(hologram_client *client, const struct hg_client_reply *reply,
+                                       void *result, hologram_error *error)
+{
+    (void)client;
+    const Hologram__V1__Response *response;
+    hologram_status status = expect(reply, BODY(LOAD_PROGRAM), &response, error);
+    if (status != HOLOGRAM_OK || !result) {
+        return status;
+    }
+    hologram_program_info *to = result;
+    to->instructions = response->load_program->instructions;
+    to->slots = response->load_program->slots;
+    to->block = response->load_program->block;
+    return HOLOGRAM_OK;
+}
+
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+/* Hands the client's arena, in which the list was built, to the list. */
+static struct hg_client_arena take_arena(hologram_client *client)
+{
+    struct hg_client_arena arena = client->arena;
+    client->arena = (struct hg_client_arena){0};
+    return arena;
+}
+
+static const hologram_cache_stats *list_caches(struct hg_client_arena *arena,
+                                               const Hologram__V1__StatsResult *from)
+{
+    hologram_cache_stats *list = hg_client_arena_array(arena, from->n_caches, sizeof *list);
+    for (size_t i = 0; list && i < from->n_caches; i++) {
+        const Hologram__V1__CacheStats *cache = from->caches[i];
+        list[i] = (hologram_cache_stats){.cache = cache->cache,
+                                         .help = cache->help,
+                                         .hits = cache->hits,
+                                         .misses = cache->misses,
+                                         .builds = cache->builds,
+                                         .build_failures = cache->build_failures,
+                                         .evictions = cache->evictions,
+                                         .entries = cache->entries,
+                                         .bytes = cache->bytes};
+    }
+    return list;
+}
+
+static const hologram_pool_stats *list_pools(struct hg_client_arena *arena,
+                                             const Hologram__V1__StatsResult *from)
+{
+    hologram_pool_stats *list = hg_client_arena_array(arena, from->n_pools, sizeof *list);
+    for (size_t i = 0; list && i < from->n_pools; i++) {
+        const Hologram__V1__PoolStats *pool = from->pools[i];
+        list[i] = (hologram_pool_stats){.pool = pool->pool,
+                                        .bytes_used = pool->bytes_used,
+                                        .bytes_limit = pool->bytes_limit,
+                                        .buffers = pool->buffers};
+    }
+    return list;
+}
+
+hologram_status hg_client_take_stats(hologram_client *client, const struct hg_client_reply *reply,
+                                     void *result, hologram_error *error)
+{
+    const Hologram__V1__Response *response;
+    hologram_status status = expect(reply, BODY(STATS), &response, error);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    const Hologram__V1__StatsResult *from = response->stats;
+    hologram_stats *stats = hg_client_arena_array(&client->arena, 1, sizeof *stats);
+    const hologram_cache_stats *caches = list_caches(&client->arena, from);
+    const hologram_pool_stats *pools = list_pools(&client->arena, from);
+    if (!stats || !caches || !pools) {
+        return no_memory(error);
+    }
+    stats->server = (hologram_server_stats){.version = from->server_version,
+                                            .executor = from->executor,
+                                            .isa_level = from->isa_level,
+                                            .metrics_url = from->metrics_url,
+                                            .uptime_ns = from->uptime_ns,
+                                            .requests = from->requests,
+                                            .errors = from->errors,
+                                            .allocated_bytes = from->allocated_bytes,
+                                            .resident_bytes = from->resident_bytes,
+                                            .sessions = from->sessions,
+                                            .workers = from->workers,
+                                            .queue_depth = from->queue_depth};
+    stats->caches = caches;
+    stats->cache_count = (uint32_t)from->n_caches;
+    stats->pools = pools;
+    stats->pool_count = (uint32_t)from->n_pools;
+    stats->arena = take_arena(client);
+    *(hologram_stats **)result = stats;
+    return HOLOGRAM_OK;
+}
+
+static bool fill_op(struct hg_client_arena *arena, const Hologram__V1__OpInfo *from,
+                    struct hg_client_op *op)
+{
+    hologram_dtype *dtypes = hg_client_arena_array(arena, from->n_dtypes, sizeof *dtypes);
+    hologram_attribute_info *attributes =
+        hg_client_arena_array(arena, from->n_attributes, sizeof *attributes);
+    if (!dtypes || !attributes) {
+        return false;
+    }
+    for (size_t i = 0; i < from->n_dtypes; i++) {
+        dtypes[i] = (hologram_dtype)from->dtypes[i];
+    }
+    for (size_t i = 0; i < from->n_attributes; i++) {
+        const Hologram__V1__AttributeInfo *attribute = from->attributes[i];
+        attributes[i] = (hologram_attribute_info){.name = attribute->name,
+                                                  .kind = attribute->kind,
+                                                  .summary = attribute->summary,
+                                                  .default_bits = attribute->default_bits,
+                                                  .required = attribute->required};
+    }
+    op->info = (hologram_op_info){.name = from->name,
+                                  .module = from->module,
+                                  .summary = from->summary,
+                                  .inputs = from->inputs,
+                                  .outputs = from->outputs,
+                                  .operand_names = (const char *const *)from->operand_names,
+                                  .operand_name_count = (uint32_t)from->n_operand_names,
+                                  .dtype_count = (uint32_t)from->n_dtypes,
+                                  .dtypes = dtypes,
+                                  .attribute_count = (uint32_t)from->n_attributes};
+    op->attributes = attributes;
+    return true;
+}
+
+hologram_status hg_client_take_ops(hologram_client *client, const struct hg_client_reply *reply,
+                                   void *result, hologram_error *error)
+{
+    const Hologram__V1__Response *response;
+    hologram_status status = expect(reply, BODY(LIST_OPS), &response, error);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    const Hologram__V1__ListOpsResult *from = response->list_ops;
+    hologram_ops *ops = hg_client_arena_array(&client->arena, 1, sizeof *ops);
+    struct hg_client_op *list = hg_client_arena_array(&client->arena, from->n_ops, sizeof *list);
+    if (!ops || !list) {
+        return no_memory(error);
+    }
+    for (size_t i = 0; i < from->n_ops; i++) {
+        if (!fill_op(&client->arena, from->ops[i], &list[i])) {
+            return no_memory(error);
+        }
+    }
+    ops->ops = list;
+    ops->count = (uint32_t)from->n_ops;
+    ops->arena = take_arena(client);
+    *(hologram_ops **)result = ops;
+    return HOLOGRAM_OK;
+}
+
+hologram_status hg_client_take_buffers(hologram_client *client, const struct hg_client_reply *reply,
+                                       void *result, hologram_error *error)
+{
+    const Hologram__V1__Response *response;
+    hologram_status status = expect(reply, BODY(LIST_BUFFERS), &response, error);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    const Hologram__V1__ListBuffersResult *from = response->list_buffers;
+    hologram_buffers *buffers = hg_client_arena_array(&client->arena, 1, sizeof *buffers);
+    hologram_buffer_info *list =
+        hg_client_arena_array(&client->arena, from->n_buffers, sizeof *list);
+    if (!buffers || !list) {
+        return no_memory(error);
+    }
+    for (size_t i = 0; i < from->n_buffers; i++) {
+        status = fill_info(from->buffers[i]->buffer, &list[i], error);
+        if (status != HOLOGRAM_OK) {
+            return status;
+        }
+        list[i].uid = from->buffers[i]->uid;
+        list[i].gid = from->buffers[i]->gid;
+        list[i].mode = from->buffers[i]->mode;
+        list[i].session_id = from->buffers[i]->session_id;
+    }
+    buffers->buffers = list;
+    buffers->count = (uint32_t)from->n_buffers;
+    buffers->truncated = from->truncated;
+    buffers->arena = take_arena(client);
+    *(hologram_buffers **)result = buffers;
+    return HOLOGRAM_OK;
+}

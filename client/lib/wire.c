@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bytes to and from the socket, and frames out of bytes.
+ *
+ * The socket is in blocking mode; every call that must not block says so (MSG_DONTWAIT). While a
+ * send has to wait, answers are taken in: the server stops reading from a client that does not
+ * read.
+ *
+ *     in:  [done][in_start … in_end)[free]     a frame is decoded when its message is complete;
+ *          its payload goes straight to its destination, so `in` is empty while payload_left > 0
+ *     out: [sent][out_start … out_end)[free]
+ */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "client/lib/internal.h"
+
+uint64_t hg_client_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint32_t read_u32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+}
+
+static hologram_status break_closed(hologram_client *client)
+{
+    bool middle = client->payload_left > 0 || client->in_end > client->in_start;
+    return hg_client_break(client, HOLOGRAM_UNAVAILABLE, "the server closed the connection%s",
+                           middle ? " in the middle of an answer" : "");
+}
+
+static hologram_status break_errno(hologram_client *client, const char *call)
+{
+    int code = errno;
+    if (code == EPIPE || code == ECONNRESET) {
+        return break_closed(client);
+    }
+    return hg_client_break(client, HOLOGRAM_UNAVAILABLE, "%s: %s", call, strerror(code));
+}
+
+/* Waits for EVENTS until DEADLINE_NS; what came is in *CAME, 0 when time is up. */
+static hologram_status await(hologram_client *client, short events, uint64_t deadline_ns,
+                             short *came)
+{
+    for (;;) {
+        int timeout_ms = -1;
+        if (deadline_ns != 0) {
+            uint64_t now_ns = hg_client_now_ns();
+            uint64_t left_ms = now_ns < deadline_ns ? (deadline_ns - now_ns) / 1000000u + 1 : 0;
+            timeout_ms = left_ms > 3600000u ? 3600000 : (int)left_ms;
+        }
+        struct pollfd wanted = {.fd = client->fd, .events = events};
+        int count = poll(&wanted, 1, timeout_ms);
+        if (count > 0) {
+            *came = wanted.revents;
+            return HOLOGRAM_OK;
+        }
+        if (count < 0 && errno != EINTR) {
+            return break_errno(client, "poll");
+        }
+        if (count == 0 && hg_client_now_ns() >= deadline_ns) {
+            *came = 0;
+            return HOLOGRAM_OK;
+        }
+    }
+}
+
+/* ---- in -------------------------------------------------------------------------------------- */
+
+/* Makes room for a frame of BYTES bytes. */
+static hologram_status grow_in(hologram_client *client, size_t bytes)
+{
+    if (bytes <= client->in_size) {
+        return HOLOGRAM_OK;
+    }
+    uint8_t *in = realloc(client->in, bytes);
+    if (!in) {
+        return hg_client_break(client, HOLOGRAM_RESOURCE_EXHAUSTED,
+                               "out of memory for an answer of %zu bytes", bytes);
+    }
+    client->in = in;
+    client->in_size = bytes;
+    return HOLOGRAM_OK;
+}
+
+struct header {
+    uint32_t message_bytes;
+    uint64_t payload_bytes;
+};
+
+static hologram_status check_header(hologram_client *client, const uint8_t *bytes,
+                                    struct header *header)
+{
+    if (memcmp(bytes, "HGRM", 4) != 0) {
+        return hg_client_break(client, HOLOGRAM_INTERNAL,
+                               "expected a frame of the protocol, got bytes %02x %02x %02x %02x",
+                               bytes[0], bytes[1], bytes[2], bytes[3]);
+    }
+    uint32_t version = (uint32_t)bytes[4] | (uint32_t)bytes[5] << 8;
+    if (version != HG_CLIENT_PROTOCOL_VERSION) {
+        return hg_client_break(client, HOLOGRAM_INTERNAL,
+                               "expected a frame of version %u, got version %u",
+                               HG_CLIENT_PROTOCOL_VERSION, version);
+    }
+    header->message_bytes = read_u32(bytes + 8);
+    header->payload_bytes = read_u32(bytes + 16) | (uint64_t)read_u32(bytes + 20) << 32;
+    if (header->message_bytes > HG_CLIENT_MESSAGE_BYTES_MAX) {
+        return hg_client_break(client, HOLOGRAM_INTERNAL,
+                               "expected a message of at most %u bytes, got one of %u",
+                               HG_CLIENT_MESSAGE_BYTES_MAX, header->message_bytes);
+    }
+    return HOLOGRAM_OK;
+}
+
+/* Moves the part of a payload that is in the buffer already. */
+static void take_buffered_payload(hologram_client *client)
+{
+    size_t have = client->in_end - client->in_start;
+    size_t part = client->payload_left < have ? (size_t)client->payload_left : have;
+    if (client->payload_to) {
+        memcpy(client->payload_to, client->in + client->in_start, part);
+        client->payload_to += part;
+    }
+    client->in_start += part;
+    client->payload_left -= part;
+    if (client->payload_left == 0) {
+        hg_client_payload_done(client);
+    }
+}
+
+/* Decodes every frame that is complete in the buffer. */
+static hologram_status take_frames(hologram_client *client)
+{
+    while (client->in_end - client->in_start >= HG_CLIENT_HEADER_BYTES) {
+        struct header header = {0};
+        const uint8_t *frame = client->in + client->in_start;
+        hologram_status status = check_header(client, frame, &header);
+        if (status != HOLOGRAM_OK) {
+            return status;
+        }
+        size_t frame_bytes = (size_t)HG_CLIENT_HEADER_BYTES + header.message_bytes;
+        if (client->in_end - client->in_start < frame_bytes) {
+            return grow_in(client, frame_bytes);
+        }
+        struct hg_client_reply reply;
+        status =
+            hg_client_decode(client, frame + HG_CLIENT_HEADER_BYTES, header.message_bytes, &reply);
+        if (status == HOLOGRAM_OK) {
+            status = hg_client_answer(client, &reply, header.payload_bytes);
+        }
+        if (status != HOLOGRAM_OK) {
+            return status;
+        }
+        client->in_start += frame_bytes;
+        if (client->payload_left > 0) {
+            take_buffered_payload(client);
+        }
+    }
+    return HOLOGRAM_OK;
+}
+
+/* One recv, to where its bytes belong. -1 with errno, 0 at the end. */
+static ssize_t receive_once(hologram_client *client, int flags)
+{
+    if (client->payload_left > 0 && client->payload_to) {
+        size_t want = client->payload_left < SSIZE_MAX ? (size_t)client->payload_left : SSIZE_MAX;
+        return recv(client->fd, client->payload_to, want, flags);
+    }
+    size_t have = client->in_end - client->in_start;
+    if (client->in_start > 0) {
+        memmove(client->in, client->in + client->in_start, have);
+        client->in_start = 0;
+        client->in_end = have;
+    }
+    return recv(client->fd, client->in + have, client->in_size - have, flags);
+}
+
+static hologram_status received(hologram_client *client, size_t bytes)
+{
+    if (client->payload_left > 0 && client->payload_to) {
+        client->payload_to += bytes;
+        client->payload_left -= bytes;
+        if (client->payload_left == 0) {
+            hg_client_payload_done(client);
+        }
+        return HOLOGRAM_OK;
+    }
+    client->in_end += bytes;
+    if (client->payload_left > 0) {
+        take_buffered_payload(client);
+    }
+    return take_frames(client);
+}
+
+/* Polls without sleeping for the time that the options allow. */
+static ssize_t receive_spinning(hologram_client *client)
+{
+    ssize_t count = receive_once(client, MSG_DONTWAIT);
+    if (count >= 0 || client->spin_us == 0) {
+        return count;
+    }
+    uint64_t until_ns = hg_client_now_ns() + (uint64_t)client->spin_us * 1000u;
+    while (count < 0 && (errno == EAGAIN || errno == EINTR) && hg_client_now_ns() < until_ns) {
+        count = receive_once(client, MSG_DONTWAIT);
+    }
+    return count;
+}
+
+hologram_status hg_client_receive(hologram_client *client, bool block, uint64_t deadline_ns)
+{
+    if (hg_client_check(client) != HOLOGRAM_OK) {
+        return client->failure.status;
+    }
+    bool sleep_in_recv = block && deadline_ns == 0 && client->spin_us == 0;
+    bool spin = block && client->spin_us != 0;
+    for (;;) {
+        ssize_t count = spin ? receive_spinning(client)
+                             : receive_once(client, sleep_in_recv ? 0 : MSG_DONTWAIT);
+        if (count > 0) {
+            return received(client, (size_t)count);
+        }
+        if (count == 0) {
+            return break_closed(client);
+        }
+        if (errno == EINTR) {
+            continue;
+        }
+        if (errno != EAGAIN && errno != EWOULDBLOCK) {
+            return break_errno(client, "recv");
+        }
+        if (!block) {
+            return HOLOGRAM_OK;
+        }
+        short came = 0;
+        hologram_status status = await(client, POLLIN, deadline_ns, &came);
+        if (status != HOLOGRAM_OK || came == 0) {
+            return status;
+        }
+        spin = false;
+        sleep_in_recv = false;
+    }
+}
+
+/* ---- out ------------------------------------------------------------------------------------- */
+
+/* The server has closed. It may have said why before: take in what is left. */
+static hologram_status break_after_drain(hologram_client *client, const char *call)
+{
+    int code = errno;
+    while (client->failure.status == HOLOGRAM_OK && (code == EPIPE || code == ECONNRESET)) {
+        size_t before = client->in_end - client->in_start;
+        uint64_t payload_before = client->payload_left;
+        uint32_t flying_before = client->flying;
+        if (hg_client_receive(client, false, 0) != HOLOGRAM_OK ||
+            (before == client->in_end - client->in_start &&
+             payload_before == client->payload_left && flying_before == client->flying)) {
+            break;
+        }
+    }
+    errno = code;
+    return break_errno(client, call);
+}
+
+/* One sendmsg of the queue and of DATA behind it; *SENT counts both. 0 if it would block. */
+static hologram_status send_once(hologram_client *client, const uint8_t *data, size_t bytes,
+                                 size_t *sent)
+{
+    struct iovec parts[2] = {
+        {.iov_base = client->out + client->out_start,
+         .iov_len = client->out_end - client->out_start},
+        {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes},
+    };
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = bytes > 0 ? 2 : 1};
+    for (;;) {
+        ssize_t count = sendmsg(client->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (count >= 0) {
+            *sent = (size_t)count;
+            return HOLOGRAM_OK;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+            *sent = 0;
+            return HOLOGRAM_OK;
+        }
+        if (errno != EINTR) {
+            return break_after_drain(client, "sendmsg");
+        }
+    }
+}
+
+/* Waits until the socket takes more, and takes answers in meanwhile. */
+static hologram_status await_sendable(hologram_client *client, uint64_t deadline_ns)
+{
+    short came = 0;
+    hologram_status status = await(client, POLLIN | POLLOUT, deadline_ns, &came);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    if (came == 0) {
+        return hg_client_break(client, HOLOGRAM_DEADLINE_EXCEEDED,
+                               "the server did not take the request in time");
+    }
+    return (came & POLLIN) != 0 ? hg_client_receive(client, false, 0) : HOLOGRAM_OK;
+}
+
+hologram_status hg_client_send(hologram_client *client, const uint8_t *data, uint64_t bytes,
+                               uint64_t deadline_ns)
+{
+    while (client->out_start < client->out_end || bytes > 0) {
+        if (hg_client_check(client) != HOLOGRAM_OK) {
+            return client->failure.status;
+        }
+        size_t part = bytes < SSIZE_MAX / 2 ? (size_t)bytes : SSIZE_MAX / 2;
+        size_t sent = 0;
+        hologram_status status = send_once(client, data, part, &sent);
+        if (status == HOLOGRAM_OK && sent == 0) {
+            status = await_sendable(client, deadline_ns);
+        }
+        if (status != HOLOGRAM_OK) {
+            return status;
+        }
+        size_t queued = client->out_end - client->out_start;
+        size_t from_queue = sent < queued ? sent : queued;
+        client->out_start += from_queue;
+        if (sent > from_queue) {
+            data += sent - from_queue;
+            bytes -= sent - from_queue;
+        }
+    }
+    client->out_start = 0;
+    client->out_end = 0;
+    return HOLOGRAM_OK;
+}
+
+uint8_t *hg_client_queue(hologram_client *client, size_t bytes, uint64_t deadline_ns)
+{
+    if (client->out_end + bytes > HG_CLIENT_OUT_BYTES && client->out_end > 0 &&
+        hg_client_send(client, NULL, 0, deadline_ns) != HOLOGRAM_OK) {
+        return NULL;
+    }
+    if (client->out_end + bytes > client->out_size) {
+        uint8_t *out = realloc(client->out, client->out_end + bytes);
+        if (!out) {
+            (void)hg_client_fail_memory(client);
+            return NULL;
+        }
+        client->out = out;
+        client->out_size = client->out_end + bytes;
+    }
+    return client->out + client->out_end;
+}
+
+void hg_client_queued(hologram_client *client, size_t bytes)
+{
+    client->out_end += bytes;
+}
