@@ -24,6 +24,9 @@ static void live_bytes_follow_the_tag(void **state)
     assert_non_null(aligned);
     assert_in_range(hg_alloc_live_bytes(HG_TAG_TEST), 3000, 20000);
     assert_int_equal(hg_alloc_live_bytes_all(), hg_alloc_live_bytes(HG_TAG_TEST));
+    assert_int_equal(hg_alloc_live_bytes(HG_TAG_TEST), hg_alloc_block_bytes(plain) +
+                                                           hg_alloc_block_bytes(zeroed) +
+                                                           hg_alloc_block_bytes(aligned));
     assert_int_equal((uintptr_t)aligned % 4096, 0);
     hg_free(HG_TAG_TEST, plain);
     hg_free(HG_TAG_TEST, zeroed);
