@@ -66,6 +66,7 @@ uint8_t hg_verify_slot(const struct hg_verify *verify, const struct hg_addr *add
         return addr->slot;
     }
     uint8_t index = 0;
+    /* Every handle of the program is there: they were collected before anything else. */
     while (verify->handles[index] != addr->handle) {
         index++;
     }

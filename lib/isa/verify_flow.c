@@ -107,6 +107,7 @@ static enum hg_status check_cross_lane(const struct hg_verify *verify, uint32_t 
 static enum hg_status find_segments(struct hg_verify *verify)
 {
     uint16_t segment = 0;
+    uint16_t empty = 0; /* segments of a LOOP.BLOCKS alone */
     bool first = true;
     uint8_t mma = 0;
     for (uint32_t i = 0; i < verify->code->insn_count; i++) {
@@ -125,18 +126,27 @@ static enum hg_status find_segments(struct hg_verify *verify)
         }
         note->segment = segment;
         note->flags |= mma;
+        empty = (uint16_t)(empty + (first && op == HG_OP_LOOP_BLOCKS));
         first = ends_segment(verify, i);
         if (first) {
             note->flags |= HG_NOTE_SEGMENT_END;
             segment++;
         }
     }
-    if (segment > UINT8_MAX) {
+    if (segment - empty > UINT8_MAX) {
         return hg_fail(verify->error, HG_INVALID_ARGUMENT,
-                       "a program has at most %d segments, not %u", UINT8_MAX, segment);
+                       "a program has at most %d segments, not %d", UINT8_MAX, segment - empty);
     }
-    verify->segment_count = (uint8_t)segment;
+    verify->segment_count = (uint8_t)(segment - empty);
     return HG_OK;
+}
+
+/* Whether a REDUCE of the same segment stands before instruction INDEX. */
+static bool is_inside_run(const struct hg_verify *verify, uint32_t index)
+{
+    return index > 0 && index < verify->code->insn_count &&
+           hg_is_reduce(verify->code->insns[index - 1].op) &&
+           verify->notes[index - 1].segment == verify->notes[index].segment;
 }
 
 static enum hg_status check_branch(struct hg_verify *verify, uint32_t index)
@@ -152,9 +162,14 @@ static enum hg_status check_branch(struct hg_verify *verify, uint32_t index)
     if ((target != NULL ? target->body : HG_NO_BODY) != note->body) {
         return hg_verify_fail(verify, index, "leads across the border of a body");
     }
-    if (target == NULL ? note->segment + 1 != verify->segment_count
-                       : note->segment != target->segment) {
+    /* The end of the program belongs to the last segment, unless that is ended by its last one. */
+    uint16_t segment = (target != NULL ? target : &verify->notes[count - 1])->segment;
+    if (note->segment != segment ||
+        (target == NULL && is_segment_end(verify->code->insns[count - 1].op))) {
         return hg_verify_fail(verify, index, "leads out of its segment");
+    }
+    if (is_inside_run(verify, insn->target)) {
+        return hg_verify_fail(verify, index, "leads behind the first reduce of its segment");
     }
     if (target != NULL && verify->code->insns[insn->target].op == HG_OP_MMA) {
         return hg_verify_fail(verify, index, "leads to a product");

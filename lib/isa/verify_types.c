@@ -79,26 +79,54 @@ static void start_cells(struct hg_cells *cells)
     cells->regs[HG_REG_LANE] = hg_cell(HG_U64, HG_LEVEL_LANE);
 }
 
-static void end_segment_cell(uint8_t *cell)
+/* Ends the segment for eight cells; the bits of those that now hold a value per row are given. */
+static unsigned end_segment_cells(uint8_t cells[8])
 {
-    *cell &= (uint8_t)~HG_CELL_PENDING;
-    if ((*cell & HG_CELL_KNOWN) != 0 && hg_cell_level(*cell) == HG_LEVEL_LANE) {
-        *cell = HG_CELL_LANE_OVER;
+    uint64_t all;
+    memcpy(&all, cells, sizeof all);
+    if ((all & UINT64_C(0x8080808080808080)) == 0) {
+        return 0; /* none is known, as most are in most programs */
     }
+    unsigned rows = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        cells[i] &= (uint8_t)~HG_CELL_PENDING;
+        if ((cells[i] & HG_CELL_KNOWN) == 0) {
+            continue;
+        }
+        if (hg_cell_level(cells[i]) == HG_LEVEL_LANE) {
+            cells[i] = HG_CELL_LANE_OVER;
+        } else if (hg_cell_level(cells[i]) == HG_LEVEL_ROW) {
+            rows |= 1u << i;
+        }
+    }
+    return rows;
 }
 
 /* Per-lane values end with their segment; REDUCE destinations become readable. */
 static void end_segment(struct hg_verify *verify, struct hg_cells *cells)
 {
-    for (unsigned r = 0; r < HG_REG_SPECIAL; r++) {
-        end_segment_cell(&cells->regs[r]);
-        if ((cells->regs[r] & HG_CELL_KNOWN) != 0 &&
-            hg_cell_level(cells->regs[r]) == HG_LEVEL_ROW) {
-            hg_reg_set_add(&verify->row_regs, r);
+    uint8_t specials[HG_REGISTER_COUNT - HG_REG_SPECIAL];
+    memcpy(specials, cells->regs + HG_REG_SPECIAL, sizeof specials);
+    memset(cells->regs + HG_REG_SPECIAL, HG_CELL_UNWRITTEN, sizeof specials);
+    for (unsigned r = 0; r < HG_REGISTER_COUNT; r += 8) {
+        verify->row_regs.regs[r / 64] |= (uint64_t)end_segment_cells(cells->regs + r) << (r % 64);
+    }
+    memcpy(cells->regs + HG_REG_SPECIAL, specials, sizeof specials);
+    for (unsigned p = 0; p < HG_PREDICATE_COUNT; p += 8) {
+        (void)end_segment_cells(cells->preds + p);
+    }
+}
+
+/* What SET names is over with each iteration of a LOOP.BLOCKS body. */
+static void end_iteration(const struct hg_reg_set *set, struct hg_cells *cells)
+{
+    for (unsigned word = 0; word < HG_REGISTER_COUNT / 64; word++) {
+        for (uint64_t rest = set->regs[word]; rest != 0; rest &= rest - 1) {
+            cells->regs[64 * word + (unsigned)__builtin_ctzll(rest)] = HG_CELL_BODY_OVER;
         }
     }
-    for (unsigned p = 0; p < HG_PREDICATE_COUNT; p++) {
-        end_segment_cell(&cells->preds[p]);
+    for (unsigned rest = set->preds; rest != 0; rest &= rest - 1) {
+        cells->preds[__builtin_ctz(rest)] = HG_CELL_BODY_OVER;
     }
 }
 
@@ -109,16 +137,7 @@ static void enter_blocks(struct hg_verify *verify, uint32_t index, struct hg_cel
     uint32_t end = verify->code->insns[index].target;
     struct hg_reg_set writes = {{0}, 0};
     hg_verify_writes(verify, index + 1, end, &writes);
-    for (unsigned r = 0; r < HG_REG_SPECIAL; r++) {
-        if (hg_reg_set_has(&writes, r)) {
-            cells->regs[r] = HG_CELL_BODY_OVER;
-        }
-    }
-    for (unsigned p = 0; p < HG_PREDICATE_COUNT; p++) {
-        if ((writes.preds >> p & 1) != 0) {
-            cells->preds[p] = HG_CELL_BODY_OVER;
-        }
-    }
+    end_iteration(&writes, cells);
     *after = *cells;
     for (uint32_t i = end; i > index + 1 && hg_is_reduce(verify->code->insns[i - 1].op); i--) {
         const struct hg_insn *reduce = &verify->code->insns[i - 1];
