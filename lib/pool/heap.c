@@ -148,7 +148,7 @@ bool hg_heap_init(struct hg_heap *heap)
     /* jemalloc takes a pointer to non-const and only reads. */
     extent_hooks_t *hooks = (extent_hooks_t *)&extent_hooks;
     return !hg_alloc_fault_hit() &&
-           mallctl("arenas.create", &heap->arena, &size, &hooks, sizeof hooks) == 0;
+           mallctl("arenas.create", &heap->arena, &size, &hooks, sizeof(void *)) == 0;
 }
 
 void hg_heap_fini(struct hg_heap *heap)

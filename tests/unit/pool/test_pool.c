@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -237,9 +238,12 @@ static bool vm_flags(const void *address, char *flags, size_t size)
     bool found = false;
     char line[512];
     while (!found && fgets(line, sizeof line, smaps) != NULL) {
-        unsigned long start, end;
-        if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
-            inside = start <= (uintptr_t)address && (uintptr_t)address < end;
+        /* A mapping begins with a line "start-end …", in hexadecimal. */
+        char *dash = NULL;
+        uintptr_t begin = strtoull(line, &dash, 16);
+        if (dash != line && *dash == '-') {
+            inside =
+                begin <= (uintptr_t)address && (uintptr_t)address < strtoull(dash + 1, NULL, 16);
         } else if (inside && strncmp(line, "VmFlags:", 8) == 0) {
             found = snprintf(flags, size, "%s", line) > 0;
         }
