@@ -8,10 +8,10 @@
  *     hg_session_alloc(session, 1, …);               ids are the client's to choose
  *     hg_session_execute(session, &request, task, …) in place or on the worker pool
  *
- * Threads: engine functions from any thread. A session's functions from one thread at a time, except
- * hg_task_cancel; tasks of one session may run at the same time on workers.
- * Ownership: stated per function with the words takes, borrows, copies, gives, shares.
- * Errors: every fallible function gives a status and a text that names what was wrong.
+ * Threads: engine functions from any thread. A session's functions from one thread at a time,
+ * except hg_task_cancel; tasks of one session may run at the same time on workers. Ownership:
+ * stated per function with the words takes, borrows, copies, gives, shares. Errors: every fallible
+ * function gives a status and a text that names what was wrong.
  */
 #ifndef HG_LIB_ENGINE_ENGINE_H
 #define HG_LIB_ENGINE_ENGINE_H
@@ -37,16 +37,16 @@ struct hg_buffer;
 /* ---- engine ---------------------------------------------------------------------------------- */
 
 struct hg_engine_options {
-    uint32_t workers;            /* 0 = one per core, at most 64 */
-    uint32_t queue_depth;        /* jobs that may wait for a worker */
-    uint32_t spin_us;            /* workers spin this long before they park */
-    uint64_t inline_max_ns;      /* work estimated below this runs on the caller; 0 = always the pool */
-    uint64_t heap_bytes_max;     /* heap pool, all sessions together; 0 = half of physical memory */
+    uint32_t workers;        /* 0 = one per core, at most 64 */
+    uint32_t queue_depth;    /* jobs that may wait for a worker */
+    uint32_t spin_us;        /* workers spin this long before they park */
+    uint64_t inline_max_ns;  /* work estimated below this runs on the caller; 0 = always the pool */
+    uint64_t heap_bytes_max; /* heap pool, all sessions together; 0 = half of physical memory */
     uint64_t cache_entries_max;
     uint64_t cache_bytes_max;
     bool lock_boundary;
-    bool fusion;                 /* composites as one program (default) */
-    bool specialize_full;        /* cache.specialize = full */
+    bool fusion;          /* composites as one program (default) */
+    bool specialize_full; /* cache.specialize = full */
     enum hg_fp_mode fp_mode;
     enum hg_executor executor;
 };
@@ -67,12 +67,12 @@ struct hg_session_options {
     const gid_t *groups; /* borrowed until return; supplementary groups, at most 64 are kept */
     uint32_t group_count;
     bool admin;
-    uint64_t bytes_max;       /* heap memory of the session's buffers and temporaries */
-    uint64_t user_bytes_max;  /* the same over all sessions of the uid, named buffers included */
+    uint64_t bytes_max;      /* heap memory of the session's buffers and temporaries */
+    uint64_t user_bytes_max; /* the same over all sessions of the uid, named buffers included */
     uint32_t buffers_max;
     uint32_t boundary_classes_max;
     uint32_t programs_max;
-    uint64_t fuel_max;        /* of a user's program, per block and segment */
+    uint64_t fuel_max; /* of a user's program, per block and segment */
 };
 void hg_session_options_init(struct hg_session_options *options);
 
@@ -80,8 +80,8 @@ void hg_session_options_init(struct hg_session_options *options);
 HG_MUST_CHECK enum hg_status hg_session_create(struct hg_engine *engine,
                                                const struct hg_session_options *options,
                                                struct hg_session **session, struct hg_error *error);
-/* Frees the session's ids and programs; buffers that a running task uses go when it ends. Tasks must
- * have been waited for or cancelled and waited for. NULLs *SESSION. */
+/* Frees the session's ids and programs; buffers that a running task uses go when it ends. Tasks
+ * must have been waited for or cancelled and waited for. NULLs *SESSION. */
 void hg_session_destroy(struct hg_session **session);
 
 /* ---- buffers --------------------------------------------------------------------------------- */
@@ -91,17 +91,17 @@ struct hg_buffer_spec {
     uint8_t rank;                /* at most HG_RANK_MAX */
     uint64_t shape[HG_RANK_MAX]; /* dimensions may be 0: a buffer without elements */
     enum hg_pool_kind pool;
-    bool boundary_fallback;      /* take heap memory when no boundary class is to be had */
+    bool boundary_fallback; /* take heap memory when no boundary class is to be had */
 };
 
 struct hg_buffer_info {
     uint64_t id;
-    struct hg_buffer_spec spec;  /* pool: where it really is */
-    uint64_t bytes;              /* of its elements */
-    int boundary_class;          /* -1 if not in the boundary pool */
-    bool busy;                   /* a task in flight uses it */
-    char name[65];               /* when published, else "" */
-    uid_t uid;                   /* owner */
+    struct hg_buffer_spec spec; /* pool: where it really is */
+    uint64_t bytes;             /* of its elements */
+    int boundary_class;         /* -1 if not in the boundary pool */
+    bool busy;                  /* a task in flight uses it */
+    char name[65];              /* when published, else "" */
+    uid_t uid;                  /* owner */
     gid_t gid;
     uint32_t mode;
     uint64_t session_id;
@@ -130,7 +130,11 @@ HG_MUST_CHECK enum hg_status hg_session_read(struct hg_session *session, uint64_
 
 /* A pinned view of a buffer's bytes, for transports that receive into it or send from it. While a
  * view for writing is held the buffer counts as busy for tasks: hg_session_execute on it answers
- * FAILED_PRECONDITION, so a transport orders its own requests around it. */
+ * FAILED_PRECONDITION, so a transport orders its own requests around it.
+ *
+ * Memory that still holds another owner's bytes is not zeroed before it is overwritten: release
+ * says that the whole view was written. A writer that stopped early abandons its view instead; what
+ * it wrote may then be lost, and what it did not write reads as before or as zeros. */
 struct hg_view {
     struct hg_buffer *buffer; /* shared */
     uint8_t *data;            /* first byte of the view */
@@ -143,6 +147,7 @@ HG_MUST_CHECK enum hg_status hg_session_view(struct hg_session *session, uint64_
                                              struct hg_view *view, struct hg_buffer_info *info,
                                              struct hg_error *error);
 void hg_view_release(struct hg_view *view);
+void hg_view_abandon(struct hg_view *view);
 
 /* Calls VISIT for each buffer of the session, ascending by id. */
 typedef void hg_buffer_visit_fn(const struct hg_buffer_info *info, void *context);
@@ -159,13 +164,16 @@ HG_MUST_CHECK enum hg_status hg_session_publish(struct hg_session *session, uint
 /* Owner or administrator. NOT_FOUND, PERMISSION_DENIED. */
 HG_MUST_CHECK enum hg_status hg_session_unpublish(struct hg_session *session, const char *name,
                                                   struct hg_error *error);
-/* Binds a named buffer to ID. A name that may not be read is NOT_FOUND, like one that is not there. */
+/* Binds a named buffer to ID. A name that may not be read is NOT_FOUND, like one that is not there.
+ */
 HG_MUST_CHECK enum hg_status hg_session_open(struct hg_session *session, const char *name,
                                              uint64_t id, bool writable,
                                              struct hg_buffer_info *info, struct hg_error *error);
-/* The named buffers that the session may read (an administrator: all). */
+/* The named buffers that the session may read (an administrator: all), ascending by name. VISIT
+ * must not call the engine. */
 void hg_session_list_named(struct hg_session *session, hg_buffer_visit_fn *visit, void *context);
-/* Every session's buffers; PERMISSION_DENIED unless administrator. */
+/* Every session's buffers; PERMISSION_DENIED unless administrator. VISIT must not call the engine.
+ */
 HG_MUST_CHECK enum hg_status hg_session_list_all(struct hg_session *session,
                                                  hg_buffer_visit_fn *visit, void *context,
                                                  struct hg_error *error);
@@ -226,9 +234,9 @@ enum hg_submitted { HG_TASK_DONE, HG_TASK_PENDING };
  * Checks, plans and runs an operation. TASK is borrowed until done. If it ran in place or failed
  * early the answer is HG_TASK_DONE (the outcome is in task->error.status and `done` is not called);
  * else HG_TASK_PENDING, and `done` will be called.
- * Statuses: those of hg_op_plan, of the cache, of hg_run_begin and hg_run_finish; NOT_FOUND names the
- * id; FAILED_PRECONDITION if a buffer is busy in a conflicting way (an output that any other task
- * uses, or an input that another task writes); RESOURCE_EXHAUSTED if the queue is full.
+ * Statuses: those of hg_op_plan, of the cache, of hg_run_begin and hg_run_finish; NOT_FOUND names
+ * the id; FAILED_PRECONDITION if a buffer is busy in a conflicting way (an output that any other
+ * task uses, or an input that another task writes); RESOURCE_EXHAUSTED if the queue is full.
  */
 HG_MUST_CHECK enum hg_submitted hg_session_execute(struct hg_session *session,
                                                    const struct hg_execute_request *request,
@@ -248,7 +256,8 @@ HG_MUST_CHECK enum hg_status hg_session_run_wait(struct hg_session *session,
                                                  const struct hg_run_request *request,
                                                  struct hg_task *task);
 
-/* Verifies a program's binary and keeps it under ID (programs are shared process-wide by content). */
+/* Verifies a program's binary and keeps it under ID (programs are shared process-wide by content).
+ */
 HG_MUST_CHECK enum hg_status hg_session_load(struct hg_session *session, uint64_t id,
                                              const void *binary, size_t size,
                                              struct hg_code_facts *facts, struct hg_error *error);

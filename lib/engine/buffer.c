@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/engine/buffer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/check.h"
+#include "lib/engine/internal.h"
+
+/* What an empty buffer costs: the pools give no smaller block. */
+#define BLOCK_BYTES_MIN 64
+
+static enum hg_status check_spec(const struct hg_buffer_spec *spec, uint64_t *elements,
+                                 uint64_t *bytes, struct hg_error *error)
+{
+    if ((unsigned)spec->dtype >= HG_DTYPE_COUNT) {
+        return hg_fail(error, HG_INVALID_ARGUMENT, "unknown type %u", (unsigned)spec->dtype);
+    }
+    if (spec->rank > HG_RANK_MAX) {
+        return hg_fail(error, HG_INVALID_ARGUMENT, "rank %u is above the limit of %u", spec->rank,
+                       (unsigned)HG_RANK_MAX);
+    }
+    if ((unsigned)spec->pool >= HG_POOL_KIND_COUNT) {
+        return hg_fail(error, HG_INVALID_ARGUMENT, "unknown pool %u", (unsigned)spec->pool);
+    }
+    uint64_t product = 1;
+    bool fits = true;
+    bool empty = false;
+    for (unsigned i = 0; i < spec->rank; i++) {
+        empty |= spec->shape[i] == 0;
+        fits = fits && hg_mul_u64(product, spec->shape[i], &product);
+    }
+    uint64_t size = 0;
+    /* A dimension of 0 makes the product 0 wherever it stands. */
+    if (empty) {
+        product = 0;
+        fits = true;
+    }
+    if (!fits || !hg_mul_u64(product, hg_dtype_bytes(spec->dtype), &size) || size > INT64_MAX) {
+        return hg_fail(error, HG_INVALID_ARGUMENT, "the product of the shape overflows");
+    }
+    *elements = product;
+    *bytes = size;
+    return HG_OK;
+}
+
+/* A class of the boundary pool, within the session's ration. */
+static enum hg_status take_class(struct hg_account *account, uint64_t bytes, struct hg_block *block,
+                                 struct hg_error *error)
+{
+    enum hg_status status = hg_account_charge_class(account, error);
+    if (status != HG_OK) {
+        return status;
+    }
+    status = hg_pool_acquire(account->engine->pool, HG_POOL_BOUNDARY, bytes, false, block, error);
+    if (status != HG_OK) {
+        hg_account_refund_class(account);
+    }
+    return status;
+}
+
+static enum hg_status take_heap(struct hg_account *account, uint64_t bytes, uint64_t *charged_bytes,
+                                struct hg_block *block, struct hg_error *error)
+{
+    uint64_t charge = bytes < BLOCK_BYTES_MIN ? BLOCK_BYTES_MIN : bytes;
+    enum hg_status status = hg_account_charge(account, charge, error);
+    if (status != HG_OK) {
+        return status;
+    }
+    status = hg_pool_acquire(account->engine->pool, HG_POOL_HEAP, bytes, true, block, error);
+    if (status != HG_OK) {
+        hg_account_refund(account, charge);
+        return status;
+    }
+    *charged_bytes = charge;
+    return HG_OK;
+}
+
+static enum hg_status take_block(struct hg_buffer *buffer, struct hg_error *error)
+{
+    if (buffer->spec.pool == HG_POOL_BOUNDARY) {
+        bool fallback = buffer->spec.boundary_fallback;
+        enum hg_status status =
+            take_class(buffer->account, buffer->bytes, &buffer->block, fallback ? NULL : error);
+        if (status == HG_OK || !fallback) {
+            return status;
+        }
+    }
+    return take_heap(buffer->account, buffer->bytes, &buffer->charged_bytes, &buffer->block, error);
+}
+
+/* Returns block and charges. */
+static void give_block_back(struct hg_buffer *buffer)
+{
+    bool is_class = buffer->block.kind == HG_POOL_BOUNDARY;
+    hg_pool_release(buffer->engine->pool, &buffer->block);
+    if (is_class) {
+        hg_account_refund_class(buffer->account);
+    } else {
+        hg_account_refund(buffer->account, buffer->charged_bytes);
+    }
+}
+
+enum hg_status hg_buffer_create(struct hg_account *account, const struct hg_buffer_spec *spec,
+                                uint64_t session_id, gid_t gid, struct hg_buffer **buffer,
+                                struct hg_error *error)
+{
+    uint64_t elements;
+    uint64_t bytes;
+    enum hg_status status = check_spec(spec, &elements, &bytes, error);
+    if (status != HG_OK) {
+        return status;
+    }
+    struct hg_buffer *fresh = hg_calloc(HG_TAG_SESSION, 1, sizeof *fresh);
+    if (fresh == NULL) {
+        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    fresh->engine = account->engine;
+    fresh->account = account;
+    fresh->spec = *spec;
+    fresh->elements = elements;
+    fresh->bytes = bytes;
+    fresh->session_id = session_id;
+    fresh->gid = gid;
+    atomic_init(&fresh->references, 1);
+    status = take_block(fresh, error);
+    if (status != HG_OK) {
+        goto out_buffer;
+    }
+    fresh->spec.pool = fresh->block.kind;
+    if (!fresh->block.zeroed) {
+        fresh->lazy = hg_lazy_create(fresh->block.base, bytes);
+        if (fresh->lazy == NULL) {
+            status = hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
+            goto out_block;
+        }
+    }
+    hg_account_ref(account);
+    struct hg_engine *engine = account->engine;
+    fresh->serial = atomic_fetch_add_explicit(&engine->last_serial, 1, memory_order_relaxed) + 1;
+    atomic_fetch_add_explicit(&engine->buffers, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&engine->buffer_bytes, bytes, memory_order_relaxed);
+    *buffer = fresh;
+    return HG_OK;
+
+out_block:
+    give_block_back(fresh);
+out_buffer:
+    hg_free(HG_TAG_SESSION, fresh);
+    return status;
+}
+
+struct hg_buffer *hg_buffer_ref(struct hg_buffer *buffer)
+{
+    /* Relaxed: the caller has a reference already, or the lock under which one is kept. */
+    atomic_fetch_add_explicit(&buffer->references, 1, memory_order_relaxed);
+    return buffer;
+}
+
+void hg_buffer_unref(struct hg_buffer **buffer)
+{
+    struct hg_buffer *dropped = *buffer;
+    *buffer = NULL;
+    /* Release pairs with the acquire of the last unref: every use happens before the free. */
+    if (atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel) > 1) {
+        return;
+    }
+    HG_REQUIRE(atomic_load_explicit(&dropped->use, memory_order_relaxed) == 0);
+    struct hg_engine *engine = dropped->engine;
+    atomic_fetch_sub_explicit(&engine->buffers, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&engine->buffer_bytes, dropped->bytes, memory_order_relaxed);
+    hg_lazy_destroy(dropped->lazy);
+    give_block_back(dropped);
+    hg_account_unref(&dropped->account);
+    hg_free(HG_TAG_SESSION, dropped);
+}
+
+/* Acquire pairs with the release in unclaim: what the last user wrote is seen. */
+bool hg_buffer_claim(struct hg_buffer *buffer, bool writes)
+{
+    int32_t use = atomic_load_explicit(&buffer->use, memory_order_relaxed);
+    do {
+        if (use < 0 || (writes && use > 0) || use == INT32_MAX) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&buffer->use, &use, writes ? -1 : use + 1,
+                                                    memory_order_acquire, memory_order_relaxed));
+    return true;
+}
+
+void hg_buffer_unclaim(struct hg_buffer *buffer, bool writes)
+{
+    atomic_fetch_add_explicit(&buffer->use, writes ? 1 : -1, memory_order_release);
+}
+
+int hg_buffer_class(const struct hg_buffer *buffer)
+{
+    return buffer->block.kind == HG_POOL_BOUNDARY ? buffer->block.class_index : -1;
+}
+
+void hg_buffer_describe(const struct hg_buffer *buffer, uint64_t id, struct hg_buffer_info *info)
+{
+    info->id = id;
+    info->spec = buffer->spec;
+    info->bytes = buffer->bytes;
+    info->boundary_class = hg_buffer_class(buffer);
+    info->busy = atomic_load_explicit(&buffer->use, memory_order_relaxed) != 0;
+    memcpy(info->name, buffer->name, sizeof info->name);
+    info->uid = buffer->account->user->uid;
+    info->gid = buffer->gid;
+    info->mode = buffer->mode;
+    info->session_id = buffer->session_id;
+}

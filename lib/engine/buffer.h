@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A buffer: a block of a pool with a type and a shape, referred to by ids of sessions, by a name,
+ * and by tasks and views in flight; and what may be done to it at the same time.
+ *
+ * Threads: any. A buffer's memory is touched only under a claim.
+ */
+#ifndef HG_LIB_ENGINE_BUFFER_H
+#define HG_LIB_ENGINE_BUFFER_H
+
+#include "lib/engine/account.h"
+#include "lib/engine/engine.h"
+#include "lib/engine/lazy.h"
+
+#define HG_NAME_BYTES_MAX 64
+
+struct hg_buffer {
+    struct hg_engine *engine;
+    struct hg_account *account; /* that paid */
+    struct hg_block block;
+    struct hg_lazy *lazy; /* NULL: all of the memory may be read */
+    struct hg_buffer_spec spec;
+    uint64_t elements;
+    uint64_t bytes;         /* of the elements */
+    uint64_t charged_bytes; /* to the account */
+    uint64_t serial;        /* never used again for another buffer */
+    uint64_t session_id;    /* of the session that made it */
+    _Atomic uint32_t references;
+    _Atomic int32_t use; /* claims: number of readers, or -1 for a writer */
+
+    /* Guarded by the engine's lock. */
+    gid_t gid;
+    uint32_t mode;
+    char name[HG_NAME_BYTES_MAX + 1]; /* "" = not published */
+};
+
+/* Allocates a buffer that reads as zeros, charged to ACCOUNT, and gives the first reference.
+ * Errors: as hg_session_alloc. */
+HG_MUST_CHECK enum hg_status hg_buffer_create(struct hg_account *account,
+                                              const struct hg_buffer_spec *spec,
+                                              uint64_t session_id, gid_t gid,
+                                              struct hg_buffer **buffer, struct hg_error *error);
+struct hg_buffer *hg_buffer_ref(struct hg_buffer *buffer);
+/* NULLs *BUFFER. With the last reference the memory goes back: hold no lock. */
+void hg_buffer_unref(struct hg_buffer **buffer);
+
+/* Claims the memory for reading (shared) or writing (alone); false if that conflicts. */
+HG_MUST_CHECK bool hg_buffer_claim(struct hg_buffer *buffer, bool writes);
+void hg_buffer_unclaim(struct hg_buffer *buffer, bool writes);
+
+/* Class of the boundary pool, or -1. */
+int hg_buffer_class(const struct hg_buffer *buffer);
+/* Engine's lock held. */
+void hg_buffer_describe(const struct hg_buffer *buffer, uint64_t id, struct hg_buffer_info *info);
+
+#endif

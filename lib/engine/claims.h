@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The buffers that one piece of work uses, each once, and how. They are claimed together or not at
+ * all.
+ *
+ * Threads: one at a time.
+ */
+#ifndef HG_LIB_ENGINE_CLAIMS_H
+#define HG_LIB_ENGINE_CLAIMS_H
+
+#include "lib/engine/buffer.h"
+
+/* A user's program may use all its slots and every class of the boundary pool. */
+#define HG_CLAIMS_MAX (HG_SLOT_COUNT_MAX + HG_POOL_CLASS_COUNT)
+
+struct hg_claim {
+    struct hg_buffer *buffer;
+    uint64_t id; /* by which the work named it first */
+    bool writes;
+};
+
+struct hg_claims {
+    uint32_t count;
+    bool held;
+    struct hg_claim items[HG_CLAIMS_MAX]; /* beyond COUNT: never initialised, for speed */
+};
+
+static inline void hg_claims_init(struct hg_claims *claims)
+{
+    claims->count = 0;
+    claims->held = false;
+}
+
+/* Notes a use; nothing is claimed yet. */
+void hg_claims_add(struct hg_claims *claims, struct hg_buffer *buffer, uint64_t id, bool writes);
+/* Claims everything. FAILED_PRECONDITION names the id of a buffer that is busy. */
+HG_MUST_CHECK enum hg_status hg_claims_take(struct hg_claims *claims, struct hg_error *error);
+/* Gives back what was taken, if it was. */
+void hg_claims_give_back(struct hg_claims *claims);
+/* Takes and drops references, for work that outlives the call. */
+void hg_claims_ref(struct hg_claims *claims);
+void hg_claims_unref(struct hg_claims *claims);
+/* Buffers with memory that has to be zeroed before it is used. */
+uint32_t hg_claims_dirty(const struct hg_claims *claims);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the engine share: the engine, the session, and looking things up in them.
+ *
+ * Locks: the engine's (HG_RANK_ENGINE) guards the lists of sessions, users and names, and what
+ * buffers say it guards. A session's (HG_RANK_SESSION) guards changes of its tables against readers
+ * on other threads; its own thread reads them without.
+ */
+#ifndef HG_LIB_ENGINE_INTERNAL_H
+#define HG_LIB_ENGINE_INTERNAL_H
+
+#include "lib/base/mutex.h"
+#include "lib/engine/account.h"
+#include "lib/engine/buffer.h"
+#include "lib/engine/engine.h"
+#include "lib/engine/idmap.h"
+
+#define HG_SESSION_GROUPS_MAX 64
+
+/* Published buffers, ascending by name; each holds a reference. */
+struct hg_names {
+    struct hg_buffer **items;
+    size_t count;
+    size_t capacity;
+};
+
+struct hg_engine {
+    struct hg_engine_options options; /* as they came into force; constant */
+    struct hg_pool *pool;
+    struct hg_cache *cache;
+    struct hg_sched *sched;
+    uint8_t *boundary_base;
+    struct hg_op_policy policy;
+    uint64_t id_seed; /* random, for the tables of ids */
+
+    struct hg_mutex lock;
+    struct hg_session *sessions;
+    uint64_t last_session_id;
+    struct hg_user *users;
+    struct hg_names names;
+
+    /* Relaxed: figures and a source of numbers. */
+    _Atomic uint32_t session_count;
+    _Atomic uint64_t buffers;
+    _Atomic uint64_t buffer_bytes;
+    _Atomic uint64_t last_serial;
+    _Atomic uint64_t loaded_programs;
+    _Atomic uint64_t loaded_bytes;
+};
+
+struct hg_session {
+    struct hg_engine *engine;
+    struct hg_account *account;
+    uint64_t id;
+    struct hg_session_options options; /* constant; `groups` points to the array below */
+    gid_t groups[HG_SESSION_GROUPS_MAX];
+
+    struct hg_mutex lock;
+    struct hg_idmap buffers;  /* struct hg_buffer; flag: may be written */
+    struct hg_idmap programs; /* struct hg_loaded */
+    struct hg_buffer
+        *classes[HG_POOL_CLASS_COUNT]; /* by boundary class: made here and still known */
+
+    struct hg_session *previous; /* engine's lock */
+    struct hg_session *next;
+};
+
+/* The entry of a buffer; NULL after filling ERROR with NOT_FOUND. */
+struct hg_idmap_entry *hg_session_find(const struct hg_session *session, uint64_t id,
+                                       struct hg_error *error);
+/* Checks that ID may be bound. Errors: INVALID_ARGUMENT (0), ALREADY_EXISTS, RESOURCE_EXHAUSTED. */
+HG_MUST_CHECK enum hg_status hg_session_check_id(const struct hg_session *session, uint64_t id,
+                                                 struct hg_error *error);
+/* Binds BUFFER to ID, which was checked, and takes the reference. On HG_RESOURCE_EXHAUSTED the
+ * reference stays the caller's. */
+HG_MUST_CHECK enum hg_status hg_session_bind(struct hg_session *session, uint64_t id,
+                                             struct hg_buffer *buffer, bool writable,
+                                             struct hg_error *error);
+/* Fills INFO under the engine's lock. */
+void hg_session_describe(struct hg_session *session, uint64_t id, const struct hg_buffer *buffer,
+                         struct hg_buffer_info *info);
+/* True if GID is the session's group or one of its supplementary groups. */
+bool hg_session_in_group(const struct hg_session *session, gid_t gid);
+
+/* Drops every published buffer; no session is left. */
+void hg_engine_drop_names(struct hg_engine *engine);
+/* Drops every program that the session loaded. */
+void hg_session_unload_all(struct hg_session *session);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/base/mutex.h"
+#include "lib/engine/engine.h"
+
+void hg_task_cancel(struct hg_task *task)
+{
+    /* Relaxed: a hint; what was computed until it is seen is thrown away. */
+    atomic_store_explicit(&task->cancelled, true, memory_order_relaxed);
+}
+
+/* Lets one thread wait for the end of one task. */
+struct waiter {
+    struct hg_mutex mutex; /* HG_RANK_LOOP */
+    struct hg_condition ended;
+    bool is_ended;
+};
+
+static void wake(struct hg_task *task)
+{
+    struct waiter *waiter = task->context;
+    hg_mutex_lock(&waiter->mutex);
+    waiter->is_ended = true;
+    /* Under the mutex: as soon as it is let go, the waiter may be gone. */
+    hg_cond_signal(&waiter->ended);
+    hg_mutex_unlock(&waiter->mutex);
+}
+
+static void waiter_init(struct waiter *waiter, struct hg_task *task)
+{
+    hg_mutex_init(&waiter->mutex, HG_RANK_LOOP);
+    hg_cond_init(&waiter->ended);
+    waiter->is_ended = false;
+    task->done = wake;
+    task->context = waiter;
+}
+
+static enum hg_status wait_for(struct waiter *waiter, struct hg_task *task,
+                               enum hg_submitted submitted)
+{
+    hg_mutex_lock(&waiter->mutex);
+    while (submitted == HG_TASK_PENDING && !waiter->is_ended) {
+        hg_cond_wait(&waiter->ended, &waiter->mutex);
+    }
+    hg_mutex_unlock(&waiter->mutex);
+    hg_cond_fini(&waiter->ended);
+    hg_mutex_fini(&waiter->mutex);
+    task->done = NULL;
+    task->context = NULL;
+    return task->error.status;
+}
+
+enum hg_status hg_session_execute_wait(struct hg_session *session,
+                                       const struct hg_execute_request *request,
+                                       struct hg_task *task)
+{
+    struct waiter waiter;
+    waiter_init(&waiter, task);
+    return wait_for(&waiter, task, hg_session_execute(session, request, task));
+}
+
+enum hg_status hg_session_run_wait(struct hg_session *session, const struct hg_run_request *request,
+                                   struct hg_task *task)
+{
+    struct waiter waiter;
+    waiter_init(&waiter, task);
+    return wait_for(&waiter, task, hg_session_run(session, request, task));
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Placement and the driver of queued work.
+ *
+ * In place:  launch every step, give back, done.
+ * Queued:    submit ─► [zero] ─► per step: begin ─► parts … ─► advance ─► parts … ─► finish ─► end
+ * Each arrow from a job's parts to what follows is the scheduler's `done`, on the worker that ran
+ * the last part; it queues the next region in front of other work, so that begun work ends first.
+ *
+ * Whatever ends the work gives everything back first and calls the task's `done` last: from then on
+ * nothing here is touched.
+ */
+#include "lib/engine/work.h"
+
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+
+struct hg_work {
+    struct hg_job job; /* first: the scheduler gives this pointer back */
+    struct hg_prepared prepared;
+    struct hg_run *run; /* of the current step; NULL while zeroing */
+    uint32_t step;
+    uint64_t queued_ns;
+    _Atomic uint64_t started_ns; /* relaxed: parts of the first job may start together */
+    struct hg_launch launches[];
+};
+
+void hg_task_begin(struct hg_task *task)
+{
+    task->error.status = HG_OK;
+    task->error.detail = NULL;
+    task->error.message[0] = '\0';
+    task->cache = "";
+    task->outcome = HG_CACHE_HIT;
+    task->queue_ns = 0;
+    task->lookup_ns = 0;
+    task->build_ns = 0;
+    task->run_ns = 0;
+    task->work = NULL;
+    atomic_store_explicit(&task->cancelled, false, memory_order_relaxed);
+}
+
+void hg_prepared_init(struct hg_prepared *prepared, struct hg_session *session,
+                      struct hg_task *task, struct hg_launch *launches)
+{
+    prepared->engine = session->engine;
+    prepared->account = session->account;
+    prepared->task = task;
+    prepared->label = "";
+    prepared->must_queue = false;
+    prepared->step_count = 0;
+    prepared->temp_count = 0;
+    prepared->charged_bytes = 0;
+    prepared->launches = launches;
+    hg_claims_init(&prepared->claims);
+}
+
+void hg_prepared_add_step(struct hg_prepared *prepared, struct hg_cache_pin pin,
+                          struct hg_launch **launch)
+{
+    HG_REQUIRE(prepared->step_count < HG_PLAN_STEPS_MAX);
+    const struct hg_engine *engine = prepared->engine;
+    struct hg_launch *fresh = &prepared->launches[prepared->step_count];
+    prepared->pins[prepared->step_count++] = pin;
+    bool phi = (pin.program->facts.facts & HG_FACT_PHI) != 0;
+    fresh->program = pin.program;
+    fresh->operand_count = 0;
+    fresh->boundary_base = phi ? engine->boundary_base : NULL;
+    fresh->boundary_classes[0] = 0;
+    fresh->boundary_classes[1] = 0;
+    fresh->first_class = -1;
+    fresh->fuel = 0;
+    fresh->deadline_ns = prepared->task->deadline_ns;
+    fresh->cancelled = &prepared->task->cancelled;
+    fresh->executor = engine->options.executor;
+    fresh->fp_mode = engine->options.fp_mode;
+    *launch = fresh;
+}
+
+enum hg_status hg_prepared_charge(struct hg_prepared *prepared, uint64_t bytes,
+                                  struct hg_error *error)
+{
+    enum hg_status status = hg_account_charge(prepared->account, bytes, error);
+    if (status == HG_OK) {
+        prepared->charged_bytes += bytes;
+    }
+    return status;
+}
+
+void hg_prepared_fini(struct hg_prepared *prepared)
+{
+    for (uint32_t i = 0; i < prepared->step_count; i++) {
+        hg_cache_release(prepared->engine->cache, &prepared->pins[i]);
+    }
+    for (uint32_t i = 0; i < prepared->temp_count; i++) {
+        hg_pool_release(prepared->engine->pool, &prepared->temps[i]);
+    }
+    if (prepared->charged_bytes > 0) {
+        hg_account_refund(prepared->account, prepared->charged_bytes);
+    }
+    hg_claims_give_back(&prepared->claims);
+}
+
+/* The deadline and the wish to cancel, checked where no program runs. */
+static enum hg_status check_wanted(const struct hg_task *task, uint64_t now_ns,
+                                   struct hg_error *error)
+{
+    if (atomic_load_explicit(&task->cancelled, memory_order_relaxed)) {
+        return hg_fail(error, HG_CANCELLED, "cancelled before it ran");
+    }
+    if (task->deadline_ns != 0 && now_ns >= task->deadline_ns) {
+        return hg_fail(error, HG_DEADLINE_EXCEEDED, "the deadline passed before it ran");
+    }
+    return HG_OK;
+}
+
+static bool runs_in_place(const struct hg_prepared *prepared)
+{
+    uint64_t bound_ns = prepared->engine->options.inline_max_ns;
+    if (!prepared->task->allow_inline || bound_ns == 0 || prepared->must_queue ||
+        hg_claims_dirty(&prepared->claims) > 0) {
+        return false;
+    }
+    uint64_t estimate_ns = 0;
+    for (uint32_t i = 0; i < prepared->step_count && estimate_ns < bound_ns; i++) {
+        const struct hg_launch *launch = &prepared->launches[i];
+        estimate_ns += hg_exec_estimate_ns(launch->program, launch->params);
+    }
+    return estimate_ns < bound_ns;
+}
+
+static void run_in_place(struct hg_prepared *prepared)
+{
+    struct hg_task *task = prepared->task;
+    uint64_t start_ns = hg_clock_now_ns();
+    enum hg_status status = check_wanted(task, start_ns, &task->error);
+    for (uint32_t i = 0; i < prepared->step_count && status == HG_OK; i++) {
+        status = hg_exec_launch(&prepared->launches[i], &task->error);
+    }
+    if (status != HG_OK) {
+        (void)hg_error_prefix(&task->error, "%s", prepared->label);
+    }
+    task->run_ns = hg_clock_now_ns() - start_ns;
+}
+
+/* ---- queued work ----------------------------------------------------------------------------- */
+
+static bool is_zeroing(const struct hg_work *work)
+{
+    return work->run == NULL;
+}
+
+/* Ends the work with what is in the task's error. */
+static void end_work(struct hg_work *work)
+{
+    struct hg_task *task = work->prepared.task;
+    struct hg_account *account = work->prepared.account;
+    uint64_t started_ns = atomic_load_explicit(&work->started_ns, memory_order_relaxed);
+    task->queue_ns = started_ns - work->queued_ns;
+    task->run_ns = hg_clock_now_ns() - started_ns;
+    if (task->error.status != HG_OK) {
+        (void)hg_error_prefix(&task->error, "%s", work->prepared.label);
+    }
+    hg_prepared_fini(&work->prepared);
+    hg_claims_unref(&work->prepared.claims);
+    hg_account_unref(&account);
+    hg_free(HG_TAG_ENGINE, work);
+    task->work = NULL;
+    task->done(task);
+}
+
+/* Prepares the run of the current step and the job for its first region. */
+static enum hg_status begin_step(struct hg_work *work, struct hg_error *error)
+{
+    enum hg_status status = check_wanted(work->prepared.task, hg_clock_now_ns(), error);
+    if (status != HG_OK) {
+        return status;
+    }
+    status = hg_run_begin(&work->launches[work->step], &work->run, error);
+    if (status == HG_OK) {
+        work->job.parts = hg_run_parts(work->run, work->prepared.engine->options.workers);
+    }
+    return status;
+}
+
+/* Part PART zeroes the PART-th of the claimed buffers that were dirty at first. Which these are is
+ * found by counting those that have a record of dirt, which they keep for life. */
+static void zero_part(struct hg_work *work, uint32_t part)
+{
+    const struct hg_claims *claims = &work->prepared.claims;
+    for (uint32_t i = 0; i < claims->count; i++) {
+        struct hg_buffer *buffer = claims->items[i].buffer;
+        if (buffer->lazy != NULL && part-- == 0) {
+            hg_lazy_before_read(buffer->lazy, 0, buffer->bytes, &work->prepared.task->cancelled);
+            return;
+        }
+    }
+}
+
+static uint32_t count_lazy(const struct hg_claims *claims)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < claims->count; i++) {
+        count += claims->items[i].buffer->lazy != NULL;
+    }
+    return count;
+}
+
+static void run_part(struct hg_job *job, uint32_t part, uint32_t worker)
+{
+    (void)worker;
+    struct hg_work *work = (struct hg_work *)job;
+    if (atomic_load_explicit(&work->started_ns, memory_order_relaxed) == 0) {
+        atomic_store_explicit(&work->started_ns, hg_clock_now_ns(), memory_order_relaxed);
+    }
+    if (is_zeroing(work)) {
+        zero_part(work, part);
+    } else {
+        hg_run_part(work->run, part);
+    }
+}
+
+/* After the last part of a region: the next region, the next step, or the end. */
+static void region_done(struct hg_job *job, uint32_t worker)
+{
+    (void)worker;
+    struct hg_work *work = (struct hg_work *)job;
+    struct hg_prepared *prepared = &work->prepared;
+    struct hg_error *error = &prepared->task->error;
+    enum hg_status status = HG_OK;
+    if (!is_zeroing(work)) {
+        if (hg_run_advance(work->run)) {
+            work->job.parts = hg_run_parts(work->run, prepared->engine->options.workers);
+            hg_sched_resubmit(prepared->engine->sched, &work->job);
+            return;
+        }
+        status = hg_run_finish(&work->run, error);
+        work->step++;
+    }
+    if (status == HG_OK && work->step < prepared->step_count) {
+        status = begin_step(work, error);
+        if (status == HG_OK) {
+            hg_sched_resubmit(prepared->engine->sched, &work->job);
+            return;
+        }
+    }
+    end_work(work);
+}
+
+/* Moves PREPARED to the heap; its references become the work's. NULL when out of memory. */
+static struct hg_work *create_work(const struct hg_prepared *prepared)
+{
+    size_t launch_bytes = prepared->step_count * sizeof(struct hg_launch);
+    struct hg_work *work = hg_malloc(HG_TAG_ENGINE, sizeof *work + launch_bytes);
+    if (work == NULL) {
+        return NULL;
+    }
+    work->job.run_part = run_part;
+    work->job.done = region_done;
+    work->prepared = *prepared;
+    memcpy(work->launches, prepared->launches, launch_bytes);
+    work->prepared.launches = work->launches;
+    work->run = NULL;
+    work->step = 0;
+    atomic_init(&work->started_ns, 0);
+    hg_claims_ref(&work->prepared.claims);
+    hg_account_ref(work->prepared.account);
+    return work;
+}
+
+/* Undoes create_work; PREPARED is the caller's again. */
+static void discard_work(struct hg_work *work)
+{
+    if (work->run != NULL) {
+        struct hg_error ignored;
+        (void)!hg_run_finish(&work->run, &ignored);
+    }
+    struct hg_account *account = work->prepared.account;
+    hg_claims_unref(&work->prepared.claims);
+    hg_account_unref(&account);
+    hg_free(HG_TAG_ENGINE, work);
+}
+
+static enum hg_status queue(struct hg_prepared *prepared, struct hg_error *error)
+{
+    struct hg_engine *engine = prepared->engine;
+    struct hg_work *work = create_work(prepared);
+    if (work == NULL) {
+        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    enum hg_status status = HG_OK;
+    if (hg_claims_dirty(&work->prepared.claims) > 0) {
+        work->job.parts = count_lazy(&work->prepared.claims);
+    } else {
+        status = begin_step(work, error);
+    }
+    if (status == HG_OK) {
+        work->queued_ns = hg_clock_now_ns();
+        prepared->task->work = work;
+        status = hg_sched_submit(engine->sched, &work->job);
+        if (status == HG_OK) {
+            return HG_OK; /* The work may have ended by now. */
+        }
+        prepared->task->work = NULL;
+        (void)hg_fail(error, status, "the queue is full: %u jobs wait for a worker",
+                      engine->options.queue_depth);
+    }
+    discard_work(work);
+    return status;
+}
+
+enum hg_submitted hg_work_start(struct hg_prepared *prepared)
+{
+    struct hg_task *task = prepared->task;
+    if (runs_in_place(prepared)) {
+        run_in_place(prepared);
+    } else if (queue(prepared, &task->error) == HG_OK) {
+        return HG_TASK_PENDING;
+    } else {
+        (void)hg_error_prefix(&task->error, "%s", prepared->label);
+    }
+    hg_prepared_fini(prepared);
+    return HG_TASK_DONE;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Work that is ready to run: claimed buffers, pinned programs, a launch per step, temporaries, and
+ * what was charged for it. Prepared on the caller's stack; run there if it is small, else moved to
+ * the worker pool.
+ *
+ *     init ──► claims, temporaries, a launch per step (the caller's part) ──► hg_work_start
+ *
+ * Threads: one at a time; the worker pool hands it on.
+ */
+#ifndef HG_LIB_ENGINE_WORK_H
+#define HG_LIB_ENGINE_WORK_H
+
+#include "lib/engine/claims.h"
+#include "lib/engine/internal.h"
+
+struct hg_prepared {
+    struct hg_engine *engine;
+    struct hg_account *account;
+    struct hg_task *task;
+    const char *label;   /* the operation, for error texts; static */
+    bool must_queue;     /* its run time cannot be estimated: never in place */
+    uint32_t step_count; /* launches that are filled, each with its pin */
+    uint32_t temp_count;
+    uint64_t charged_bytes;
+    struct hg_claims claims;
+    struct hg_block temps[HG_PLAN_TEMPS_MAX];
+    struct hg_cache_pin pins[HG_PLAN_STEPS_MAX];
+    struct hg_launch *launches; /* HG_PLAN_STEPS_MAX of them, or step_count once queued */
+};
+
+/* Sets the task's results to those of a success that took no time. */
+void hg_task_begin(struct hg_task *task);
+
+/* LAUNCHES has room for HG_PLAN_STEPS_MAX. Only counts are set: the arrays are large. */
+void hg_prepared_init(struct hg_prepared *prepared, struct hg_session *session,
+                      struct hg_task *task, struct hg_launch *launches);
+/* Takes a step's program; the result goes to the launch. Sets what all launches have in common. */
+void hg_prepared_add_step(struct hg_prepared *prepared, struct hg_cache_pin pin,
+                          struct hg_launch **launch);
+/* Charges BYTES of temporary memory until the work ends. */
+HG_MUST_CHECK enum hg_status hg_prepared_charge(struct hg_prepared *prepared, uint64_t bytes,
+                                                struct hg_error *error);
+/* Gives back everything. */
+void hg_prepared_fini(struct hg_prepared *prepared);
+
+/* Runs the work here, or queues it; takes PREPARED. What went wrong is in the task. */
+HG_MUST_CHECK enum hg_submitted hg_work_start(struct hg_prepared *prepared);
+
+#endif
