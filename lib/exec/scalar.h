@@ -272,10 +272,16 @@ HG_SCALAR_HALF(bf16, true)
 #define HG_SCALAR_MATH1(FUNCTION)                                                                  \
     FUNCTION(EXP, exp)                                                                             \
     FUNCTION(LOG, log)                                                                             \
+    FUNCTION(LOG2, log2)                                                                           \
+    FUNCTION(LOG10, log10)                                                                         \
     FUNCTION(SQRT, sqrt)                                                                           \
     FUNCTION(RSQRT, rsqrt)                                                                         \
+    FUNCTION(SIN, sin)                                                                             \
+    FUNCTION(COS, cos)                                                                             \
+    FUNCTION(TAN, tan)                                                                             \
     FUNCTION(TANH, tanh)                                                                           \
-    FUNCTION(SIGMOID, sigmoid)
+    FUNCTION(SIGMOID, sigmoid)                                                                     \
+    FUNCTION(ERF, erf)
 
 #define HG_SCALAR_MATH(NAME, name)                                                                 \
     static inline float hg_scalar_##name##_f32(float x)                                            \
@@ -296,6 +302,27 @@ HG_SCALAR_HALF(bf16, true)
     }
 HG_SCALAR_MATH1(HG_SCALAR_MATH)
 #undef HG_SCALAR_MATH
+
+static inline float hg_scalar_pow_f32(float x, float y)
+{
+    return hg_math_pow_f32(x, y);
+}
+
+static inline double hg_scalar_pow_f64(double x, double y)
+{
+    return hg_math_pow_f64(x, y);
+}
+
+static inline uint16_t hg_scalar_pow_f16(uint16_t x, uint16_t y)
+{
+    return hg_scalar_f16_of_f32(hg_math_pow_f32(hg_scalar_f32_of_f16(x), hg_scalar_f32_of_f16(y)));
+}
+
+static inline uint16_t hg_scalar_pow_bf16(uint16_t x, uint16_t y)
+{
+    return hg_scalar_bf16_of_f32(
+        hg_math_pow_f32(hg_scalar_f32_of_bf16(x), hg_scalar_f32_of_bf16(y)));
+}
 
 /* ---- comparisons ------------------------------------------------------------------------------
  */

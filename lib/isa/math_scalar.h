@@ -20,6 +20,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "lib/isa/math_tables.h"
+
 static inline uint32_t hg_math_bits32(float value)
 {
     uint32_t bits;
@@ -157,10 +159,11 @@ static inline double hg_math_select64(bool mask, double t, double f)
 #define HGM_ISHL64(i, k)    ((i) << (k))
 #define HGM_ISHR64(i, k)    ((i) >> (k))
 
-#define HGM_RINT64(a)          rint(a)
-#define HGM_WIDEN(a)           ((double)(a))
-#define HGM_NARROW(a)          ((float)(a))
-#define HGM_LOOKUP64(table, i) ((table)[i])
+#define HGM_RINT64(a)             rint(a)
+#define HGM_WIDEN(a)              ((double)(a))
+#define HGM_NARROW(a)             ((float)(a))
+#define HGM_LOOKUP64(table, i, k) ((table)[(i) + (k)])
+#define HGM_INZ64(i)              ((i) != 0)
 
 #include "lib/isa/math.def"
 
