@@ -106,8 +106,8 @@ enum hg_status hg_buffer_create(struct hg_account *account, const struct hg_buff
                                 uint64_t session_id, gid_t gid, struct hg_buffer **buffer,
                                 struct hg_error *error)
 {
-    uint64_t elements;
-    uint64_t bytes;
+    uint64_t elements = 0;
+    uint64_t bytes = 0;
     enum hg_status status = check_spec(spec, &elements, &bytes, error);
     if (status != HG_OK) {
         return status;
@@ -126,16 +126,11 @@ enum hg_status hg_buffer_create(struct hg_account *account, const struct hg_buff
     atomic_init(&fresh->references, 1);
     status = take_block(fresh, error);
     if (status != HG_OK) {
-        goto out_buffer;
+        hg_free(HG_TAG_SESSION, fresh);
+        return status;
     }
     fresh->spec.pool = fresh->block.kind;
-    if (!fresh->block.zeroed) {
-        fresh->lazy = hg_lazy_create(fresh->block.base, bytes);
-        if (fresh->lazy == NULL) {
-            status = hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
-            goto out_block;
-        }
-    }
+    atomic_init(&fresh->unzeroed, !fresh->block.zeroed);
     hg_account_ref(account);
     struct hg_engine *engine = account->engine;
     fresh->serial = atomic_fetch_add_explicit(&engine->last_serial, 1, memory_order_relaxed) + 1;
@@ -143,12 +138,6 @@ enum hg_status hg_buffer_create(struct hg_account *account, const struct hg_buff
     atomic_fetch_add_explicit(&engine->buffer_bytes, bytes, memory_order_relaxed);
     *buffer = fresh;
     return HG_OK;
-
-out_block:
-    give_block_back(fresh);
-out_buffer:
-    hg_free(HG_TAG_SESSION, fresh);
-    return status;
 }
 
 struct hg_buffer *hg_buffer_ref(struct hg_buffer *buffer)
@@ -170,7 +159,6 @@ void hg_buffer_unref(struct hg_buffer **buffer)
     struct hg_engine *engine = dropped->engine;
     atomic_fetch_sub_explicit(&engine->buffers, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&engine->buffer_bytes, dropped->bytes, memory_order_relaxed);
-    hg_lazy_destroy(dropped->lazy);
     give_block_back(dropped);
     hg_account_unref(&dropped->account);
     hg_free(HG_TAG_SESSION, dropped);
@@ -192,6 +180,42 @@ bool hg_buffer_claim(struct hg_buffer *buffer, bool writes)
 void hg_buffer_unclaim(struct hg_buffer *buffer, bool writes)
 {
     atomic_fetch_add_explicit(&buffer->use, writes ? 1 : -1, memory_order_release);
+}
+
+/* Acquire pairs with the release in settle: the zeros are seen. */
+bool hg_buffer_is_unsettled(const struct hg_buffer *buffer)
+{
+    return atomic_load_explicit(&buffer->unzeroed, memory_order_acquire);
+}
+
+void hg_buffer_settle(struct hg_buffer *buffer)
+{
+    if (!hg_buffer_is_unsettled(buffer)) {
+        return;
+    }
+    /* Two readers may come here at once; the pool leaves at most 2 MiB unzeroed. */
+    hg_mutex_lock(&buffer->engine->zero_lock);
+    if (hg_buffer_is_unsettled(buffer)) {
+        hg_pool_zero(&buffer->block);
+        atomic_store_explicit(&buffer->unzeroed, false, memory_order_release);
+    }
+    hg_mutex_unlock(&buffer->engine->zero_lock);
+}
+
+void hg_buffer_write(struct hg_buffer *buffer, uint64_t offset, const void *data, uint64_t length)
+{
+    if (length == 0) {
+        return;
+    }
+    bool whole = length == buffer->bytes;
+    if (!whole) {
+        hg_buffer_settle(buffer);
+    }
+    memcpy((uint8_t *)buffer->block.base + offset, data, length);
+    if (whole) {
+        /* Relaxed: the claim is for writing, and its end releases. */
+        atomic_store_explicit(&buffer->unzeroed, false, memory_order_relaxed);
+    }
 }
 
 int hg_buffer_class(const struct hg_buffer *buffer)

@@ -10,7 +10,6 @@
 
 #include "lib/engine/account.h"
 #include "lib/engine/engine.h"
-#include "lib/engine/lazy.h"
 
 #define HG_NAME_BYTES_MAX 64
 
@@ -18,7 +17,7 @@ struct hg_buffer {
     struct hg_engine *engine;
     struct hg_account *account; /* that paid */
     struct hg_block block;
-    struct hg_lazy *lazy; /* NULL: all of the memory may be read */
+    _Atomic bool unzeroed; /* the memory still holds what its last owner wrote: settle it first */
     struct hg_buffer_spec spec;
     uint64_t elements;
     uint64_t bytes;         /* of the elements */
@@ -47,6 +46,13 @@ void hg_buffer_unref(struct hg_buffer **buffer);
 /* Claims the memory for reading (shared) or writing (alone); false if that conflicts. */
 HG_MUST_CHECK bool hg_buffer_claim(struct hg_buffer *buffer, bool writes);
 void hg_buffer_unclaim(struct hg_buffer *buffer, bool writes);
+
+/* True if hg_buffer_settle would have to zero memory. */
+bool hg_buffer_is_unsettled(const struct hg_buffer *buffer);
+/* Makes sure that what nobody wrote reads as zeros. Needs a claim. */
+void hg_buffer_settle(struct hg_buffer *buffer);
+/* Copies into the buffer; needs a claim for writing. The range lies inside. */
+void hg_buffer_write(struct hg_buffer *buffer, uint64_t offset, const void *data, uint64_t length);
 
 /* Class of the boundary pool, or -1. */
 int hg_buffer_class(const struct hg_buffer *buffer);

@@ -109,11 +109,7 @@ enum hg_status hg_session_write(struct hg_session *session, uint64_t id, uint64_
     if (status != HG_OK) {
         return status;
     }
-    if (length > 0) {
-        hg_lazy_before_write(buffer->lazy, offset, length);
-        memcpy((uint8_t *)buffer->block.base + offset, data, length);
-        hg_lazy_after_write(buffer->lazy, offset, length);
-    }
+    hg_buffer_write(buffer, offset, data, length);
     hg_buffer_unclaim(buffer, true);
     return HG_OK;
 }
@@ -127,7 +123,7 @@ enum hg_status hg_session_read(struct hg_session *session, uint64_t id, uint64_t
         return status;
     }
     if (length > 0) {
-        hg_lazy_before_read(buffer->lazy, offset, length, NULL);
+        hg_buffer_settle(buffer);
         memcpy(data, (const uint8_t *)buffer->block.base + offset, length);
     }
     hg_buffer_unclaim(buffer, false);
@@ -146,11 +142,7 @@ enum hg_status hg_session_view(struct hg_session *session, uint64_t id, uint64_t
     if (length == 0 && !writing) {
         length = buffer->bytes - offset;
     }
-    if (writing) {
-        hg_lazy_before_write(buffer->lazy, offset, length);
-    } else {
-        hg_lazy_before_read(buffer->lazy, offset, length, NULL);
-    }
+    hg_buffer_settle(buffer);
     *view = (struct hg_view){
         .buffer = hg_buffer_ref(buffer),
         .data = (uint8_t *)buffer->block.base + offset,
@@ -163,29 +155,12 @@ enum hg_status hg_session_view(struct hg_session *session, uint64_t id, uint64_t
     return HG_OK;
 }
 
-static void drop_view(struct hg_view *view)
-{
-    hg_buffer_unclaim(view->buffer, view->writing);
-    hg_buffer_unref(&view->buffer);
-    *view = (struct hg_view){0};
-}
-
 void hg_view_release(struct hg_view *view)
 {
-    if (view->buffer == NULL) {
-        return;
-    }
-    if (view->writing) {
-        uint64_t offset = (uint64_t)(view->data - (uint8_t *)view->buffer->block.base);
-        hg_lazy_after_write(view->buffer->lazy, offset, view->length);
-    }
-    drop_view(view);
-}
-
-void hg_view_abandon(struct hg_view *view)
-{
     if (view->buffer != NULL) {
-        drop_view(view);
+        hg_buffer_unclaim(view->buffer, view->writing);
+        hg_buffer_unref(&view->buffer);
+        *view = (struct hg_view){0};
     }
 }
 

@@ -62,11 +62,12 @@ void hg_claims_unref(struct hg_claims *claims)
     claims->count = 0;
 }
 
-uint32_t hg_claims_dirty(const struct hg_claims *claims)
+bool hg_claims_are_unsettled(const struct hg_claims *claims)
 {
-    uint32_t count = 0;
     for (uint32_t i = 0; i < claims->count; i++) {
-        count += !hg_lazy_is_clean(claims->items[i].buffer->lazy);
+        if (hg_buffer_is_unsettled(claims->items[i].buffer)) {
+            return true;
+        }
     }
-    return count;
+    return false;
 }

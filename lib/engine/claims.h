@@ -40,7 +40,7 @@ void hg_claims_give_back(struct hg_claims *claims);
 /* Takes and drops references, for work that outlives the call. */
 void hg_claims_ref(struct hg_claims *claims);
 void hg_claims_unref(struct hg_claims *claims);
-/* Buffers with memory that has to be zeroed before it is used. */
-uint32_t hg_claims_dirty(const struct hg_claims *claims);
+/* True if memory of a buffer has to be zeroed before it is used. */
+bool hg_claims_are_unsettled(const struct hg_claims *claims);
 
 #endif

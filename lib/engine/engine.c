@@ -136,6 +136,7 @@ static void destroy_parts(struct hg_engine *engine)
     if (engine->pool != NULL) {
         hg_pool_destroy(&engine->pool);
     }
+    hg_mutex_fini(&engine->zero_lock);
     hg_mutex_fini(&engine->lock);
     hg_free(HG_TAG_ENGINE, engine);
 }
@@ -152,6 +153,7 @@ enum hg_status hg_engine_create(const struct hg_engine_options *options, struct 
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "engine: out of memory");
     }
     hg_mutex_init(&fresh->lock, HG_RANK_ENGINE);
+    hg_mutex_init(&fresh->zero_lock, HG_RANK_RUN);
     fresh->options = *options;
     settle_options(&fresh->options);
     fresh->policy = (struct hg_op_policy){

@@ -130,11 +130,7 @@ HG_MUST_CHECK enum hg_status hg_session_read(struct hg_session *session, uint64_
 
 /* A pinned view of a buffer's bytes, for transports that receive into it or send from it. While a
  * view for writing is held the buffer counts as busy for tasks: hg_session_execute on it answers
- * FAILED_PRECONDITION, so a transport orders its own requests around it.
- *
- * Memory that still holds another owner's bytes is not zeroed before it is overwritten: release
- * says that the whole view was written. A writer that stopped early abandons its view instead; what
- * it wrote may then be lost, and what it did not write reads as before or as zeros. */
+ * FAILED_PRECONDITION, so a transport orders its own requests around it. */
 struct hg_view {
     struct hg_buffer *buffer; /* shared */
     uint8_t *data;            /* first byte of the view */
@@ -147,7 +143,6 @@ HG_MUST_CHECK enum hg_status hg_session_view(struct hg_session *session, uint64_
                                              struct hg_view *view, struct hg_buffer_info *info,
                                              struct hg_error *error);
 void hg_view_release(struct hg_view *view);
-void hg_view_abandon(struct hg_view *view);
 
 /* Calls VISIT for each buffer of the session, ascending by id. */
 typedef void hg_buffer_visit_fn(const struct hg_buffer_info *info, void *context);

@@ -39,6 +39,8 @@ struct hg_engine {
     struct hg_user *users;
     struct hg_names names;
 
+    struct hg_mutex zero_lock; /* HG_RANK_RUN: zeroing of a block at its first use */
+
     /* Relaxed: figures and a source of numbers. */
     _Atomic uint32_t session_count;
     _Atomic uint64_t buffers;

@@ -121,7 +121,7 @@ static bool runs_in_place(const struct hg_prepared *prepared)
 {
     uint64_t bound_ns = prepared->engine->options.inline_max_ns;
     if (!prepared->task->allow_inline || bound_ns == 0 || prepared->must_queue ||
-        hg_claims_dirty(&prepared->claims) > 0) {
+        hg_claims_are_unsettled(&prepared->claims)) {
         return false;
     }
     uint64_t estimate_ns = 0;
@@ -186,29 +186,6 @@ static enum hg_status begin_step(struct hg_work *work, struct hg_error *error)
     return status;
 }
 
-/* Part PART zeroes the PART-th of the claimed buffers that were dirty at first. Which these are is
- * found by counting those that have a record of dirt, which they keep for life. */
-static void zero_part(struct hg_work *work, uint32_t part)
-{
-    const struct hg_claims *claims = &work->prepared.claims;
-    for (uint32_t i = 0; i < claims->count; i++) {
-        struct hg_buffer *buffer = claims->items[i].buffer;
-        if (buffer->lazy != NULL && part-- == 0) {
-            hg_lazy_before_read(buffer->lazy, 0, buffer->bytes, &work->prepared.task->cancelled);
-            return;
-        }
-    }
-}
-
-static uint32_t count_lazy(const struct hg_claims *claims)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < claims->count; i++) {
-        count += claims->items[i].buffer->lazy != NULL;
-    }
-    return count;
-}
-
 static void run_part(struct hg_job *job, uint32_t part, uint32_t worker)
 {
     (void)worker;
@@ -217,7 +194,7 @@ static void run_part(struct hg_job *job, uint32_t part, uint32_t worker)
         atomic_store_explicit(&work->started_ns, hg_clock_now_ns(), memory_order_relaxed);
     }
     if (is_zeroing(work)) {
-        zero_part(work, part);
+        hg_buffer_settle(work->prepared.claims.items[part].buffer);
     } else {
         hg_run_part(work->run, part);
     }
@@ -292,8 +269,8 @@ static enum hg_status queue(struct hg_prepared *prepared, struct hg_error *error
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
     }
     enum hg_status status = HG_OK;
-    if (hg_claims_dirty(&work->prepared.claims) > 0) {
-        work->job.parts = count_lazy(&work->prepared.claims);
+    if (hg_claims_are_unsettled(&work->prepared.claims)) {
+        work->job.parts = work->prepared.claims.count;
     } else {
         status = begin_step(work, error);
     }
