@@ -23,7 +23,7 @@
 
 #define HG_NOTE_BLOCKS      1u /* stands in the body of a LOOP.BLOCKS */
 #define HG_NOTE_MMA         2u /* stands in a segment that starts with MMA */
-#define HG_NOTE_SEGMENT_END 4u /* the segment ends after it */
+#define HG_NOTE_SEGMENT_END 4u /* ends its segment: REDUCE, BAR, MEMFENCE, LOOP.BLOCKS */
 #define HG_NOTE_REACHED     8u
 #define HG_NOTE_DIRTY       16u /* of a join: its state changed since it was last walked from */
 #define HG_NOTE_JOIN        32u /* several ways lead here */

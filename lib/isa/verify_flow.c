@@ -66,22 +66,23 @@ static enum hg_status find_bodies(struct hg_verify *verify)
     return HG_OK;
 }
 
-/* Whether instruction INDEX ends its segment; a run of REDUCE ends it together. */
+/* Whether instruction INDEX ends its segment by what it is; a run of REDUCE ends it together. */
 static bool ends_segment(const struct hg_verify *verify, uint32_t index)
 {
     const struct hg_insn *insns = verify->code->insns;
     const struct hg_note *notes = verify->notes;
-    if (insns[index].op == HG_OP_LOOP_BLOCKS || index + 1 == verify->code->insn_count) {
-        return true;
-    }
-    /* The last of a LOOP.BLOCKS body; of a loop inside it as well when both end here. */
-    if ((notes[index].flags & HG_NOTE_BLOCKS) != 0 &&
-        (notes[index + 1].flags & HG_NOTE_BLOCKS) == 0) {
-        return true;
-    }
-    bool run = hg_is_reduce(insns[index].op) && hg_is_reduce(insns[index + 1].op) &&
-               notes[index].body == notes[index + 1].body;
-    return is_segment_end(insns[index].op) && !run;
+    bool run = index + 1 < verify->code->insn_count && hg_is_reduce(insns[index].op) &&
+               hg_is_reduce(insns[index + 1].op) && notes[index].body == notes[index + 1].body;
+    return insns[index].op == HG_OP_LOOP_BLOCKS || (is_segment_end(insns[index].op) && !run);
+}
+
+/* Whether a segment ends behind instruction INDEX because the program or a LOOP.BLOCKS body does.
+ */
+static bool is_last_of_body(const struct hg_verify *verify, uint32_t index)
+{
+    return index + 1 == verify->code->insn_count ||
+           ((verify->notes[index].flags & HG_NOTE_BLOCKS) != 0 &&
+            (verify->notes[index + 1].flags & HG_NOTE_BLOCKS) == 0);
 }
 
 static enum hg_status check_cross_lane(const struct hg_verify *verify, uint32_t index)
@@ -127,11 +128,11 @@ static enum hg_status find_segments(struct hg_verify *verify)
         note->segment = segment;
         note->flags |= mma;
         empty = (uint16_t)(empty + (first && op == HG_OP_LOOP_BLOCKS));
-        first = ends_segment(verify, i);
-        if (first) {
+        if (ends_segment(verify, i)) {
             note->flags |= HG_NOTE_SEGMENT_END;
-            segment++;
         }
+        first = (note->flags & HG_NOTE_SEGMENT_END) != 0 || is_last_of_body(verify, i);
+        segment = (uint16_t)(segment + first);
     }
     if (segment - empty > UINT8_MAX) {
         return hg_fail(verify->error, HG_INVALID_ARGUMENT,

@@ -256,6 +256,10 @@ static void bodies_are_closed(void **state)
     static const char *const accepted[] = {
         /* Loops in a loop that end together, in one over blocks. */
         "loop.blocks @x\nmov_imm.u32 r1, 2\nloop r1, @x\nloop r1, @x\nmov_imm.u32 r2, 1\nx:",
+        /* Per-lane values go round a loop that ends with the program or with its blocks. */
+        "mov.u32 r2, r252\nmov_imm.u32 r1, 2\nloop r1, @x\nadd.u32 r2, r2, r2\nx:",
+        "loop.blocks @x\nmov.u32 r2, r252\nmov_imm.u32 r1, 2\nloop r1, @x\n"
+        "add.u32 r2, r2, r2\nx:",
         "mov_imm.u32 r1, 2\nloop r1, @x\nbra @y\nmov_imm.u32 r2, 1\ny: mov_imm.u32 r3, 1\nx:",
     };
     CHECK_ACCEPTED(accepted);
