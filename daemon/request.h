@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request in flight, and the pool that requests come from: a request keeps its arena's first
+ * chunk, so the next one allocates nothing.
+ *
+ * Threads: the loop's, but for `task`, which is the engine's while the request is running.
+ */
+#ifndef HG_DAEMON_REQUEST_H
+#define HG_DAEMON_REQUEST_H
+
+#include "daemon/message.h"
+#include "lib/base/arena.h"
+
+struct hg_client;
+
+/*
+ *   ──► QUEUED ──► (runs) ──┬──► done, unless a payload is to be sent: SENDING ──► done
+ *          ▲                ├──► RUNNING on a worker ──► done
+ *          │                └──► PARKED: a buffer is in use by this client's own work
+ *          └─────────────────────────┘
+ *   a write with a payload: WAITING for its buffer ──► RECEIVING ──► done
+ */
+enum hg_request_state {
+    HG_STATE_QUEUED,
+    HG_STATE_RUNNING,
+    HG_STATE_PARKED,
+    HG_STATE_WAITING,
+    HG_STATE_RECEIVING,
+    HG_STATE_SENDING /* answered; its stream goes on */
+};
+
+struct hg_request {
+    struct hg_client *client;
+    enum hg_request_state state;
+    struct hg_request *next;        /* in the pool, among completions, or in a transport's output */
+    struct hg_request *client_next; /* in flight, in order of arrival */
+    struct hg_request *client_previous;
+
+    uint64_t arrived_ns;
+    uint64_t deadline_ns; /* 0 = none */
+    uint32_t steps_done;  /* of a batch */
+    bool cancelled;
+
+    struct hg_message message;
+    struct hg_reply reply;
+    struct hg_task task;
+    struct hg_view view; /* of a write's destination or a read's source; data NULL: none */
+    bool view_held;
+    uint64_t payload_length;  /* of a write */
+    uint64_t output_position; /* the transport's own */
+    struct hg_arena arena;
+};
+
+struct hg_request_pool {
+    struct hg_request *free;
+    uint32_t free_count;
+    uint32_t live_count;
+};
+
+/* Gives a request with an empty arena, or NULL when out of memory. */
+HG_MUST_CHECK struct hg_request *hg_request_get(struct hg_request_pool *pool);
+/* Takes REQUEST, which holds no view. */
+void hg_request_put(struct hg_request_pool *pool, struct hg_request *request);
+/* Frees what is kept. No request may be out. */
+void hg_request_pool_fini(struct hg_request_pool *pool);
+
+#endif
