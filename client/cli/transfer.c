@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes of files, and a bar for those who wait for them. */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "client/cli/cli.h"
+
+#define QUIET_NS    1000000000u /* nothing is shown for this long */
+#define REDRAW_NS   100000000u
+#define BAR_COLUMNS 30
+
+void cli_progress_start(struct cli_progress *progress, const char *label, uint64_t total_bytes)
+{
+    *progress =
+        (struct cli_progress){.label = label, .total_bytes = total_bytes, .start_ns = cli_now_ns()};
+}
+
+void cli_progress_show(struct cli_progress *progress, uint64_t done_bytes)
+{
+    uint64_t now_ns = cli_now_ns();
+    if (now_ns - progress->start_ns < QUIET_NS || now_ns - progress->shown_ns < REDRAW_NS ||
+        progress->total_bytes == 0 || !isatty(STDERR_FILENO)) {
+        return;
+    }
+    char done[CLI_TEXT_MAX];
+    char rate[CLI_TEXT_MAX];
+    double part = (double)done_bytes / (double)progress->total_bytes;
+    double seconds = (double)(now_ns - progress->start_ns) / 1e9;
+    int filled = (int)(part * BAR_COLUMNS);
+    fprintf(stderr, "\r%s [", progress->label);
+    for (int i = 0; i < BAR_COLUMNS; i++) {
+        fputc(i < filled ? '#' : '.', stderr);
+    }
+    fprintf(stderr, "] %3.0f %%  %s  %s/s\033[K", part * 100, cli_bytes_text(done_bytes, done),
+            cli_bytes_text((uint64_t)((double)done_bytes / seconds), rate));
+    fflush(stderr);
+    progress->shown_ns = now_ns;
+}
+
+void cli_progress_end(struct cli_progress *progress)
+{
+    if (progress->shown_ns != 0) {
+        fputs("\r\033[K", stderr);
+        progress->shown_ns = 0;
+    }
+}
+
+int cli_read_file(int fd, void *data, size_t size, size_t *done)
+{
+    *done = 0;
+    while (*done < size) {
+        ssize_t count = read(fd, (uint8_t *)data + *done, size - *done);
+        if (count == 0) {
+            return 0;
+        }
+        if (count < 0 && errno != EINTR) {
+            return errno;
+        }
+        if (count > 0) {
+            *done += (size_t)count;
+        }
+    }
+    return 0;
+}
+
+int cli_write_file(int fd, const void *data, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t count = write(fd, (const uint8_t *)data + done, size - done);
+        if (count < 0 && errno != EINTR) {
+            return errno;
+        }
+        if (count > 0) {
+            done += (size_t)count;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values between text and bits. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/cli.h"
+
+bool cli_parse_u64(const char *text, uint64_t *value)
+{
+    if (*text < '0' || *text > '9') {
+        return false; /* strtoull would take signs and spaces */
+    }
+    char *end;
+    errno = 0;
+    unsigned long long parsed = strtoull(text, &end, 0);
+    if (*end != '\0' || errno != 0) {
+        return false;
+    }
+    *value = parsed;
+    return true;
+}
+
+static bool parse_signed(hologram_dtype dtype, const char *text, uint64_t *bits)
+{
+    char *end;
+    errno = 0;
+    long long parsed = strtoll(text, &end, 0);
+    uint32_t width = hologram_dtype_bytes(dtype) * 8;
+    long long max = (long long)(UINT64_MAX >> (65 - width));
+    if (end == text || *end != '\0' || errno != 0 || parsed > max || parsed < -max - 1) {
+        return false;
+    }
+    *bits = (uint64_t)parsed & UINT64_MAX >> (64 - width);
+    return true;
+}
+
+static bool parse_unsigned(hologram_dtype dtype, const char *text, uint64_t *bits)
+{
+    uint64_t parsed;
+    if (!cli_parse_u64(text, &parsed) ||
+        parsed > UINT64_MAX >> (64 - hologram_dtype_bytes(dtype) * 8)) {
+        return false;
+    }
+    *bits = parsed;
+    return true;
+}
+
+bool cli_parse_bits(hologram_dtype dtype, const char *text, uint64_t *bits)
+{
+    if (dtype <= HOLOGRAM_I64) {
+        return parse_signed(dtype, text, bits);
+    }
+    if (dtype <= HOLOGRAM_U64) {
+        return parse_unsigned(dtype, text, bits);
+    }
+    char *end;
+    double value = strtod(text, &end);
+    return end != text && *end == '\0' && hologram_bits_from_double(dtype, value, bits);
+}
+
+bool cli_parse_shape(const char *text, hologram_buffer_spec *spec)
+{
+    spec->rank = 0;
+    while (*text != '\0') {
+        char *end;
+        errno = 0;
+        unsigned long long dimension = strtoull(text, &end, 10);
+        if (end == text || *text < '0' || *text > '9' || errno != 0 ||
+            spec->rank == HOLOGRAM_RANK_MAX) {
+            return false;
+        }
+        spec->shape[spec->rank++] = dimension;
+        if (*end == '\0') {
+            return true;
+        }
+        if ((*end != ',' && *end != 'x') || end[1] == '\0') {
+            return false;
+        }
+        text = end + 1;
+    }
+    return true;
+}
+
+bool cli_elements(const hologram_buffer_spec *spec, uint64_t *elements)
+{
+    uint64_t product = 1;
+    for (uint32_t i = 0; i < spec->rank; i++) {
+        if (__builtin_mul_overflow(product, spec->shape[i], &product)) {
+            return false;
+        }
+    }
+    *elements = product;
+    return true;
+}
+
+uint64_t cli_load_bits(hologram_dtype dtype, const void *data, uint64_t index)
+{
+    uint32_t bytes = hologram_dtype_bytes(dtype);
+    uint64_t bits = 0;
+    memcpy(&bits, (const uint8_t *)data + index * bytes, bytes);
+    return bits;
+}
+
+static int64_t extend_sign(hologram_dtype dtype, uint64_t bits)
+{
+    uint32_t unused = 64 - hologram_dtype_bytes(dtype) * 8;
+    return (int64_t)(bits << unused) >> unused;
+}
+
+const char *cli_value_text(hologram_dtype dtype, uint64_t bits, char text[CLI_TEXT_MAX])
+{
+    if (dtype <= HOLOGRAM_I64) {
+        (void)snprintf(text, CLI_TEXT_MAX, "%" PRId64, extend_sign(dtype, bits));
+        return text;
+    }
+    if (dtype <= HOLOGRAM_U64) {
+        (void)snprintf(text, CLI_TEXT_MAX, "%" PRIu64, bits);
+        return text;
+    }
+    double value = hologram_bits_to_double(dtype, bits);
+    for (int digits = 1; digits <= 17; digits++) {
+        uint64_t again;
+        (void)snprintf(text, CLI_TEXT_MAX, "%.*g", digits, value);
+        if (hologram_bits_from_double(dtype, strtod(text, NULL), &again) && again == bits) {
+            break;
+        }
+    }
+    return text;
+}
