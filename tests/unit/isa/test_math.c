@@ -2,8 +2,8 @@
 /*
  * The transcendentals keep their error bounds and edge cases, in both floating-point modes. F64 is
  * judged by MPFR. F32 is judged by MPFR on a sample, and by the F64 row, whose own error is 2^-27
- * of an F32 ulp, on the rest: on every one of the 2^32 arguments with HG_EXHAUSTIVE=1 (some
- * minutes).
+ * of an F32 ulp, on the rest: on all 2^32 arguments with HG_EXHAUSTIVE=1, which
+ * takes the better part of an hour.
  */
 #include <setjmp.h>
 #include <stdarg.h>
