@@ -128,6 +128,7 @@ static void destroy_parts(struct hg_engine *engine)
     if (engine->sched != NULL) {
         hg_sched_destroy(&engine->sched);
     }
+    hg_exec_release_cached();
     hg_engine_drop_names(engine);
     HG_REQUIRE(engine->users == NULL);
     if (engine->cache != NULL) {
