@@ -139,7 +139,8 @@ static void print_facts(FILE *file, const struct hg_option *option)
 void hg_config_print(const struct hg_config *config, FILE *file)
 {
     fputs("# hologramd.conf: every option of the daemon. Written by `hologramd --print-config`.\n"
-          "# Lines start with # or ; to be comments. Sizes in bytes take KiB, MiB and GiB.\n",
+          "# A line that starts with # or ; is a comment. Bytes take the suffixes KiB, MiB and "
+          "GiB.\n",
           file);
     for (size_t s = 0; s < sizeof(sections) / sizeof(sections[0]); s++) {
         fputc('\n', file);
@@ -153,7 +154,9 @@ void hg_config_print(const struct hg_config *config, FILE *file)
             fputc('\n', file);
             print_wrapped(file, option->doc);
             print_facts(file, option);
-            fprintf(file, "%s = ", option->key);
+            const bool empty =
+                option->type == HG_OPTION_TEXT && *((const char *)config + option->offset) == '\0';
+            fprintf(file, empty ? "%s =" : "%s = ", option->key);
             print_value(file, option, config);
             fputc('\n', file);
         }
