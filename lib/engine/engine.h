@@ -30,6 +30,9 @@
 #include "lib/pool/pool.h"
 #include "lib/sched/sched.h"
 
+/* What is declared from here on is exported by libhologram-engine.so, and nothing else is. */
+#pragma GCC visibility push(default)
+
 struct hg_engine;
 struct hg_session;
 struct hg_buffer;
@@ -281,5 +284,7 @@ void hg_engine_cache_stats(const struct hg_engine *engine, enum hg_cache_id cach
                            struct hg_cache_region_stats *stats);
 /* Drops every cached program; gives their number. */
 uint64_t hg_engine_cache_flush(struct hg_engine *engine);
+
+#pragma GCC visibility pop
 
 #endif
