@@ -143,7 +143,7 @@ static inline uint8_t hg_cell(unsigned type, unsigned level)
 
 static inline unsigned hg_cell_level(uint8_t cell)
 {
-    return (cell & HG_CELL_LEVEL_MASK) >> HG_CELL_LEVEL_SHIFT;
+    return (unsigned)(cell & HG_CELL_LEVEL_MASK) >> HG_CELL_LEVEL_SHIFT;
 }
 
 static inline bool hg_is_reduce(uint8_t op)

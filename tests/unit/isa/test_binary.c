@@ -270,7 +270,9 @@ static void damage_is_found(void **state)
     struct hg_error error = HG_ERROR_INIT;
     encode(&bytes, &size);
     uint32_t crc = checksum(bytes, size);
-    assert_int_equal(bytes[20] | bytes[21] << 8 | bytes[22] << 16 | (uint32_t)bytes[23] << 24, crc);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(bytes[20 + i], crc >> 8 * i & 0xff);
+    }
     for (size_t cut = 0; cut < size; cut++) {
         assert_int_equal(decode(bytes, cut, &error), HG_INVALID_ARGUMENT);
     }
