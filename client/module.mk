@@ -32,7 +32,9 @@ $(O)/lib/libhologram.a: $(CLIENT_OBJECTS)
 
 LIBRARIES += $(O)/lib/libhologram.so $(O)/lib/libhologram.a
 
-$(eval $(call program,bin/hologramctl,$(wildcard client/cli/*.c),client proto isa base,-lprotobuf-c -ljansson -lncursesw -ltinfo $(JEMALLOC_LIBS) -lm))
+# All but main as an archive, for tests.
+$(eval $(call library,cli,$(filter-out client/cli/main.c,$(wildcard client/cli/*.c))))
+$(eval $(call program,bin/hologramctl,client/cli/main.c,cli client proto isa base,-lprotobuf-c -ljansson -lncursesw -ltinfo $(JEMALLOC_LIBS) -lm))
 PROGRAMS += $(O)/bin/hologramctl
 
 INSTALL += 0644:$(O)/lib/$(CLIENT_SHARED):$(libdir)/$(CLIENT_SHARED) \

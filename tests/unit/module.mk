@@ -11,7 +11,13 @@ UNIT_ARCHIVES_sched   := sched base
 UNIT_ARCHIVES_cache   := cache program isa base
 UNIT_ARCHIVES_exec    := exec program isa pool sched base
 UNIT_ARCHIVES_engine  := engine cache exec ops sched pool program isa base
+UNIT_ARCHIVES_client  := client_fake cli client proto isa base
 UNIT_LIBS := -lcmocka $(JEMALLOC_LIBS) -lmpfr -lgmp -lm
+
+# The client's tests have a server that misbehaves, and make its allocations fail.
+UNIT_LIBS_client := -lprotobuf-c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(eval $(call library,client_fake,tests/unit/client/fake.c))
+$(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/unit/client/*.c)): | $(O)/gen/proto/hologram/v1/hologram.pb-c.h
 
 define unit_test
 $(call program,tests/$(patsubst tests/unit/%.c,%,$(1)),$(1),$(UNIT_ARCHIVES_$(patsubst tests/unit/%/,%,$(dir $(1)))),$(UNIT_LIBS) $(UNIT_LIBS_$(patsubst tests/unit/%/,%,$(dir $(1)))))
