@@ -16,7 +16,8 @@
 /* Longest override that a short option stands for: "server.socket=" and the value. */
 #define OVERRIDE_BYTES 160
 
-const char *argp_program_version = "hologramd " HG_VERSION;
+/* Visible, since libc's argp looks it up. */
+__attribute__((visibility("default"))) const char *argp_program_version = "hologramd " HG_VERSION;
 
 struct arguments {
     const char *config_path;

@@ -137,9 +137,10 @@ class Daemon:
 
 
 @pytest.fixture(scope="module")
-def daemon():
-    """One daemon for all tests of a module: each leaves it serving and empty."""
-    with Daemon() as running:
+def daemon(request):
+    """One daemon for all tests of a module (OPTIONS there, if any): each leaves it serving and
+    empty."""
+    with Daemon(*getattr(request.module, "OPTIONS", ())) as running:
         yield running
         with running.connect() as client:
             # Sessions of earlier tests may still be closing.
