@@ -221,6 +221,24 @@ static void check_untouched(const struct op_case *op_case, const struct op_way *
     }
 }
 
+/* In place, what stands behind the result is input 0's; put back what the output had there. */
+static void take_result(const struct op_case *op_case, const struct op_way *way,
+                        const struct memory *memory, uint8_t *result)
+{
+    unsigned output = output_of(op_case);
+    uint64_t bytes = op_case->bytes[output];
+    memcpy(result, memory->heap[output], bytes);
+    if (way->in_place) {
+        uint64_t written = hg_op_reference_count(&op_case->call) *
+                           hg_dtype_bytes(op_case->call.operands[output].type);
+        char text[160];
+        if (memcmp(result + written, op_case->contents[0] + written, bytes - written) != 0) {
+            fail_msg("%s: elements behind the result changed", describe(op_case, way, text));
+        }
+        memcpy(result + written, op_case->contents[output] + written, bytes - written);
+    }
+}
+
 enum hg_status op_case_try(const struct op_case *op_case, const struct op_way *way, void *result,
                            struct hg_error *error)
 {
@@ -237,8 +255,7 @@ enum hg_status op_case_try(const struct op_case *op_case, const struct op_way *w
         status = run_step(&call, &plan, &plan.steps[i], way, &memory, error);
     }
     check_untouched(op_case, way, &memory);
-    unsigned output = output_of(op_case);
-    memcpy(result, memory.heap[output], op_case->bytes[output]);
+    take_result(op_case, way, &memory, result);
     release(op_case, way, &memory);
     return status;
 }
