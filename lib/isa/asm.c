@@ -64,7 +64,7 @@ enum hg_status hg_asm_label(struct hg_assembler *assembler, const char *name, ui
 /* A label's definition: the current token is its name, the next the colon. */
 static enum hg_status define_label(struct hg_assembler *assembler, const struct hg_token *name)
 {
-    uint32_t index;
+    uint32_t index = 0;
     enum hg_status status = hg_asm_label(assembler, name->start, name->length, &index);
     if (status != HG_OK) {
         return status;
@@ -92,7 +92,7 @@ static enum hg_status resolve_labels(struct hg_assembler *assembler)
     }
     for (uint32_t i = 0; i < assembler->count; i++) {
         struct hg_insn *insn = &assembler->insns[i];
-        if (strchr(hg_insn_syntax(insn->op), 't') != NULL) {
+        if (labels != NULL && strchr(hg_insn_syntax(insn->op), 't') != NULL) {
             insn->target = labels->labels[insn->target].index;
         }
     }
@@ -243,7 +243,7 @@ static enum hg_status directive(struct hg_assembler *assembler)
     }
     *declared = true;
     hg_asm_advance(assembler);
-    uint64_t value;
+    uint64_t value = 0;
     enum hg_status status =
         slots ? hg_asm_integer(assembler, "a number of slots", HG_SLOT_COUNT_MAX, &value)
               : hg_asm_integer(assembler, "a size of scratch", HG_SCRATCH_BYTES_MAX, &value);

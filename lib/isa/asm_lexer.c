@@ -64,6 +64,7 @@ static const char *skip(const char *at, const char *end)
 static enum hg_token_kind scan(const char *at, const char *end, const char **token_end)
 {
     static const char phi[] = "\xce\xa6"; /* Φ in UTF-8 */
+    static const char marks[] = {',', ':', '[', ']', '(', ')', '+', '-', '*', '/', '%', '='};
     *token_end = at;
     if (at == end) {
         return HG_TOKEN_END;
@@ -89,7 +90,7 @@ static enum hg_token_kind scan(const char *at, const char *end, const char **tok
         *token_end = at + 2;
         return HG_TOKEN_PHI;
     }
-    return memchr(",:[]()+-*/%=", *at, 12) != NULL ? HG_TOKEN_MARK : HG_TOKEN_INVALID;
+    return memchr(marks, *at, sizeof marks) != NULL ? HG_TOKEN_MARK : HG_TOKEN_INVALID;
 }
 
 void hg_asm_advance(struct hg_assembler *assembler)

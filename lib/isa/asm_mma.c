@@ -33,7 +33,7 @@ static enum hg_status size(struct hg_assembler *assembler, unsigned index, struc
     }
     bool param = hg_asm_accept(assembler, '%');
     uint64_t max = param ? HG_PARAM_COUNT - 1 : index < 3 ? HG_MMA_IMMEDIATE_MAX : UINT32_MAX;
-    uint64_t value;
+    uint64_t value = 0;
     status = hg_asm_integer(assembler, param ? "a parameter" : "a size", max, &value);
     if (status == HG_OK) {
         *size_of(mma, index) = (uint32_t)value;

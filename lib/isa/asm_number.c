@@ -171,9 +171,11 @@ bool hg_imm_parse(enum hg_dtype type, bool negative, const char *text, uint32_t 
     }
     struct format format = format_of(type);
     if (is_hex_integer(text, length)) {
-        bool parsed = hg_integer_parse(text, length, &value);
+        if (negative || !hg_integer_parse(text, length, &value)) {
+            return false;
+        }
         *bits = value & low_bits(width);
-        return parsed && !negative;
+        return true;
     }
     if (length == 3 && memcmp(text, "inf", 3) == 0) {
         value = infinity(format);

@@ -57,7 +57,7 @@ static enum hg_status phi_base(struct hg_assembler *assembler, struct hg_addr *a
 {
     static const char *const names[] = {"the class of Φ", "the page of Φ", "the byte of Φ"};
     static const uint64_t limits[] = {HG_CLASS_COUNT, HG_CLASS_PAGES, HG_PAGE_BYTES};
-    uint64_t parts[3];
+    uint64_t parts[3] = {0};
     hg_asm_advance(assembler);
     for (unsigned i = 0; i < 3; i++) {
         enum hg_status status = hg_asm_expect(assembler, i == 0 ? '(' : ',');
@@ -105,7 +105,7 @@ static enum hg_status lane_period(struct hg_assembler *assembler, struct hg_addr
         return HG_OK;
     }
     const char *at = assembler->token.start;
-    uint64_t period;
+    uint64_t period = 0;
     enum hg_status status = hg_asm_integer(assembler, "the period of lanes", UINT32_MAX, &period);
     if (status == HG_OK && period == 0) {
         return hg_asm_fail(assembler, at, "the period of lanes is at least 1");
@@ -141,7 +141,7 @@ static enum hg_status lane_term(struct hg_assembler *assembler, struct hg_addr *
         return HG_OK;
     }
     const char *at = assembler->token.start;
-    uint64_t stride;
+    uint64_t stride = 0;
     enum hg_status status = hg_asm_integer(assembler, "the stride of lanes", UINT32_MAX, &stride);
     if (status == HG_OK && stride == 0) {
         return hg_asm_fail(assembler, at, "the stride of lanes is at least 1");
@@ -284,7 +284,7 @@ static enum hg_status target(struct hg_assembler *assembler, struct hg_insn *ins
 
 static enum hg_status count_operand(struct hg_assembler *assembler, struct hg_insn *insn)
 {
-    uint64_t count;
+    uint64_t count = 0;
     enum hg_status status =
         insn->op == HG_OP_PARAM
             ? hg_asm_integer(assembler, "a parameter", HG_PARAM_COUNT - 1, &count)

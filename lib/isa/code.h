@@ -42,14 +42,14 @@ struct hg_code_facts {
     uint16_t facts;       /* HG_FACT_* */
     uint16_t slots_read;  /* one bit per slot (handles follow the declared slots) */
     uint16_t slots_written;
-    uint16_t params_read; /* one bit per launch parameter, as PARAM or as a size of MMA */
-    uint8_t slot_count;   /* declared */
-    uint8_t handle_count; /* distinct baked handles, in order of first use: slots after these */
+    uint16_t params_read;  /* one bit per launch parameter, as PARAM or as a size of MMA */
+    uint8_t slot_count;    /* declared */
+    uint8_t handle_count;  /* distinct baked handles, in order of first use: slots after these */
     uint8_t segment_count; /* segments that hold more than a LOOP.BLOCKS */
-    uint8_t reduce_count; /* registers that hold one value per row when a segment ends (REDUCE
-                             destinations and what is computed from them): launch scratch of
-                             rows * 8 bytes each */
-    uint8_t wide_bytes;   /* 12288 / B */
+    uint8_t reduce_count;  /* registers that hold one value per row when a segment ends (REDUCE
+                              destinations and what is computed from them): launch scratch of
+                              rows * 8 bytes each */
+    uint8_t wide_bytes;    /* 12288 / B */
     uint32_t scratch_bytes;
     uint32_t insn_count;
     uint32_t cost; /* estimated cost of one lane in units of one F32 add, at least 1 */
@@ -98,9 +98,9 @@ HG_MUST_CHECK enum hg_status hg_assemble(const char *text, size_t length,
                                          uint32_t *insn_count, struct hg_error *error);
 
 /*
- * Writes CODE, which was verified, decoded or assembled, as text; of verified code the text assembles
- * to the same code. At most SIZE bytes are written, the final NUL included. Returns the length that
- * it needs without the NUL, as snprintf does.
+ * Writes CODE, which was verified, decoded or assembled, as text; of verified code the text
+ * assembles to the same code. At most SIZE bytes are written, the final NUL included. Returns the
+ * length that it needs without the NUL, as snprintf does.
  */
 size_t hg_disassemble(const struct hg_code *code, char *text, size_t size);
 

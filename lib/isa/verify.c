@@ -193,6 +193,6 @@ enum hg_status hg_code_levels(const struct hg_code *code, uint8_t *levels,
 
 uint32_t hg_block_lanes(const struct hg_code *code)
 {
-    struct hg_code_facts facts;
+    struct hg_code_facts facts = {.block_lanes = 0};
     return hg_code_verify(code, &facts, NULL) == HG_OK ? facts.block_lanes : 0;
 }

@@ -159,20 +159,20 @@ static enum hg_status check_branch(struct hg_verify *verify, uint32_t index)
         return hg_verify_fail(verify, index, "leads to %u, behind the program's %u", insn->target,
                               count);
     }
-    const struct hg_note *target = insn->target < count ? &verify->notes[insn->target] : NULL;
-    if ((target != NULL ? target->body : HG_NO_BODY) != note->body) {
+    bool inside = insn->target < count;
+    /* The end of the program belongs to the last segment, unless that is ended by its last one. */
+    const struct hg_note *target = &verify->notes[inside ? insn->target : count - 1];
+    if ((inside ? target->body : HG_NO_BODY) != note->body) {
         return hg_verify_fail(verify, index, "leads across the border of a body");
     }
-    /* The end of the program belongs to the last segment, unless that is ended by its last one. */
-    uint16_t segment = (target != NULL ? target : &verify->notes[count - 1])->segment;
-    if (note->segment != segment ||
-        (target == NULL && is_segment_end(verify->code->insns[count - 1].op))) {
+    if (note->segment != target->segment ||
+        (!inside && is_segment_end(verify->code->insns[count - 1].op))) {
         return hg_verify_fail(verify, index, "leads out of its segment");
     }
     if (is_inside_run(verify, insn->target)) {
         return hg_verify_fail(verify, index, "leads behind the first reduce of its segment");
     }
-    if (target != NULL && verify->code->insns[insn->target].op == HG_OP_MMA) {
+    if (inside && verify->code->insns[insn->target].op == HG_OP_MMA) {
         return hg_verify_fail(verify, index, "leads to a product");
     }
     verify->has_backward |= insn->target <= index;

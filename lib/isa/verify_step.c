@@ -204,8 +204,8 @@ enum hg_status hg_verify_step(struct hg_verify *verify, uint32_t index, struct h
     struct hg_note *note = &verify->notes[index];
     struct hg_insn_uses uses;
     hg_insn_uses(&verify->code->insns[index], &uses);
-    unsigned levels[4];
-    unsigned level;
+    unsigned levels[4] = {0};
+    unsigned level = HG_LEVEL_LAUNCH;
     enum hg_status status = check_reads(verify, index, &uses, cells, levels, &level);
     if (status != HG_OK) {
         return status;

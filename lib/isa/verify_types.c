@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/check.h"
 #include "lib/isa/verify.h"
 
 /* Walks allowed. Programs need a handful per join; this bounds what hostile ones can cost. */
@@ -55,6 +56,7 @@ static void lead_to(struct hg_verify *verify, uint32_t index, const struct hg_ce
     if (index >= verify->code->insn_count) {
         return;
     }
+    HG_REQUIRE(verify->joins != NULL);
     struct hg_note *note = &verify->notes[index];
     struct hg_cells *join = &verify->joins[note->join];
     if ((note->flags & HG_NOTE_REACHED) == 0) {

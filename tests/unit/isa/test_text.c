@@ -438,11 +438,11 @@ static void disassembly_is_cut(void **state)
 static void out_of_memory_is_reported(void **state)
 {
     (void)state;
-    char text[2048] = "bra @x\n";
+    char text[2048];
+    size_t length = (size_t)snprintf(text, sizeof text, "x: bra @x\n");
     for (unsigned i = 0; i < 80; i++) {
-        strcat(text, "ret\n");
+        length += (size_t)snprintf(text + length, sizeof text - length, "exit\n");
     }
-    strcat(text, "x: exit\n");
     uint64_t live = hg_alloc_live_bytes(HG_TAG_PROGRAM);
     for (uint64_t skip = 0;; skip++) {
         struct hg_code_header header;

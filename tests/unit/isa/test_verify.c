@@ -65,8 +65,8 @@ static void reads_are_typed(void **state)
     static const char *const accepted[] = {
         /* A register may change its type, and be written on both ways. */
         "mov_imm.f32 r1, 1\nmov_imm.i32 r1, 1\nadd.i32 r1, r1, r1",
-        "mov_imm.u32 r1, 1\nseteq.u32 p0, r1, r1\nbra.p0 @x\nmov_imm.f32 r2, 1\nbra @y\n"
-        "x: mov_imm.f32 r2, 2\ny: mov.f32 r3, r2",
+        ("mov_imm.u32 r1, 1\nseteq.u32 p0, r1, r1\nbra.p0 @x\nmov_imm.f32 r2, 1\nbra @y\n"
+         "x: mov_imm.f32 r2, 2\ny: mov.f32 r3, r2"),
         "reduce.regs.add.f32 r1, r2, 0",
         "bra @x\nmov.f32 r1, r2\nx: exit",
     };
@@ -185,13 +185,13 @@ static void segments_end_lanes(void **state)
     CHECK_REFUSALS(cases);
     static const char *const accepted[] = {
         "param.f32 r1, 3\nbar.sync\nmov.f32 r2, r1",
-        "ldg.f32 r1, [b0 + lane]\nreduce.add.f32 r2, r1\nreduce.max.f32 r3, r1\n"
-        "add.f32 r4, r2, r3\nstg.f32 [b1 + row], r4",
-        "loop.blocks @x\nldg.f32 r1, [b0 + lane]\nreduce.add.f32 r2, r1\nx: "
-        "stg.f32 [b1 + row], r2",
-        "param.f32 r9, 3\nloop.blocks @x\nldg.f32 r1, [b0 + lane]\nmul.f32 r1, r1, r9\n"
-        "stg.f32 [b1 + lane], r1\nx: loop.blocks @y\nldg.f32 r1, [b1 + lane]\n"
-        "mul.f32 r1, r1, r9\nstg.f32 [b1 + lane], r1\ny:",
+        ("ldg.f32 r1, [b0 + lane]\nreduce.add.f32 r2, r1\nreduce.max.f32 r3, r1\n"
+         "add.f32 r4, r2, r3\nstg.f32 [b1 + row], r4"),
+        ("loop.blocks @x\nldg.f32 r1, [b0 + lane]\nreduce.add.f32 r2, r1\nx: "
+         "stg.f32 [b1 + row], r2"),
+        ("param.f32 r9, 3\nloop.blocks @x\nldg.f32 r1, [b0 + lane]\nmul.f32 r1, r1, r9\n"
+         "stg.f32 [b1 + lane], r1\nx: loop.blocks @y\nldg.f32 r1, [b1 + lane]\n"
+         "mul.f32 r1, r1, r9\nstg.f32 [b1 + lane], r1\ny:"),
     };
     CHECK_ACCEPTED(accepted);
 }
@@ -258,8 +258,8 @@ static void bodies_are_closed(void **state)
         "loop.blocks @x\nmov_imm.u32 r1, 2\nloop r1, @x\nloop r1, @x\nmov_imm.u32 r2, 1\nx:",
         /* Per-lane values go round a loop that ends with the program or with its blocks. */
         "mov.u32 r2, r252\nmov_imm.u32 r1, 2\nloop r1, @x\nadd.u32 r2, r2, r2\nx:",
-        "loop.blocks @x\nmov.u32 r2, r252\nmov_imm.u32 r1, 2\nloop r1, @x\n"
-        "add.u32 r2, r2, r2\nx:",
+        ("loop.blocks @x\nmov.u32 r2, r252\nmov_imm.u32 r1, 2\nloop r1, @x\n"
+         "add.u32 r2, r2, r2\nx:"),
         "mov_imm.u32 r1, 2\nloop r1, @x\nbra @y\nmov_imm.u32 r2, 1\ny: mov_imm.u32 r3, 1\nx:",
     };
     CHECK_ACCEPTED(accepted);
@@ -318,11 +318,11 @@ static void routines_are_apart(void **state)
     static const char *const accepted[] = {
         "call @f\nexit\nf: ret",
         /* Two calls with different registers alive. */
-        "mov_imm.f32 r1, 1\ncall @f\nmov_imm.f32 r2, 2\ncall @f\nadd.f32 r3, r1, r2\n"
-        "add.f32 r3, r3, r9\nexit\nf: mov_imm.f32 r9, 1\nret",
+        ("mov_imm.f32 r1, 1\ncall @f\nmov_imm.f32 r2, 2\ncall @f\nadd.f32 r3, r1, r2\n"
+         "add.f32 r3, r3, r9\nexit\nf: mov_imm.f32 r9, 1\nret"),
         "call @f\nexit\nf: call @g\ncall @g\nret\ng: ret",
-        "loop.blocks @x\nldg.f32 r1, [b0 + lane]\ncall @f\nstg.f32 [b1 + lane], r1\nx: exit\n"
-        "f: add.f32 r1, r1, r1\nret",
+        ("loop.blocks @x\nldg.f32 r1, [b0 + lane]\ncall @f\nstg.f32 [b1 + lane], r1\nx: exit\n"
+         "f: add.f32 r1, r1, r1\nret"),
     };
     CHECK_ACCEPTED(accepted);
 }
@@ -424,10 +424,10 @@ static void lanes_do_not_meet(void **state)
         "ldg.f32 r1, [Φ(3, 1, 0) + lane]\nstg.f32 [Φ(4, 0, 0) + lane], r1",
         "mov_imm.f32 r1, 1\nstg.f32 [b0], r1\nstg.f32 [b0 + 4], r1",
         "mov_imm.f32 r1, 1\nstg.f32 [b0 + lane*2], r1\nstg.f32 [b0 + 4 + lane*2], r1",
-        ".scratch 24576\nmov_imm.f32 r1, 1\nsts.f32 [s + lane], r1\nlds.f32 r2, [s + lane]\n"
-        "sts.f32 [s + 12288 + lane], r1",
-        "mov_imm.u64 r1, 64\npool.alloc r2, r1\npool.store.u64 r2, r255, r255\n"
-        "pool.load.u64 r4, r2, r255\npool.alloc r3, r1\npool.load.u64 r5, r3, r255",
+        (".scratch 24576\nmov_imm.f32 r1, 1\nsts.f32 [s + lane], r1\nlds.f32 r2, [s + lane]\n"
+         "sts.f32 [s + 12288 + lane], r1"),
+        ("mov_imm.u64 r1, 64\npool.alloc r2, r1\npool.store.u64 r2, r255, r255\n"
+         "pool.load.u64 r4, r2, r255\npool.alloc r3, r1\npool.load.u64 r5, r3, r255"),
     };
     CHECK_ACCEPTED(accepted);
 }
@@ -460,8 +460,8 @@ static void product_segments_have_no_blocks(void **state)
     static const char *const accepted[] = {
         PRODUCT "mov.u64 r2, r250\nmov.u64 r2, r251\nmov.u64 r2, r255",
         PRODUCT "stg.f32 [b2 + lane], r1\nbar.sync\nmov.u32 r2, r252",
-        "param.f32 r9, 4\nloop.blocks @x\n" PRODUCT "mul.f32 r1, r1, r9\nstg.f32 [b2 + lane], r1\n"
-        "x:",
+        ("param.f32 r9, 4\nloop.blocks @x\n" PRODUCT "mul.f32 r1, r1, r9\nstg.f32 [b2 + lane], r1\n"
+         "x:"),
         PRODUCT "ldg.f32 r2, [b2 + lane]\nadd.f32 r1, r1, r2\nstg.f32 [b2 + lane], r1",
     };
     CHECK_ACCEPTED(accepted);
