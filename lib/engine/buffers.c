@@ -73,41 +73,41 @@ enum hg_status hg_session_info(struct hg_session *session, uint64_t id, struct h
     return HG_OK;
 }
 
-/* Finds ID's buffer and claims it for an access to the range. */
-static enum hg_status begin_access(struct hg_session *session, uint64_t id, uint64_t offset,
-                                   uint64_t length, bool writing, struct hg_buffer **buffer,
-                                   struct hg_error *error)
+/* Finds ID's buffer and claims it for an access to the range; NULL after filling ERROR. */
+static struct hg_buffer *begin_access(struct hg_session *session, uint64_t id, uint64_t offset,
+                                      uint64_t length, bool writing, struct hg_error *error)
 {
     const struct hg_idmap_entry *entry = hg_session_find(session, id, error);
     if (entry == NULL) {
-        return HG_NOT_FOUND;
+        return NULL;
     }
-    struct hg_buffer *found = entry->value;
+    struct hg_buffer *buffer = entry->value;
     if (writing && !entry->flag) {
-        return hg_fail(error, HG_PERMISSION_DENIED,
-                       "buffer %" PRIu64 " was opened for reading only", id);
+        (void)hg_fail(error, HG_PERMISSION_DENIED, "buffer %" PRIu64 " was opened for reading only",
+                      id);
+        return NULL;
     }
-    if (offset > found->bytes || length > found->bytes - offset) {
-        return hg_fail(error, HG_OUT_OF_RANGE,
-                       "buffer %" PRIu64 ": offset %" PRIu64 " and length %" PRIu64
-                       " pass its size of %" PRIu64 " bytes",
-                       id, offset, length, found->bytes);
+    if (offset > buffer->bytes || length > buffer->bytes - offset) {
+        (void)hg_fail(error, HG_OUT_OF_RANGE,
+                      "buffer %" PRIu64 ": offset %" PRIu64 " and length %" PRIu64
+                      " pass its size of %" PRIu64 " bytes",
+                      id, offset, length, buffer->bytes);
+        return NULL;
     }
-    if (!hg_buffer_claim(found, writing)) {
-        return hg_fail(error, HG_FAILED_PRECONDITION, "buffer %" PRIu64 " is in use by %s", id,
-                       writing ? "a task" : "a task that writes it");
+    if (!hg_buffer_claim(buffer, writing)) {
+        (void)hg_fail(error, HG_FAILED_PRECONDITION, "buffer %" PRIu64 " is in use by %s", id,
+                      writing ? "a task" : "a task that writes it");
+        return NULL;
     }
-    *buffer = found;
-    return HG_OK;
+    return buffer;
 }
 
 enum hg_status hg_session_write(struct hg_session *session, uint64_t id, uint64_t offset,
                                 const void *data, uint64_t length, struct hg_error *error)
 {
-    struct hg_buffer *buffer;
-    enum hg_status status = begin_access(session, id, offset, length, true, &buffer, error);
-    if (status != HG_OK) {
-        return status;
+    struct hg_buffer *buffer = begin_access(session, id, offset, length, true, error);
+    if (buffer == NULL) {
+        return error->status;
     }
     hg_buffer_write(buffer, offset, data, length);
     hg_buffer_unclaim(buffer, true);
@@ -117,10 +117,9 @@ enum hg_status hg_session_write(struct hg_session *session, uint64_t id, uint64_
 enum hg_status hg_session_read(struct hg_session *session, uint64_t id, uint64_t offset, void *data,
                                uint64_t length, struct hg_error *error)
 {
-    struct hg_buffer *buffer;
-    enum hg_status status = begin_access(session, id, offset, length, false, &buffer, error);
-    if (status != HG_OK) {
-        return status;
+    struct hg_buffer *buffer = begin_access(session, id, offset, length, false, error);
+    if (buffer == NULL) {
+        return error->status;
     }
     if (length > 0) {
         hg_buffer_settle(buffer);
@@ -134,10 +133,9 @@ enum hg_status hg_session_view(struct hg_session *session, uint64_t id, uint64_t
                                uint64_t length, bool writing, struct hg_view *view,
                                struct hg_buffer_info *info, struct hg_error *error)
 {
-    struct hg_buffer *buffer;
-    enum hg_status status = begin_access(session, id, offset, length, writing, &buffer, error);
-    if (status != HG_OK) {
-        return status;
+    struct hg_buffer *buffer = begin_access(session, id, offset, length, writing, error);
+    if (buffer == NULL) {
+        return error->status;
     }
     if (length == 0 && !writing) {
         length = buffer->bytes - offset;

@@ -7,22 +7,23 @@
 #include "lib/base/clock.h"
 #include "lib/engine/work.h"
 
-static enum hg_status find_op(const struct hg_execute_request *request, const struct hg_op **op,
-                              struct hg_error *error)
+/* NULL after filling ERROR. */
+static const struct hg_op *find_op(const struct hg_execute_request *request, struct hg_error *error)
 {
-    const struct hg_op *found = hg_op_find(request->op, request->op_length);
-    if (found == NULL) {
+    const struct hg_op *op = hg_op_find(request->op, request->op_length);
+    if (op == NULL) {
         int shown = request->op_length < 64 ? (int)request->op_length : 64;
-        return hg_fail(error, HG_INVALID_ARGUMENT, "there is no operation '%.*s'", shown,
-                       request->op);
+        (void)hg_fail(error, HG_INVALID_ARGUMENT, "there is no operation '%.*s'", shown,
+                      request->op);
+        return NULL;
     }
-    if (request->input_count != found->inputs || request->output_count != found->outputs) {
-        return hg_fail(error, HG_INVALID_ARGUMENT,
-                       "%s takes %u inputs and %u outputs, got %u and %u", found->name,
-                       found->inputs, found->outputs, request->input_count, request->output_count);
+    if (request->input_count != op->inputs || request->output_count != op->outputs) {
+        (void)hg_fail(error, HG_INVALID_ARGUMENT,
+                      "%s takes %u inputs and %u outputs, got %u and %u", op->name, op->inputs,
+                      op->outputs, request->input_count, request->output_count);
+        return NULL;
     }
-    *op = found;
-    return HG_OK;
+    return op;
 }
 
 /* Describes BUFFER to the planner. */
@@ -187,7 +188,8 @@ static enum hg_status prepare_steps(struct hg_prepared *prepared, const struct h
             task->outcome = result.outcome;
         }
     }
-    task->lookup_ns = hg_clock_now_ns() - start_ns - task->build_ns;
+    prepared->ready_ns = hg_clock_now_ns();
+    task->lookup_ns = prepared->ready_ns - start_ns - task->build_ns;
     return scratch_max == 0 ? HG_OK : hg_prepared_charge(prepared, scratch_max, error);
 }
 
@@ -229,7 +231,8 @@ enum hg_submitted hg_session_execute(struct hg_session *session,
 
     hg_task_begin(task);
     hg_prepared_init(&prepared, session, task, launches);
-    if (find_op(request, &call.op, &task->error) != HG_OK ||
+    call.op = find_op(request, &task->error);
+    if (call.op == NULL ||
         resolve_operands(session, request, &call, buffers, &prepared.claims, &task->error) !=
             HG_OK ||
         resolve_attributes(request, &call, &task->error) != HG_OK) {

@@ -73,7 +73,7 @@ static bool reserve(struct hg_names *names)
     }
     size_t capacity = names->capacity == 0 ? 16 : names->capacity * 2;
     struct hg_buffer **items =
-        hg_realloc(HG_TAG_ENGINE, names->items, capacity * sizeof names->items[0]);
+        hg_realloc(HG_TAG_ENGINE, names->items, capacity * sizeof(struct hg_buffer *));
     if (items == NULL) {
         return false;
     }
@@ -108,7 +108,7 @@ static struct hg_buffer *remove_at(struct hg_names *names, size_t position)
     struct hg_buffer *buffer = names->items[position];
     names->count--;
     memmove(&names->items[position], &names->items[position + 1],
-            (names->count - position) * sizeof names->items[0]);
+            (names->count - position) * sizeof(struct hg_buffer *));
     buffer->name[0] = '\0';
     buffer->mode = 0;
     buffer->account->user->names--;
@@ -161,7 +161,7 @@ static enum hg_status insert(const struct hg_session *session, uint64_t id,
         return status;
     }
     memmove(&names->items[position + 1], &names->items[position],
-            (names->count - position) * sizeof names->items[0]);
+            (names->count - position) * sizeof(struct hg_buffer *));
     names->items[position] = hg_buffer_ref(buffer);
     names->count++;
     memcpy(buffer->name, name, strlen(name) + 1);

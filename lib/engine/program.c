@@ -394,5 +394,6 @@ enum hg_submitted hg_session_run(struct hg_session *session, const struct hg_run
         hg_prepared_fini(&prepared);
         return HG_TASK_DONE;
     }
+    prepared.ready_ns = hg_clock_now_ns();
     return hg_work_start(&prepared);
 }

@@ -23,7 +23,6 @@ struct hg_work {
     struct hg_prepared prepared;
     struct hg_run *run; /* of the current step; NULL while zeroing */
     uint32_t step;
-    uint64_t queued_ns;
     _Atomic uint64_t started_ns; /* relaxed: parts of the first job may start together */
     struct hg_launch launches[];
 };
@@ -135,15 +134,14 @@ static bool runs_in_place(const struct hg_prepared *prepared)
 static void run_in_place(struct hg_prepared *prepared)
 {
     struct hg_task *task = prepared->task;
-    uint64_t start_ns = hg_clock_now_ns();
-    enum hg_status status = check_wanted(task, start_ns, &task->error);
+    enum hg_status status = check_wanted(task, prepared->ready_ns, &task->error);
     for (uint32_t i = 0; i < prepared->step_count && status == HG_OK; i++) {
         status = hg_exec_launch(&prepared->launches[i], &task->error);
     }
     if (status != HG_OK) {
         (void)hg_error_prefix(&task->error, "%s", prepared->label);
     }
-    task->run_ns = hg_clock_now_ns() - start_ns;
+    task->run_ns = hg_clock_now_ns() - prepared->ready_ns;
 }
 
 /* ---- queued work ----------------------------------------------------------------------------- */
@@ -159,7 +157,7 @@ static void end_work(struct hg_work *work)
     struct hg_task *task = work->prepared.task;
     struct hg_account *account = work->prepared.account;
     uint64_t started_ns = atomic_load_explicit(&work->started_ns, memory_order_relaxed);
-    task->queue_ns = started_ns - work->queued_ns;
+    task->queue_ns = started_ns - work->prepared.ready_ns;
     task->run_ns = hg_clock_now_ns() - started_ns;
     if (task->error.status != HG_OK) {
         (void)hg_error_prefix(&task->error, "%s", work->prepared.label);
@@ -275,7 +273,6 @@ static enum hg_status queue(struct hg_prepared *prepared, struct hg_error *error
         status = begin_step(work, error);
     }
     if (status == HG_OK) {
-        work->queued_ns = hg_clock_now_ns();
         prepared->task->work = work;
         status = hg_sched_submit(engine->sched, &work->job);
         if (status == HG_OK) {

@@ -23,6 +23,7 @@ struct hg_prepared {
     uint32_t step_count; /* launches that are filled, each with its pin */
     uint32_t temp_count;
     uint64_t charged_bytes;
+    uint64_t ready_ns; /* when preparation ended: from then on it waits or runs */
     struct hg_claims claims;
     struct hg_block temps[HG_PLAN_TEMPS_MAX];
     struct hg_cache_pin pins[HG_PLAN_STEPS_MAX];
