@@ -9,9 +9,10 @@
  *     hg_session_execute(session, &request, task, …) in place or on the worker pool
  *
  * Threads: engine functions from any thread. A session's functions from one thread at a time,
- * except hg_task_cancel; tasks of one session may run at the same time on workers. Ownership:
- * stated per function with the words takes, borrows, copies, gives, shares. Errors: every fallible
- * function gives a status and a text that names what was wrong.
+ * except hg_task_cancel; tasks of one session may run at the same time on workers.
+ * Ownership: stated per function with the words takes, borrows, copies, gives, shares.
+ * Errors: every fallible function gives a status and a text that names what was wrong; ERROR is
+ * never NULL.
  */
 #ifndef HG_LIB_ENGINE_ENGINE_H
 #define HG_LIB_ENGINE_ENGINE_H

@@ -44,6 +44,8 @@ static enum hg_status resolve_operands(const struct hg_session *session,
                                        struct hg_buffer *buffers[HG_OP_OPERANDS_MAX],
                                        struct hg_claims *claims, struct hg_error *error)
 {
+    /* A call is large and filled only as far as it is used. */
+    /* cppcheck-suppress ctuuninitvar */
     const struct hg_op *op = call->op;
     call->operand_count = (uint8_t)(op->inputs + op->outputs);
     for (unsigned i = 0; i < call->operand_count; i++) {
@@ -232,8 +234,10 @@ enum hg_submitted hg_session_execute(struct hg_session *session,
     hg_task_begin(task);
     hg_prepared_init(&prepared, session, task, launches);
     call.op = find_op(request, &task->error);
-    if (call.op == NULL ||
-        resolve_operands(session, request, &call, buffers, &prepared.claims, &task->error) !=
+    if (call.op == NULL) {
+        return HG_TASK_DONE;
+    }
+    if (resolve_operands(session, request, &call, buffers, &prepared.claims, &task->error) !=
             HG_OK ||
         resolve_attributes(request, &call, &task->error) != HG_OK) {
         return HG_TASK_DONE;
