@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Client of hologramd, the compute daemon of this host.
+
+    import hologram
+
+    with hologram.connect() as client:
+        a = client.put([1.0, 2.0, 3.0], dtype="f32")
+        b = hologram.softmax(a * 2.0 + 1.0)
+        print(b.numpy())
+
+A thin layer over libhologram: tensors stay in the daemon as `Buffer` objects, NumPy arrays go in
+and come out, every operation is a function (`hologram.ops`) and, where Python has one, an operator.
+`hologram.aio` is the same for asyncio; `hologram.testing` starts a daemon for tests.
+"""
+
+from . import errors as errors
+from . import ops as ops
+from ._version import VERSION as __version__
+from .buffer import Buffer
+from .client import Batch, Client, connect
+from .dtypes import DType, bf16_to_f32, f32_to_bf16
+from .errors import (Aborted, AlreadyExists, Cancelled, ConnectionLost, DataLoss, DeadlineExceeded,
+                     Error, FailedPrecondition, Internal, InvalidArgument, NotFound, OutOfRange,
+                     PermissionDenied, ResourceExhausted, Status, Unauthenticated, Unavailable,
+                     Unimplemented, Unknown)
+from .info import (AttributeInfo, BufferInfo, CacheStats, Execution, OpInfo, PoolStats, ServerInfo,
+                   ServerStats, Stats)
+from .ops import (binary_cross_entropy, clip, copy, cross_entropy, fill, gelu, gemm, matvec, mse,
+                  neg, reduce_max, reduce_min, relu, scalar_add, scalar_mul, sigmoid, softmax, tanh,
+                  vector_add, vector_div, vector_mul, vector_sub)
+
+# Not in __all__, so that `from hologram import *` leaves Python's own alone.
+from .ops import abs as abs
+from .ops import max as max
+from .ops import min as min
+from .ops import sum as sum
+from .program import Program
+
+__all__ = [
+    "Aborted", "AlreadyExists", "AttributeInfo", "Batch", "Buffer", "BufferInfo", "CacheStats",
+    "Cancelled", "Client", "ConnectionLost", "DType", "DataLoss", "DeadlineExceeded", "Error",
+    "Execution", "FailedPrecondition", "Internal", "InvalidArgument", "NotFound", "OpInfo",
+    "OutOfRange", "PermissionDenied", "PoolStats", "Program", "ResourceExhausted", "ServerInfo",
+    "ServerStats", "Stats", "Status", "Unauthenticated", "Unavailable", "Unimplemented", "Unknown",
+    "__version__", "bf16_to_f32", "binary_cross_entropy", "clip", "connect", "copy",
+    "cross_entropy", "errors", "f32_to_bf16", "fill", "gelu", "gemm", "matvec", "mse", "neg", "ops",
+    "reduce_max", "reduce_min", "relu", "scalar_add", "scalar_mul", "sigmoid", "softmax", "tanh",
+    "vector_add", "vector_div", "vector_mul", "vector_sub",
+]

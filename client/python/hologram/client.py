@@ -1,0 +1,501 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A connection to the daemon, and what can be done with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from ctypes import byref, c_uint64, c_void_p
+from types import TracebackType
+from typing import Any, Iterator, Literal, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _library, ops
+from ._library import LIBRARY
+from ._session import Session, microseconds
+from ._steps import WRITE_BYTES_MAX, make_call, make_spec
+from .buffer import Buffer
+from .dtypes import DType, DTypeLike, Scalar, to_storage
+from .errors import ConnectionLost, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from .info import BufferInfo, Execution, OpInfo, ServerInfo, Stats
+from .program import Program
+
+__all__ = ["Batch", "Client", "connect"]
+
+Shape = int | Sequence[int]
+Pool = Literal["heap", "boundary"]
+
+_POOLS = {"heap": 1, "boundary": 2}
+_SCOPES = {"session": 0, "named": 1, "all": 2}
+
+
+def connect(socket: str | os.PathLike[str] | None = None, timeout: float | None = None, *,
+            connect_timeout: float = 5.0, name: str | None = None) -> Client:
+    """Connects to the daemon.
+
+    socket: its path; by default $HOLOGRAM_SOCKET, else hologram.sock in $RUNTIME_DIRECTORY, in
+        $XDG_RUNTIME_DIR, or in /run/hologram.
+    timeout: seconds that each request may take; None: as long as it takes.
+    connect_timeout: seconds until the daemon has greeted.
+    name: for the daemon's logs; by default the program's name.
+    """
+    return Client(socket, timeout, connect_timeout=connect_timeout, name=name)
+
+
+class Client:
+    """A connection to the daemon. Use it as a context manager, or `close` it.
+
+    Threads: any thread may use it; calls take turns, and a batch keeps others waiting until it
+    ends. Threads that shall compute at the same time take a client each.
+
+    Fork: a child cannot use its parent's clients (it raises FailedPrecondition) and connects anew.
+    """
+
+    def __init__(self, socket: str | os.PathLike[str] | None = None, timeout: float | None = None,
+                 *, connect_timeout: float = 5.0, name: str | None = None) -> None:
+        self._socket = os.fspath(socket) if socket is not None else None
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._name = name
+        self._op_table: dict[str, OpInfo] | None = None
+        self._batch: Batch | None = None
+        self._session = self._open_session()
+
+    def _open_session(self) -> Session:
+        return Session(self._socket, self._timeout, self._connect_timeout, self._name)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<hologram.Client {self._session.path}{'' if self.connected else ', closed'}>"
+
+    # ---- the connection -------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """False after `close`, after a fork, and once the connection was found to be lost."""
+        return self._session.pointer is not None
+
+    def close(self) -> None:
+        """Closes the connection; its buffers and programs go, published buffers stay."""
+        self._session.close()
+
+    def reconnect(self, wait: float = 0.0) -> None:
+        """Connects anew, trying for up to `wait` seconds while the daemon is not there.
+
+        Buffers and programs of the old connection are invalid; ConnectionLost said what that was
+        and whether the request that met it is safe to repeat.
+        """
+        give_up = time.monotonic() + wait
+        with self._session.lock:
+            self._session.close()
+            while True:
+                try:
+                    self._session = self._open_session()
+                    self._op_table = None
+                    return
+                except Unavailable:
+                    if time.monotonic() >= give_up:
+                        raise
+                time.sleep(0.02)
+
+    @property
+    def server(self) -> ServerInfo:
+        """What the daemon said when it greeted."""
+        with self._session.lock:
+            self._session.check()
+            return ServerInfo.read(self._session.server)
+
+    def ping(self) -> None:
+        """Returns when the daemon has answered."""
+        with self._blocking("ping") as session:
+            ticket = c_uint64()
+            session.require(LIBRARY.submit_ping(session.pointer, byref(ticket)))
+            session.require(session.await_answer(ticket.value))
+
+    def fileno(self) -> int:
+        """The connection's descriptor, for poll only."""
+        self._session.check()
+        return self._session.fd
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that each request may take from now on; None: as long as it takes. A request that
+        takes longer raises DeadlineExceeded. A batch counts as one request."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float | None) -> None:
+        with self._session.lock:
+            self._session.set_timeout(microseconds(seconds))
+            self._timeout = seconds
+
+    @contextlib.contextmanager
+    def within(self, seconds: float | None) -> Iterator[Client]:
+        """`with client.within(0.1): …` has another timeout for a while."""
+        before = self._timeout
+        self.timeout = seconds
+        try:
+            yield self
+        finally:
+            if self.connected:
+                self.timeout = before
+
+    def cancel(self) -> bool:
+        """From another thread: cancels the request that a thread waits for, which then raises
+        Cancelled unless it was too late. False if nobody waits. (An interrupt, Ctrl-C, cancels
+        too.)"""
+        return self._session.cancel()
+
+    @contextlib.contextmanager
+    def _blocking(self, what: str) -> Iterator[Session]:
+        """Around what cannot be a step of a batch. A failure names WHAT if it is the connection's."""
+        session = self._session
+        with session.lock:
+            session.settle(what)
+            try:
+                yield session
+            except ConnectionLost as lost:
+                lost.request = lost.request or what
+                raise
+
+    # ---- making buffers -------------------------------------------------------------------------
+
+    def put(self, array: ArrayLike, dtype: DTypeLike | None = None, *, pool: Pool = "heap",
+            boundary_fallback: bool = False) -> Buffer:
+        """A buffer with the content of `array`, converted to `dtype` if that is given.
+
+        For dtype "bf16" a uint16 array holds bit patterns; anything else is rounded. pool
+        "boundary" takes one of the daemon's rationed classes of 12,288 bytes, or, with
+        `boundary_fallback`, heap memory when none is left.
+        """
+        data, kind = to_storage(array, dtype)
+        session = self._session
+        with session.lock:
+            small = data.nbytes <= WRITE_BYTES_MAX
+            steps = session.begin("put", data_bytes=data.nbytes if small else 0)
+            buffer = self._alloc(kind, data.shape, pool, boundary_fallback)
+            if small and data.nbytes:
+                steps.write(buffer._id, 0, data)
+            session.end()
+            if not small:
+                session.settle("put")
+                session.write(buffer._id, 0, data)
+        return buffer
+
+    def empty(self, shape: Shape, dtype: DTypeLike = DType.F32, *, pool: Pool = "heap",
+              boundary_fallback: bool = False) -> Buffer:
+        """A buffer of zeros, as all fresh memory of the daemon is."""
+        kind = DType.of(dtype)
+        sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        if len(sizes) > _library.RANK_MAX or any(size < 0 for size in sizes):
+            raise InvalidArgument(f"shape: expected at most {_library.RANK_MAX} dimensions of 0 or "
+                                  f"more elements, got {sizes}")
+        with self._session.lock:
+            self._session.begin("empty")
+            buffer = self._alloc(kind, tuple(int(size) for size in sizes), pool, boundary_fallback)
+            self._session.end()
+        return buffer
+
+    zeros = empty
+
+    def full(self, shape: Shape, value: Scalar, dtype: DTypeLike = DType.F32) -> Buffer:
+        """A buffer of one value."""
+        kind = DType.of(dtype)
+        bits = kind.bits(value, "full")
+        sizes = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        session = self._session
+        with session.lock:
+            steps = session.begin("fill")
+            buffer = self._alloc(kind, sizes, "heap", False)
+            steps.execute(make_call(b"fill", (), (buffer._id,), [(b"value", bits)]))
+            session.end()
+        return buffer
+
+    def empty_like(self, other: Buffer) -> Buffer:
+        """A buffer of zeros of the same shape and type."""
+        return self.empty(other.shape, other.dtype)
+
+    def _alloc(self, kind: DType, shape: tuple[int, ...], pool: Pool, fallback: bool) -> Buffer:
+        if pool not in _POOLS:
+            raise InvalidArgument(f"pool: expected heap or boundary, got {pool!r}")
+        session = self._session
+        spec = make_spec(kind.code, shape, _POOLS[pool], fallback)
+        return Buffer(self, session, session.steps.alloc(spec), shape, kind)
+
+    def operand(self, buffer: Buffer, op: str) -> int:
+        """The id of a buffer that shall be used now."""
+        if not isinstance(buffer, Buffer):
+            raise TypeError(f"{op}: expected a Buffer, got {type(buffer).__name__}: "
+                            "client.put(array) makes one")
+        if buffer.client is not self:
+            raise InvalidArgument(f"{op}: expected buffers of one client, got one of another")
+        if not buffer.valid:
+            buffer._session.check()
+            raise NotFound(f"{op}: {buffer!r} was freed, or the batch that makes it failed")
+        return buffer._id
+
+    # ---- named buffers --------------------------------------------------------------------------
+
+    def open(self, name: str, writable: bool = False) -> Buffer:
+        """The published buffer of that name."""
+        with self._blocking("open") as session:
+            buffer, info = c_uint64(), _library.BufferInfo()
+            session.require(LIBRARY.open(session.pointer, name.encode(), writable, byref(buffer),
+                                         byref(info)))
+            session.live.add(buffer.value)
+            session.names.add(name)
+            shape = tuple(info.spec.shape[:info.spec.rank])
+            return Buffer(self, session, buffer.value, shape, DType.from_code(info.spec.dtype),
+                          name)
+
+    def publish(self, buffer: Buffer, name: str, mode: int, group: int | None) -> None:
+        """As `Buffer.publish`."""
+        with self._blocking("publish") as session:
+            buffer_id = self.operand(buffer, "publish")
+            status = LIBRARY.publish(session.pointer, buffer_id, name.encode(), mode,
+                                     _library.NO_GROUP if group is None else group)
+            if status:
+                session.fail(status, "publish", repeatable=False)
+            session.names.add(name)
+
+    def unpublish(self, name: str) -> None:
+        """Takes the name away; the buffer goes when nobody uses it any more."""
+        with self._blocking("unpublish") as session:
+            status = LIBRARY.unpublish(session.pointer, name.encode())
+            if status:
+                session.fail(status, "unpublish", repeatable=False)
+            session.names.discard(name)
+
+    # ---- content --------------------------------------------------------------------------------
+
+    def read_into(self, buffer: Buffer, start: int, out: NDArray[Any]) -> None:
+        """Fills a contiguous array with elements from number `start` on."""
+        with self._blocking("read") as session:
+            session.read(self.operand(buffer, "read"), start * buffer.dtype.itemsize, out)
+
+    def write_from(self, buffer: Buffer, start: int, data: NDArray[Any]) -> None:
+        """Writes contiguous elements that are of the buffer's type already."""
+        if start < 0:
+            raise InvalidArgument(f"write: expected start 0 or more, got {start}")
+        session = self._session
+        offset = start * buffer.dtype.itemsize
+        with session.lock:
+            buffer_id = self.operand(buffer, "write")
+            if data.nbytes <= WRITE_BYTES_MAX:
+                steps = session.begin("write", data_bytes=data.nbytes)
+                steps.write(buffer_id, offset, data)
+                session.end()
+            else:
+                session.settle("write")
+                session.write(buffer_id, offset, data)
+
+    # ---- operations -----------------------------------------------------------------------------
+
+    def operate(self, op: str, inputs: Sequence[Buffer], out: Buffer | None,
+                shape: tuple[int, ...], dtype: DType, attributes: Sequence[tuple[bytes, int]],
+                accumulates: bool = False) -> Buffer:
+        """Runs an operation with one output: `out`, or a fresh buffer of `shape` and `dtype`. The
+        functions of `hologram.ops` are made of it."""
+        session = self._session
+        with session.lock:
+            ids = [self.operand(buffer, op) for buffer in inputs]
+            repeatable = True
+            if out is not None:
+                result_id = self.operand(out, op)
+                repeatable = out.name is None or not (accumulates or result_id in ids)
+            steps = session.begin(op, repeatable)
+            if out is None:
+                out = self._alloc(dtype, shape, "heap", False)
+                result_id = out._id
+            steps.execute(make_call(op.encode(), ids, (result_id,), attributes))
+            session.end()
+        return out
+
+    def execute(self, op: str, inputs: Sequence[Buffer], outputs: Sequence[Buffer],
+                attributes: Mapping[str, Scalar] | None = None) -> Execution:
+        """Runs any operation that the daemon has, and tells how that went. Not part of a batch.
+
+        Attributes are numbers, converted as `ops()` says.
+        """
+        with self._blocking(op) as session:
+            call = make_call(op.encode(), [self.operand(b, op) for b in inputs],
+                             [self.operand(b, op) for b in outputs],
+                             self._attribute_bits(op, [*inputs, *outputs], attributes or {}))
+            raw, ticket = _library.Execution(), c_uint64()
+            session.require(LIBRARY.submit_execute(session.pointer, byref(call), byref(raw),
+                                                   byref(ticket)))
+            status = session.await_answer(ticket.value)
+            if status:
+                shared = {b._id for b in outputs if b.name is not None}
+                session.fail(status, op, not shared)
+            return Execution.read(raw)
+
+    def _attribute_bits(self, op: str, operands: Sequence[Buffer],
+                        attributes: Mapping[str, Scalar]) -> list[tuple[bytes, int]]:
+        info = self.ops().get(op)
+        if info is None:
+            raise NotFound(f"the daemon has no operation {op!r}")
+        bits = []
+        for name, value in attributes.items():
+            if name not in info.attributes:
+                raise InvalidArgument(f"{op}: expected attributes among "
+                                      f"{', '.join(info.attributes)}, got {name}")
+            dtype = info.attributes[name].dtype(operands[0].dtype if operands else DType.F32)
+            bits.append((name.encode(), dtype.bits(value, f"{op}: {name}")))
+        return bits
+
+    def batch(self) -> Batch:
+        """`with client.batch(): …` sends the operations of the block as one message."""
+        return Batch(self)
+
+    # ---- programs -------------------------------------------------------------------------------
+
+    def load_program(self, binary: bytes) -> Program:
+        """Sends a program in the binary form of the instruction set (`hologramctl asm` makes it);
+        the daemon verifies it."""
+        with self._blocking("load_program") as session:
+            program, info = c_uint64(), _library.ProgramInfo()
+            session.require(LIBRARY.load_program(session.pointer, binary, len(binary),
+                                                 byref(program), byref(info)))
+            return Program(self, session, program.value, info.instructions, info.slots, info.block)
+
+    def run_program(self, program: Program, buffers: Sequence[Buffer], rows: int, cols: int,
+                    params: Sequence[int], fuel: int) -> None:
+        """As `Program.run`."""
+        session = self._session
+        with session.lock:
+            ids = [self.operand(buffer, "run_program") for buffer in buffers]
+            self._own_program(program)
+            run = _library.Run(program._id, (c_uint64 * len(ids))(*ids), len(ids), len(params),
+                               (c_uint64 * len(params))(*params), rows, cols, fuel)
+            steps = session.begin("run_program", all(b.name is None for b in buffers))
+            steps.run_program(run)
+            session.end()
+
+    def unload_program(self, program: Program) -> None:
+        """As `Program.unload`."""
+        with self._blocking("unload_program") as session:
+            self._own_program(program)
+            session.require(LIBRARY.unload_program(session.pointer, program._id))
+
+    def _own_program(self, program: Program) -> None:
+        if program._session is not self._session:
+            raise NotFound("the program was loaded over another connection: load it again")
+
+    # ---- what the daemon knows and does ---------------------------------------------------------
+
+    def stats(self) -> Stats:
+        """The daemon's counters."""
+        with self._blocking("stats") as session:
+            handle = c_void_p()
+            session.require(LIBRARY.get_stats(session.pointer, byref(handle)))
+            return Stats.read(handle)
+
+    def ops(self) -> dict[str, OpInfo]:
+        """The operations that the daemon has, by name."""
+        if self._op_table is None:
+            with self._blocking("ops") as session:
+                handle = c_void_p()
+                session.require(LIBRARY.list_ops(session.pointer, byref(handle)))
+                self._op_table = OpInfo.read_all(handle)
+        return self._op_table
+
+    def buffers(self, scope: Literal["session", "named", "all"] = "session") -> list[BufferInfo]:
+        """This client's buffers, the published ones that this user may open, or every client's,
+        which needs administration. The daemon lists at most 4,096."""
+        if scope not in _SCOPES:
+            raise InvalidArgument(f"scope: expected session, named or all, got {scope!r}")
+        with self._blocking("buffers") as session:
+            handle = c_void_p()
+            session.require(LIBRARY.list_buffers(session.pointer, _SCOPES[scope], byref(handle)))
+            return BufferInfo.read_all(handle)[0]
+
+
+class Batch:
+    """Operations that travel as one message and run in order until the first that fails.
+
+        with client.batch() as batch:
+            hidden = hologram.relu(x @ w1 + b1)
+            p = hologram.softmax(hidden @ w2 + b2)
+            answer = batch.read(p)          # an array, filled when the block ends
+        print(answer)
+
+    Operations, `put` and `write` inside the block are queued. When it ends they are sent, and the
+    first failure is raised; its `step` is the number of the operation, from 0. Buffers that were
+    not made by then are invalid. What needs an answer inside the block (`numpy`, `stats`, …) sends
+    what is queued and waits for it first, as does a batch that is larger than a message may be, and
+    a `put` or `write` of more than 64 KiB. An exception in the block drops what is queued. A batch
+    inside another is part of it. Other threads that use the client wait until the batch ends.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._outer: Batch | None = None
+        self._session: Session | None = None
+        self._reads: list[tuple[Buffer, NDArray[Any]]] = []
+
+    def __enter__(self) -> Batch:
+        if self._session is not None:
+            raise FailedPrecondition("batch: is open already")
+        session = self._client._session
+        session.lock.acquire()
+        try:
+            session.check()
+            if session.asynchronous:
+                raise FailedPrecondition("batch: this client belongs to asyncio: use client.run")
+        except BaseException:
+            session.lock.release()
+            raise
+        self._session = session
+        self._outer, self._client._batch = self._client._batch, self
+        if self._outer is None:
+            session.steps.discard()
+            session.steps.restart_numbers()
+            session.recording = True
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            raise FailedPrecondition("batch: is not open")
+        self._client._batch = self._outer
+        reads, self._reads = self._reads, []
+        try:
+            if self._outer is not None:
+                self._outer._reads += reads
+            elif kind is None:
+                session.check()
+                session.commit()
+                for buffer, out in reads:
+                    session.read(self._client.operand(buffer, "read"), 0, out)
+        finally:
+            if self._outer is None:
+                if session.pointer is not None:
+                    session.steps.discard()
+                session.recording = False
+            session.lock.release()
+
+    def read(self, buffer: Buffer) -> NDArray[Any]:
+        """An array that is filled when the block ends, with what the buffer then holds."""
+        if self._session is None:
+            raise FailedPrecondition("batch: is not open")
+        self._client.operand(buffer, "read")
+        out = np.empty(buffer.shape, buffer.dtype.numpy)
+        self._reads.append((buffer, out))
+        return out
+
+    def flush(self) -> None:
+        """Sends what is queued and waits for it."""
+        if self._session is None:
+            raise FailedPrecondition("batch: is not open")
+        self._session.settle("flush")
