@@ -73,7 +73,8 @@ int cli_connect(struct cli *cli);
 
 /* Prints "hologramctl: …" to standard error and gives CODE. */
 int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same about the client's last error; SUBJECT says what was tried. */
+/* The same about the client's last error; SUBJECT, unless the error names it, says what was tried.
+ */
 int cli_fail_client(const struct cli *cli, const char *subject);
 int cli_exit_of(hologram_status status);
 /* Prints VALUE as JSON and frees it; NULL is out of memory. */
@@ -85,6 +86,7 @@ int cli_finish_output(void);
 /* "1.5 MiB", "12.3 us", "[2, 3]"; all give TEXT. */
 const char *cli_bytes_text(uint64_t bytes, char text[CLI_TEXT_MAX]);
 const char *cli_time_text(double ns, char text[CLI_TEXT_MAX]);
+const char *cli_uptime_text(uint64_t ns, char text[CLI_TEXT_MAX]);
 #define CLI_SHAPE_MAX 192
 const char *cli_shape_text(const hologram_buffer_spec *spec, char text[CLI_SHAPE_MAX]);
 const char *cli_pool_name(hologram_pool pool);

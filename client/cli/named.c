@@ -336,7 +336,7 @@ static void print_row(const hologram_buffer_info *info)
     } else {
         (void)snprintf(name, sizeof name, "(session %" PRIu64 ")", info->session_id);
     }
-    printf("%-24s %-5s %-16s %10s %-8s %03" PRIo32 " %-8s %s\n", name,
+    printf("%-24s %-5s %-16s %10s %-8s %04" PRIo32 " %-8s %s\n", name,
            hologram_dtype_name(info->spec.dtype), cli_shape_text(&info->spec, shape),
            cli_bytes_text(info->bytes, bytes), cli_pool_name(info->spec.pool), info->mode,
            user_name(info->uid, user), group_name(info->gid, group));
@@ -344,14 +344,16 @@ static void print_row(const hologram_buffer_info *info)
 
 json_t *cli_buffer_json(const hologram_buffer_info *info)
 {
+    char mode[16];
+    (void)snprintf(mode, sizeof mode, "%04" PRIo32, info->mode);
     json_t *shape = json_array();
     for (uint32_t i = 0; i < info->spec.rank; i++) {
         json_array_append_new(shape, json_integer((json_int_t)info->spec.shape[i]));
     }
-    return json_pack("{s:s, s:s, s:o, s:I, s:s, s:i, s:i, s:i, s:I}", "name", info->name, "dtype",
+    return json_pack("{s:s, s:s, s:o, s:I, s:s, s:s, s:i, s:i, s:I}", "name", info->name, "dtype",
                      hologram_dtype_name(info->spec.dtype), "shape", shape, "bytes",
-                     (json_int_t)info->bytes, "pool", cli_pool_name(info->spec.pool), "mode",
-                     (int)info->mode, "uid", (int)info->uid, "gid", (int)info->gid, "session",
+                     (json_int_t)info->bytes, "pool", cli_pool_name(info->spec.pool), "mode", mode,
+                     "uid", (int)info->uid, "gid", (int)info->gid, "session",
                      (json_int_t)info->session_id);
 }
 
@@ -359,7 +361,7 @@ static int print_buffers(const hologram_buffers *buffers, const struct ls_argume
 {
     json_t *list = arguments->json ? json_array() : NULL;
     if (!arguments->json && !arguments->names) {
-        printf("%-24s %-5s %-16s %10s %-8s %-4s%-8s %s\n", "NAME", "TYPE", "SHAPE", "SIZE", "POOL",
+        printf("%-24s %-5s %-16s %10s %-8s %-4s %-8s %s\n", "NAME", "TYPE", "SHAPE", "SIZE", "POOL",
                "MODE", "USER", "GROUP");
     }
     for (uint32_t i = 0; i < hologram_buffers_count(buffers); i++) {

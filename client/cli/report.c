@@ -51,8 +51,10 @@ int cli_fail_client(const struct cli *cli, const char *subject)
 {
     const hologram_error *error = hologram_last_error(cli->client);
     const char *space = error->detail[0] != '\0' ? " " : "";
-    return cli_fail(cli_exit_of(error->status), "%s: %s (%s%s%s)", subject, error->message,
-                    hologram_status_name(error->status), space, error->detail);
+    bool said = strstr(error->message, subject) != NULL;
+    return cli_fail(cli_exit_of(error->status), "%s%s%s (%s%s%s)", said ? "" : subject,
+                    said ? "" : ": ", error->message, hologram_status_name(error->status), space,
+                    error->detail);
 }
 
 int cli_print_json(json_t *value)
@@ -96,6 +98,22 @@ const char *cli_time_text(double ns, char text[CLI_TEXT_MAX])
         unit++;
     }
     (void)snprintf(text, CLI_TEXT_MAX, unit == 0 ? "%.0f %s" : "%.2f %s", ns, units[unit]);
+    return text;
+}
+
+const char *cli_uptime_text(uint64_t ns, char text[CLI_TEXT_MAX])
+{
+    uint64_t minutes = ns / 60000000000u;
+    if (minutes < 2) {
+        return cli_time_text((double)ns, text);
+    }
+    if (minutes < 48 * 60) {
+        (void)snprintf(text, CLI_TEXT_MAX, "%" PRIu64 " h %02" PRIu64 " min", minutes / 60,
+                       minutes % 60);
+    } else {
+        (void)snprintf(text, CLI_TEXT_MAX, "%" PRIu64 " d %02" PRIu64 " h", minutes / 1440,
+                       minutes / 60 % 24);
+    }
     return text;
 }
 

@@ -123,20 +123,29 @@ static bool parse_flag(const char *text, uint64_t *bits)
     return false;
 }
 
-/* TEXT as what KIND says; FIRST is the type of the first operand. */
-static bool parse_attribute(const char *kind, hologram_dtype first, const char *text,
-                            uint64_t *bits)
+/* The type of an attribute of KIND; FIRST is that of the first operand. */
+static hologram_dtype attribute_dtype(const char *kind, hologram_dtype first)
 {
     if (strcmp(kind, "u64") == 0) {
-        return cli_parse_u64(text, bits);
+        return HOLOGRAM_U64;
     }
-    if (strcmp(kind, "flag") == 0) {
-        return parse_flag(text, bits);
+    if (strcmp(kind, "operand") == 0 || first == HOLOGRAM_F64) {
+        return first;
     }
-    if (strcmp(kind, "operand") == 0) {
-        return cli_parse_bits(first, text, bits);
+    return HOLOGRAM_F32;
+}
+
+static int parse_attribute(const struct plan *plan, const hologram_attribute_info *info,
+                           hologram_dtype first, const char *text, uint64_t *bits)
+{
+    bool flag = strcmp(info->kind, "flag") == 0;
+    hologram_dtype dtype = attribute_dtype(info->kind, first);
+    if (flag ? parse_flag(text, bits) : cli_parse_bits(dtype, text, bits)) {
+        return CLI_OK;
     }
-    return cli_parse_bits(first == HOLOGRAM_F64 ? HOLOGRAM_F64 : HOLOGRAM_F32, text, bits);
+    return cli_fail(CLI_USAGE, "%s: attribute %s: expected a value of type %s, got '%s'",
+                    plan->op->name, info->name, flag ? "true or false" : hologram_dtype_name(dtype),
+                    text);
 }
 
 static int read_attributes(const struct run_arguments *arguments, struct plan *plan)
@@ -152,9 +161,9 @@ static int read_attributes(const struct run_arguments *arguments, struct plan *p
                             plan->op->name, (int)length, text, plan->op->name);
         }
         plan->attributes[i].name = info->name;
-        if (!parse_attribute(info->kind, first, text + length + 1, &plan->attributes[i].bits)) {
-            return cli_fail(CLI_USAGE, "%s: expected a value of kind %s for %s, got '%s'",
-                            plan->op->name, info->kind, info->name, text + length + 1);
+        int code = parse_attribute(plan, info, first, text + length + 1, &plan->attributes[i].bits);
+        if (code != CLI_OK) {
+            return code;
         }
     }
     return CLI_OK;

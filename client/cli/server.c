@@ -128,7 +128,7 @@ static void print_server(const hologram_server_info *server, const hologram_serv
 {
     char text[CLI_TEXT_MAX];
     printf("server            hologramd %s, up %s\n", server->version,
-           cli_time_text((double)stats->uptime_ns, text));
+           cli_uptime_text(stats->uptime_ns, text));
     printf("protocol          version %" PRIu32 ";", server->protocol_version);
     for (uint32_t i = 0; i < server->feature_count; i++) {
         printf(" %s", server->features[i]);

@@ -111,7 +111,7 @@ void cli_print_stats(const hologram_stats *stats, bool all)
     char resident[CLI_TEXT_MAX];
     printf("hologramd %s, up %s; %" PRIu32 " sessions, %" PRIu64 " requests, %" PRIu64
            " errors; %" PRIu32 " workers, %" PRIu32 " jobs queued; %s resident\n\n",
-           server->version, cli_time_text((double)server->uptime_ns, up), server->sessions,
+           server->version, cli_uptime_text(server->uptime_ns, up), server->sessions,
            server->requests, server->errors, server->workers, server->queue_depth,
            cli_bytes_text(server->resident_bytes, resident));
     print_caches(stats, all);

@@ -105,7 +105,7 @@ static void draw_server(const struct view *view)
     char up[CLI_TEXT_MAX];
     char resident[CLI_TEXT_MAX];
     mvprintw(0, 0, "hologramd %s  up %s  %s, %s kernels  %s resident", now->version,
-             cli_time_text((double)now->uptime_ns, up), now->executor, now->isa_level,
+             cli_uptime_text(now->uptime_ns, up), now->executor, now->isa_level,
              cli_bytes_text(now->resident_bytes, resident));
     mvprintw(1, 0,
              "sessions %" PRIu32 "  requests/s %.0f  errors/s %.0f  workers %" PRIu32

@@ -124,7 +124,10 @@ const char *cli_value_text(hologram_dtype dtype, uint64_t bits, char text[CLI_TE
     for (int digits = 1; digits <= 17; digits++) {
         uint64_t again;
         (void)snprintf(text, CLI_TEXT_MAX, "%.*g", digits, value);
-        if (hologram_bits_from_double(dtype, strtod(text, NULL), &again) && again == bits) {
+        bool same = hologram_bits_from_double(dtype, strtod(text, NULL), &again) && again == bits;
+        /* "10", not "1e+01". */
+        bool plain = !strchr(text, 'e') || value >= 1e6 || value <= -1e6;
+        if (same && (plain || (value < 1e-4 && value > -1e-4))) {
             break;
         }
     }
