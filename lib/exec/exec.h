@@ -37,12 +37,12 @@ struct hg_launch {
     struct hg_operand operands[HG_SLOT_COUNT_MAX]; /* declared slots, then baked handles */
     uint32_t operand_count;
     uint64_t params[HG_PARAM_COUNT]; /* n, rows, cols (n = rows * cols), then the operation's */
-    uint8_t *boundary_base;          /* of the boundary pool, for Φ addresses; NULL = none allowed */
-    uint64_t boundary_classes[2];    /* bit set of the classes that the launch may address */
-    int first_class;                 /* CLS.GET: class of the first operand bound, else -1 */
-    uint64_t fuel;                   /* per block and segment; 0 = unlimited (verified builders) */
-    uint64_t deadline_ns;            /* hg_clock time; 0 = none */
-    const _Atomic bool *cancelled;   /* NULL = never */
+    uint8_t *boundary_base;        /* of the boundary pool, for Φ addresses; NULL = none allowed */
+    uint64_t boundary_classes[2];  /* bit set of the classes that the launch may address */
+    int first_class;               /* CLS.GET: class of the first operand bound, else -1 */
+    uint64_t fuel;                 /* per block and segment; 0 = unlimited (verified builders) */
+    uint64_t deadline_ns;          /* hg_clock time; 0 = none */
+    const _Atomic bool *cancelled; /* NULL = never */
     enum hg_executor executor;
     enum hg_fp_mode fp_mode;
 };
@@ -50,23 +50,25 @@ struct hg_launch {
 struct hg_run;
 
 /*
- * Checks LAUNCH against its program (operand count, writability, bounds of every lane-affine address,
- * aliasing of outputs, lanes against the form, Φ classes) and prepares a run. LAUNCH is copied, its
- * program must stay alive until finish.
- * Errors: HG_INVALID_ARGUMENT, HG_OUT_OF_RANGE (detail OUT_OF_BOUNDS), HG_PERMISSION_DENIED (a class
- * that the launch may not address), HG_RESOURCE_EXHAUSTED.
+ * Checks LAUNCH against its program (operand count, writability, bounds of every lane-affine
+ * address, aliasing of outputs, lanes against the form, Φ classes) and prepares a run. LAUNCH is
+ * copied, its program must stay alive until finish. Errors: HG_INVALID_ARGUMENT, HG_OUT_OF_RANGE
+ * (detail OUT_OF_BOUNDS), HG_PERMISSION_DENIED (a class that the launch may not address),
+ * HG_RESOURCE_EXHAUSTED.
  */
 HG_MUST_CHECK enum hg_status hg_run_begin(const struct hg_launch *launch, struct hg_run **run,
                                           struct hg_error *error);
-/* Parts of the current region when up to WORKERS threads share it; at least 1. Fixed until advance. */
+/* Parts of the current region when up to WORKERS threads share it; at least 1. Fixed until advance.
+ */
 uint32_t hg_run_parts(struct hg_run *run, uint32_t workers);
-/* Runs part PART of the current region on the calling thread, in the launch's floating-point mode. */
+/* Runs part PART of the current region on the calling thread, in the launch's floating-point mode.
+ */
 void hg_run_part(struct hg_run *run, uint32_t part);
-/* Completes the region (folds reductions). True if another region follows; false at the end or after
- * a failure. */
+/* Completes the region (folds reductions). True if another region follows; false at the end or
+ * after a failure. */
 bool hg_run_advance(struct hg_run *run);
-/* Gives the outcome, frees the run and NULLs *RUN. Of several failures the one of the lowest lane is
- * reported: HG_INVALID_ARGUMENT (DIVISION_BY_ZERO), HG_OUT_OF_RANGE (OUT_OF_BOUNDS),
+/* Gives the outcome, frees the run and NULLs *RUN. Of several failures the one of the lowest lane
+ * is reported: HG_INVALID_ARGUMENT (DIVISION_BY_ZERO), HG_OUT_OF_RANGE (OUT_OF_BOUNDS),
  * HG_RESOURCE_EXHAUSTED (FUEL_EXHAUSTED), HG_DEADLINE_EXCEEDED, HG_CANCELLED. */
 HG_MUST_CHECK enum hg_status hg_run_finish(struct hg_run **run, struct hg_error *error);
 
@@ -76,7 +78,11 @@ HG_MUST_CHECK enum hg_status hg_exec_launch(const struct hg_launch *launch, stru
 /* Bytes of launch scratch that a run of PROGRAM over ROWS x COLS lanes will allocate. */
 uint64_t hg_exec_scratch_bytes(const struct hg_program *program, uint64_t rows, uint64_t cols);
 /* Estimated nanoseconds on one thread, from facts.cost and the lanes. */
-uint64_t hg_exec_estimate_ns(const struct hg_program *program, const uint64_t params[HG_PARAM_COUNT]);
+uint64_t hg_exec_estimate_ns(const struct hg_program *program,
+                             const uint64_t params[HG_PARAM_COUNT]);
+/* Frees what finished runs have left for later ones (for tests that count bytes, and at the end).
+ */
+void hg_exec_release_cached(void);
 /* "generic", "avx2" or "avx512": the kernels that the block executor uses. */
 const char *hg_exec_isa_level(void);
 
