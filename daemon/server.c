@@ -340,7 +340,7 @@ static enum hg_status start_all(struct hg_server *server, const struct hg_config
         hg_notify_create(server->loop, server->engine, &server->notify, error) != HG_OK) {
         return error->status;
     }
-    if (strcmp(config->http_listen, "off") != 0) {
+    if (config->http_listen[0] != '\0' && strcmp(config->http_listen, "off") != 0) {
         if (hg_http_start(server, &server->http, error) != HG_OK) {
             return error->status;
         }

@@ -271,8 +271,7 @@ def test_a_program_that_never_ends(daemon, client):
     binary = assemble("again:\nbra @again\n")
     reply = client.ask(load_program=pb.LoadProgram(id=1, binary=binary))
     assert reply.code == OK, reply.text
-    client.alloc(1, 8)
-    run = client.post(run_program=pb.RunProgram(id=1, buffers=[1], cols=8, fuel=2**63))
+    run = client.post(run_program=pb.RunProgram(id=1, cols=8, fuel=2**63))
     with daemon.connect() as other:
         start = time.monotonic()
         assert other.ask(ping=pb.Ping()).code == OK
