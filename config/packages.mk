@@ -4,11 +4,11 @@
 # Building and running.
 PACKAGES := gcc make libc6-dev pkg-config libuv1-dev libprotobuf-c-dev protobuf-c-compiler \
             protobuf-compiler libjemalloc-dev libmicrohttpd-dev libinih-dev libsystemd-dev \
-            libncurses-dev libjansson-dev
+            libncurses-dev libjansson-dev libgrpc-dev grpc-proto
 # Tests and the demo. g++ compiles the public header as C++; systemd has systemd-socket-activate.
 # curl reads the metrics.
 PACKAGES += g++ binutils libcmocka-dev libmpfr-dev libgmp-dev python3 python3-pytest python3-numpy \
-            python3-protobuf systemd curl git
+            python3-protobuf systemd curl git protobuf-compiler-grpc python3-grpcio openssl
 
 # `make lint` and `make fuzz`; prometheus has promtool (and starts a server where systemd runs, so
 # `make test` does without it).
