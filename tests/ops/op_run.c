@@ -20,7 +20,8 @@
 /* Memory of a run: heap operands with a guard behind each, or classes of a boundary pool. */
 struct memory {
     uint8_t *boundary;
-    uint8_t *heap[HG_OP_OPERANDS_MAX];
+    uint8_t *blocks[HG_OP_OPERANDS_MAX]; /* allocations in which heap operands lie */
+    uint8_t *operands[HG_OP_OPERANDS_MAX];
     uint8_t *temps[HG_PLAN_TEMPS_MAX];
 };
 
@@ -29,15 +30,16 @@ static unsigned output_of(const struct op_case *op_case)
     return op_case->call.op->inputs;
 }
 
-/* "gelu f16 n=17 heap fused structure block": where a failure happened. */
+/* "gelu f16 of 17, heap, unfused, block, skew 1, level -2": where a failure happened. */
 static const char *describe(const struct op_case *op_case, const struct op_way *way, char text[160])
 {
     const struct hg_op_operand *first = &op_case->call.operands[0];
-    (void)snprintf(text, 160, "%s %s of %llu, %s%s%s%s, %s", op_case->call.op->name,
-                   hg_dtype_name(first->type), (unsigned long long)first->elements,
-                   way->boundary ? "boundary" : "heap", way->unfused ? ", unfused" : "",
-                   way->full ? ", full" : "", way->in_place ? ", in place" : "",
-                   hg_executor_name(way->executor));
+    (void)snprintf(text, 160, "%s %s of %llu, %s%s%s%s, %s, skew %u, level -%u",
+                   op_case->call.op->name, hg_dtype_name(first->type),
+                   (unsigned long long)first->elements, way->boundary ? "boundary" : "heap",
+                   way->unfused ? ", unfused" : "", way->full ? ", full" : "",
+                   way->in_place ? ", in place" : "", hg_executor_name(way->executor), way->skew,
+                   way->below_best);
     return text;
 }
 
@@ -101,26 +103,26 @@ static void place_operands(const struct op_case *op_case, const struct op_way *w
         operand->handle = 4000 + index;
         if (way->boundary) {
             operand->boundary_class = FIRST_CLASS + (int)(7 * index);
-            memory->heap[i] = memory->boundary + operand->boundary_class * HG_CLASS_BYTES;
+            memory->operands[i] = memory->boundary + operand->boundary_class * HG_CLASS_BYTES;
         } else if (index != i) {
-            memory->heap[i] = memory->heap[index];
+            memory->operands[i] = memory->operands[index];
         } else {
-            memory->heap[i] = allocate(op_case->bytes[i]);
-            memset(memory->heap[i] + op_case->bytes[i], GUARD_VALUE, GUARD_BYTES);
+            uint64_t skew = way->skew * hg_dtype_bytes(operand->type);
+            memory->blocks[i] = allocate(skew + op_case->bytes[i]);
+            memory->operands[i] = memory->blocks[i] + skew;
+            memset(memory->operands[i] + op_case->bytes[i], GUARD_VALUE, GUARD_BYTES);
         }
-        operand->base = memory->heap[i];
+        operand->base = memory->operands[i];
         if (index == i) {
-            memcpy(memory->heap[i], op_case->contents[i], op_case->bytes[i]);
+            memcpy(memory->operands[i], op_case->contents[i], op_case->bytes[i]);
         }
     }
 }
 
-static void release(const struct op_case *op_case, const struct op_way *way, struct memory *memory)
+static void release(struct memory *memory)
 {
-    for (unsigned i = 0; i < op_case->call.operand_count && !way->boundary; i++) {
-        if (memory_index(op_case, way, i) == i) {
-            free(memory->heap[i]);
-        }
+    for (unsigned i = 0; i < HG_OP_OPERANDS_MAX; i++) {
+        free(memory->blocks[i]);
     }
     for (unsigned i = 0; i < HG_PLAN_TEMPS_MAX; i++) {
         free(memory->temps[i]);
@@ -141,7 +143,7 @@ static void bind(const struct hg_op_call *call, const struct hg_plan *plan,
             operand.base = memory->temps[source - HG_PLAN_TEMP];
             operand.bytes = plan->temp_bytes[source - HG_PLAN_TEMP];
         } else {
-            operand.base = memory->heap[source];
+            operand.base = memory->operands[source];
             operand.bytes =
                 call->operands[source].elements * hg_dtype_bytes(call->operands[source].type);
             int class = call->operands[source].boundary_class;
@@ -198,7 +200,10 @@ static enum hg_status run_step(const struct hg_op_call *call, const struct hg_pl
     launch.boundary_base = memory->boundary;
     launch.executor = way->executor;
     bind(call, plan, step, memory, &launch);
+    unsigned best = hg_cpu_isa_level();
+    hg_cpu_limit((enum hg_isa_level)(best > way->below_best ? best - way->below_best : 0));
     status = hg_exec_launch(&launch, error);
+    hg_cpu_limit((enum hg_isa_level)best);
     hg_program_unref(&program);
     return status;
 }
@@ -209,12 +214,12 @@ static void check_untouched(const struct op_case *op_case, const struct op_way *
     char text[160];
     for (unsigned i = 0; i < op_case->call.operand_count; i++) {
         if (i != output_of(op_case) && !(way->in_place && i == 0) &&
-            memcmp(memory->heap[i], op_case->contents[i], op_case->bytes[i]) != 0) {
+            memcmp(memory->operands[i], op_case->contents[i], op_case->bytes[i]) != 0) {
             fail_msg("%s: input %u changed", describe(op_case, way, text), i);
         }
         uint64_t guard = way->boundary ? HG_CLASS_BYTES - op_case->bytes[i] : GUARD_BYTES;
         for (uint64_t byte = 0; byte < guard; byte++) {
-            if (memory->heap[i][op_case->bytes[i] + byte] != GUARD_VALUE) {
+            if (memory->operands[i][op_case->bytes[i] + byte] != GUARD_VALUE) {
                 fail_msg("%s: memory behind operand %u changed", describe(op_case, way, text), i);
             }
         }
@@ -227,7 +232,7 @@ static void take_result(const struct op_case *op_case, const struct op_way *way,
 {
     unsigned output = output_of(op_case);
     uint64_t bytes = op_case->bytes[output];
-    memcpy(result, memory->heap[output], bytes);
+    memcpy(result, memory->operands[output], bytes);
     if (way->in_place) {
         uint64_t written = hg_op_reference_count(&op_case->call) *
                            hg_dtype_bytes(op_case->call.operands[output].type);
@@ -256,7 +261,7 @@ enum hg_status op_case_try(const struct op_case *op_case, const struct op_way *w
     }
     check_untouched(op_case, way, &memory);
     take_result(op_case, way, &memory, result);
-    release(op_case, way, &memory);
+    release(&memory);
     return status;
 }
 
@@ -383,6 +388,8 @@ void op_case_all_ways(const struct op_case *op_case, bool with_reference)
             .full = (bits & 4u) != 0,
             .in_place = (bits & 8u) != 0,
             .executor = (bits & 16u) != 0 ? HG_EXECUTOR_REFERENCE : HG_EXECUTOR_BLOCK,
+            .skew = (uint8_t)(bits / 4 % 4),
+            .below_best = (uint8_t)(bits % 3),
         };
         if (way_exists(op_case, &way, with_reference)) {
             run_other_way(op_case, &way, first, result);

@@ -32,6 +32,8 @@ struct op_way {
     bool full;     /* cache.specialize = full */
     bool in_place; /* the output is the memory of input 0 */
     enum hg_executor executor;
+    uint8_t skew;       /* heap operands start that many elements behind an aligned address */
+    uint8_t below_best; /* levels of the instruction set to stay below this CPU's best */
     struct op_programs *programs; /* NULL: programs are built for this run alone */
 };
 
@@ -47,9 +49,9 @@ void op_case_run(const struct op_case *op_case, const struct op_way *way, void *
 /* The same for cases that must fail while running: gives the error. */
 enum hg_status op_case_try(const struct op_case *op_case, const struct op_way *way, void *result,
                            struct hg_error *error);
-/* Runs the case in every way that there is (the reference executor only if WITH_REFERENCE): the
- * first result is judged by the oracle, all others must have its bits, except unfused composites of
- * halves, which the oracle judges too. */
+/* Runs the case in every way that there is (the reference executor only if WITH_REFERENCE), with
+ * skews and levels spread over them: the first result is judged by the oracle, all others must have
+ * its bits, except unfused composites of halves, which the oracle judges too. */
 void op_case_all_ways(const struct op_case *op_case, bool with_reference);
 /* Fails the test unless A and B are the same elements; any NaN equals any other. */
 void op_case_same(const struct op_case *op_case, const struct op_way *way, const void *a,
