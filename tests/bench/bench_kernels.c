@@ -92,7 +92,7 @@ static struct hg_session *open_session(struct hg_engine **engine)
     struct hg_engine_options options;
     hg_engine_options_init(&options);
     options.workers = 1;
-    options.inline_max_ns = UINT64_MAX; /* one thread, the calling one */
+    options.inline_max_ns = 100000000; /* one thread, the calling one */
     require_ok(hg_engine_create(&options, engine, &error), &error);
     struct hg_session_options limits;
     hg_session_options_init(&limits);
