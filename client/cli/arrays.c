@@ -85,8 +85,8 @@ static int read_header(const struct put_arguments *arguments, int fd, struct npy
 {
     uint8_t header[NPY_HEADER_BYTES_MAX];
     char error[NPY_ERROR_MAX];
-    size_t done;
-    size_t header_bytes;
+    size_t done = 0;
+    size_t header_bytes = 0;
     int code = cli_read_file(fd, header, NPY_PREFIX_BYTES, &done);
     if (code != 0 || done < NPY_PREFIX_BYTES) {
         return fail_file(arguments->path, code);
@@ -158,7 +158,7 @@ static int send_data(const struct put_arguments *arguments, int fd, hologram_buf
     uint64_t offset = 0;
     while (code == CLI_OK && offset < bytes) {
         size_t part = bytes - offset < CLI_CHUNK_BYTES ? (size_t)(bytes - offset) : CLI_CHUNK_BYTES;
-        size_t done;
+        size_t done = 0;
         int failure = cli_read_file(fd, chunk, part, &done);
         if (failure != 0 || done < part) {
             code = fail_file(arguments->path, failure);
@@ -176,7 +176,7 @@ static int send_data(const struct put_arguments *arguments, int fd, hologram_buf
 
 static int put(const struct put_arguments *arguments, int fd)
 {
-    struct npy npy;
+    struct npy npy = {.rank = 0};
     int code = read_header(arguments, fd, &npy);
     if (code == CLI_OK) {
         code = cli_connect(arguments->cli);

@@ -132,13 +132,13 @@ static char *help_filter(int key, const char *text, void *input)
 {
     (void)input;
     if (key != ARGP_KEY_HELP_POST_DOC) {
-        return (char *)(uintptr_t)text;
+        return (char *)text;
     }
     char *help = NULL;
     size_t size = 0;
     FILE *stream = open_memstream(&help, &size);
     if (!stream) {
-        return (char *)(uintptr_t)text;
+        return (char *)text;
     }
     fputs("Commands:\n", stream);
     for (const struct cli_command *command = cli_commands; command->name; command++) {
@@ -147,7 +147,7 @@ static char *help_filter(int key, const char *text, void *input)
     fputs("\n`hologramctl COMMAND --help' describes each. Without --socket: $HOLOGRAM_SOCKET, else "
           "hologram.sock in $RUNTIME_DIRECTORY, in $XDG_RUNTIME_DIR, or in /run/hologram.",
           stream);
-    return fclose(stream) == 0 ? help : (char *)(uintptr_t)text;
+    return fclose(stream) == 0 ? help : (char *)text;
 }
 
 static const struct argp main_argp = {

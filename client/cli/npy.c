@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAGIC       "\x93NUMPY"
+#define ALIGNMENT 64u /* numpy pads headers so that the data is aligned */
+
+static const uint8_t magic[8] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0}; /* and version 1.0 */
 #define MAGIC_BYTES 6u
-#define ALIGNMENT   64u /* numpy pads headers so that the data is aligned */
 
 struct code {
     const char *text; /* without the byte order */
@@ -40,7 +41,7 @@ static bool fail(char error[NPY_ERROR_MAX], const char *format, ...)
 bool npy_header_bytes(const uint8_t prefix[NPY_PREFIX_BYTES], size_t *header_bytes,
                       char error[NPY_ERROR_MAX])
 {
-    if (memcmp(prefix, MAGIC, MAGIC_BYTES) != 0) {
+    if (memcmp(prefix, magic, MAGIC_BYTES) != 0) {
         return fail(error, "not a .npy file");
     }
     unsigned int major = prefix[6];
@@ -272,7 +273,7 @@ size_t npy_format(const struct npy *npy, uint8_t *header)
         text[used++] = ' ';
     }
     text[used++] = '\n';
-    memcpy(header, MAGIC "\x01\x00", 8);
+    memcpy(header, magic, sizeof magic);
     header[8] = (uint8_t)used;
     header[9] = (uint8_t)(used >> 8);
     return 10 + used;

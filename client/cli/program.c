@@ -121,8 +121,8 @@ static void drop(struct program *program)
 /* Text to a verified binary. */
 static int assemble(const char *path, struct program *program)
 {
-    uint8_t *text;
-    size_t size;
+    uint8_t *text = NULL;
+    size_t size = 0;
     int code = read_whole(path, &text, &size);
     if (code != CLI_OK) {
         return code;
@@ -355,8 +355,8 @@ static error_t parse_disasm(int key, char *arg, struct argp_state *state)
 
 static int decode(const char *path, struct program *program)
 {
-    uint8_t *binary;
-    size_t size;
+    uint8_t *binary = NULL;
+    size_t size = 0;
     int code = read_whole(path, &binary, &size);
     if (code != CLI_OK) {
         return code;

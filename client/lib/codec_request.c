@@ -26,8 +26,9 @@ static void store_u32(uint8_t *bytes, uint32_t value)
 
 static void store_header(uint8_t *bytes, uint32_t message_bytes, uint64_t payload_bytes)
 {
+    static const uint8_t magic[4] = {'H', 'G', 'R', 'M'};
     memset(bytes, 0, HG_CLIENT_HEADER_BYTES);
-    memcpy(bytes, "HGRM", 4);
+    memcpy(bytes, magic, sizeof magic);
     bytes[4] = HG_CLIENT_PROTOCOL_VERSION;
     store_u32(bytes + 8, message_bytes);
     store_u32(bytes + 16, (uint32_t)payload_bytes);
@@ -97,7 +98,7 @@ static Hologram__V1__Alloc alloc_body(hologram_buffer buffer, const hologram_buf
     body.id = buffer;
     body.dtype = (Hologram__V1__DType)spec->dtype;
     body.n_shape = spec->rank;
-    body.shape = (uint64_t *)(uintptr_t)spec->shape;
+    body.shape = (uint64_t *)spec->shape;
     body.pool = (Hologram__V1__Pool)spec->pool;
     body.boundary_fallback = spec->boundary_fallback
                                  ? HOLOGRAM__V1__BOUNDARY_FALLBACK__FALLBACK_HEAP
@@ -124,14 +125,14 @@ static hologram_status execute_body(hologram_client *client, const hologram_call
                               ATTRIBUTES_MAX, call->attribute_count);
     }
     hologram__v1__execute__init(&body->body);
-    body->body.op = (char *)(uintptr_t)call->op;
+    body->body.op = (char *)call->op;
     body->body.n_inputs = call->input_count;
-    body->body.inputs = (uint64_t *)(uintptr_t)call->inputs;
+    body->body.inputs = (uint64_t *)call->inputs;
     body->body.n_outputs = call->output_count;
-    body->body.outputs = (uint64_t *)(uintptr_t)call->outputs;
+    body->body.outputs = (uint64_t *)call->outputs;
     for (uint32_t i = 0; i < call->attribute_count; i++) {
         hologram__v1__attribute__init(&body->attributes[i]);
-        body->attributes[i].name = (char *)(uintptr_t)call->attributes[i].name;
+        body->attributes[i].name = (char *)call->attributes[i].name;
         body->attributes[i].bits = call->attributes[i].bits;
         body->pointers[i] = &body->attributes[i];
     }
@@ -145,11 +146,11 @@ static Hologram__V1__RunProgram run_body(const hologram_run *run)
     Hologram__V1__RunProgram body = HOLOGRAM__V1__RUN_PROGRAM__INIT;
     body.id = run->program;
     body.n_buffers = run->buffer_count;
-    body.buffers = (uint64_t *)(uintptr_t)run->buffers;
+    body.buffers = (uint64_t *)run->buffers;
     body.rows = run->rows;
     body.cols = run->cols;
     body.n_params = run->param_count;
-    body.params = (uint64_t *)(uintptr_t)run->params;
+    body.params = (uint64_t *)run->params;
     body.fuel = run->fuel;
     return body;
 }
@@ -162,7 +163,7 @@ hologram_status hg_client_put_hello(hologram_client *client, hologram_ticket tic
     Hologram__V1__Hello body = HOLOGRAM__V1__HELLO__INIT;
     body.protocol_version_min = HG_CLIENT_PROTOCOL_VERSION;
     body.protocol_version_max = HG_CLIENT_PROTOCOL_VERSION;
-    body.client_name = (char *)(uintptr_t)name;
+    body.client_name = (char *)name;
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(HELLO);
     message.hello = &body;
@@ -263,7 +264,7 @@ hologram_status hg_client_put_load(hologram_client *client, hologram_ticket tick
     Hologram__V1__LoadProgram body = HOLOGRAM__V1__LOAD_PROGRAM__INIT;
     body.id = program;
     body.binary.len = bytes;
-    body.binary.data = (uint8_t *)(uintptr_t)binary;
+    body.binary.data = (uint8_t *)binary;
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(LOAD_PROGRAM);
     message.load_program = &body;
@@ -287,7 +288,7 @@ hologram_status hg_client_put_publish(hologram_client *client, hologram_ticket t
 {
     Hologram__V1__Publish body = HOLOGRAM__V1__PUBLISH__INIT;
     body.id = buffer;
-    body.name = (char *)(uintptr_t)name;
+    body.name = (char *)name;
     body.mode = mode;
     body.has_gid = gid != HOLOGRAM_NO_GROUP;
     body.gid = body.has_gid ? gid : 0;
@@ -301,7 +302,7 @@ hologram_status hg_client_put_unpublish(hologram_client *client, hologram_ticket
                                         const char *name)
 {
     Hologram__V1__Unpublish body = HOLOGRAM__V1__UNPUBLISH__INIT;
-    body.name = (char *)(uintptr_t)name;
+    body.name = (char *)name;
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(UNPUBLISH);
     message.unpublish = &body;
@@ -312,7 +313,7 @@ hologram_status hg_client_put_open(hologram_client *client, hologram_ticket tick
                                    const char *name, bool writable, hologram_buffer buffer)
 {
     Hologram__V1__Open body = HOLOGRAM__V1__OPEN__INIT;
-    body.name = (char *)(uintptr_t)name;
+    body.name = (char *)name;
     body.id = buffer;
     body.writable = writable;
     request message = HOLOGRAM__V1__REQUEST__INIT;
@@ -480,7 +481,7 @@ hologram_status hg_client_step_write(hologram_client *client, struct hg_client_b
     body.id = buffer;
     body.offset = offset;
     body.data.len = (size_t)bytes;
-    body.data.data = (uint8_t *)(uintptr_t)data;
+    body.data.data = (uint8_t *)data;
     Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
     step.body_case = STEP(WRITE);
     step.write = &body;

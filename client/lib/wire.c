@@ -280,7 +280,7 @@ static hologram_status send_once(hologram_client *client, const uint8_t *data, s
     struct iovec parts[2] = {
         {.iov_base = client->out + client->out_start,
          .iov_len = client->out_end - client->out_start},
-        {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes},
+        {.iov_base = (void *)data, .iov_len = bytes},
     };
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = bytes > 0 ? 2 : 1};
     for (;;) {

@@ -6,17 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Not part of an archive that fuzz targets link. */
-#include "client/cli/npy.c"
+#include "client/cli/npy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char error[NPY_ERROR_MAX];
-    size_t header_bytes;
-    struct npy npy;
-    struct npy again;
+    size_t header_bytes = 0;
+    struct npy npy = {.rank = 0};
+    struct npy again = {.rank = 0};
     if (size < NPY_PREFIX_BYTES || !npy_header_bytes(data, &header_bytes, error) ||
         header_bytes > size || !npy_parse(data, header_bytes, &npy, error)) {
         return 0;

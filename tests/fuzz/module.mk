@@ -4,7 +4,7 @@
 
 FUZZ_SECONDS ?= 60
 FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_ARCHIVES := daemon engine cache exec ops sched pool program isa proto base
+FUZZ_ARCHIVES := cli daemon engine cache exec ops sched pool program isa proto base
 FUZZ_LIBS := -fsanitize=fuzzer -luv -lprotobuf-c -lmicrohttpd -linih -lsystemd -lm
 
 ifeq ($(SAN),fuzz)

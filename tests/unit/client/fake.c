@@ -140,7 +140,7 @@ bool fake_fail(struct fake *fake, uint64_t id, hologram_status status, const cha
 {
     Hologram__V1__Status failure = HOLOGRAM__V1__STATUS__INIT;
     failure.code = status;
-    failure.message = (char *)(uintptr_t)text;
+    failure.message = (char *)text;
     Hologram__V1__Response response = HOLOGRAM__V1__RESPONSE__INIT;
     response.id = id;
     response.status = &failure;
@@ -149,7 +149,7 @@ bool fake_fail(struct fake *fake, uint64_t id, hologram_status status, const cha
 
 bool fake_greet(struct fake *fake, const Hologram__V1__Request *request)
 {
-    char *features[] = {(char *)(uintptr_t) "batch", (char *)(uintptr_t) "programs"};
+    char *features[] = {(char *)"batch", (char *)"programs"};
     Hologram__V1__Limits limits = HOLOGRAM__V1__LIMITS__INIT;
     limits.message_bytes_max = 1 << 20;
     limits.payload_bytes_max = FAKE_PAYLOAD_MAX;
@@ -157,7 +157,7 @@ bool fake_greet(struct fake *fake, const Hologram__V1__Request *request)
     limits.batch_steps_max = 4;
     Hologram__V1__HelloResult hello = HOLOGRAM__V1__HELLO_RESULT__INIT;
     hello.protocol_version = 1;
-    hello.server_version = (char *)(uintptr_t) "1.2.3";
+    hello.server_version = (char *)"1.2.3";
     hello.n_features = 2;
     hello.features = features;
     hello.limits = &limits;

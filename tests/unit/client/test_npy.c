@@ -14,14 +14,17 @@
 /* Puts a header of VERSION around TEXT; gives its length. */
 static size_t make(uint8_t *header, int version, const char *text)
 {
+    static const uint8_t magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
     size_t length = strlen(text);
     size_t start = version == 1 ? 10 : 12;
     memset(header, 0, NPY_PREFIX_BYTES);
-    memcpy(header, "\x93NUMPY", 6);
+    memcpy(header, magic, sizeof magic);
     header[6] = (uint8_t)version;
     header[8] = (uint8_t)length;
     header[9] = (uint8_t)(length >> 8);
-    memcpy(header + start, text, length);
+    for (size_t i = 0; i < length; i++) {
+        header[start + i] = (uint8_t)text[i];
+    }
     return start + length;
 }
 
@@ -42,7 +45,7 @@ static void headers_of_numpy_are_read(void **state)
 {
     (void)state;
     char error[NPY_ERROR_MAX];
-    struct npy npy;
+    struct npy npy = {.rank = 77};
     assert_true(
         parse(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n", &npy, error));
     assert_int_equal(npy.dtype, HOLOGRAM_F32);
@@ -71,8 +74,8 @@ static void written_headers_are_read(void **state)
             uint8_t header[NPY_HEADER_BYTES_MAX];
             char error[NPY_ERROR_MAX];
             struct npy wrote = {.dtype = (hologram_dtype)dtype, .rank = rank};
-            struct npy npy;
-            size_t bytes;
+            struct npy npy = {.rank = 77};
+            size_t bytes = 0;
             for (uint32_t i = 0; i < rank; i++) {
                 wrote.shape[i] = i + 1;
             }
@@ -139,13 +142,14 @@ static void prefixes_are_checked(void **state)
     (void)state;
     char error[NPY_ERROR_MAX];
     size_t bytes = 0;
-    uint8_t prefix[NPY_PREFIX_BYTES] = "PK\3\4";
-    assert_false(npy_header_bytes(prefix, &bytes, error));
+    static const uint8_t zip[NPY_PREFIX_BYTES] = {'P', 'K', 3, 4};
+    static const uint8_t huge[NPY_PREFIX_BYTES] = {0x93, 'N', 'U',  'M',  'P',  'Y',
+                                                   2,    0,   0xff, 0xff, 0xff, 0xff};
+    static const uint8_t empty[NPY_PREFIX_BYTES] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 0, 0};
+    assert_false(npy_header_bytes(zip, &bytes, error));
     assert_string_equal(error, "not a .npy file");
-    memcpy(prefix, "\x93NUMPY\2\0\377\377\377\377", NPY_PREFIX_BYTES);
-    assert_false(npy_header_bytes(prefix, &bytes, error));
-    memcpy(prefix, "\x93NUMPY\1\0\0\0", 10);
-    assert_false(npy_header_bytes(prefix, &bytes, error));
+    assert_false(npy_header_bytes(huge, &bytes, error));
+    assert_false(npy_header_bytes(empty, &bytes, error));
     assert_int_equal(bytes, 0);
 }
 

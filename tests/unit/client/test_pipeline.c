@@ -41,7 +41,7 @@ static bool answer(struct fake *server, const Hologram__V1__Request *request)
     info.n_shape = 2;
     info.shape = shape;
     info.bytes = 48;
-    info.name = (char *)(uintptr_t) "weights";
+    info.name = (char *)"weights";
     switch (request->body_case) {
     case BODY(ALLOC):
         info.id = request->alloc->id;
@@ -57,8 +57,8 @@ static bool answer(struct fake *server, const Hologram__V1__Request *request)
         response.open = &open;
         break;
     case BODY(EXECUTE):
-        execute.cache = (char *)(uintptr_t) "vector_add";
-        execute.outcome = (char *)(uintptr_t) "hit";
+        execute.cache = (char *)"vector_add";
+        execute.outcome = (char *)"hit";
         execute.run_ns = 123;
         response.body_case = HOLOGRAM__V1__RESPONSE__BODY_EXECUTE;
         response.execute = &execute;
@@ -69,7 +69,7 @@ static bool answer(struct fake *server, const Hologram__V1__Request *request)
         response.batch = &batch;
         break;
     case BODY(STATS):
-        cache.cache = (char *)(uintptr_t) "gemm";
+        cache.cache = (char *)"gemm";
         cache.hits = 7;
         stats.n_caches = 2;
         stats.caches = caches;
@@ -448,8 +448,8 @@ static bool fail_batch(struct fake *server, const Hologram__V1__Request *request
 {
     Hologram__V1__Status failed = HOLOGRAM__V1__STATUS__INIT;
     failed.code = HOLOGRAM_INVALID_ARGUMENT;
-    failed.message = (char *)(uintptr_t) "an integer is divided by 0";
-    failed.detail = (char *)(uintptr_t) "DIVISION_BY_ZERO";
+    failed.message = (char *)"an integer is divided by 0";
+    failed.detail = (char *)"DIVISION_BY_ZERO";
     Hologram__V1__BatchResult batch = HOLOGRAM__V1__BATCH_RESULT__INIT;
     batch.completed = 1;
     batch.failed = &failed;
