@@ -19,7 +19,8 @@ static void observe(struct hg_request *request)
     struct hg_metrics *metrics = &request->client->server->metrics;
     const enum hg_request_kind kind = request->message.step.kind;
     hg_counter_add(&metrics->requests[kind][request->reply.error.status], 1);
-    hg_histogram_observe(&metrics->stages[HG_STAGE_TOTAL], hg_clock_now_ns() - request->arrived_ns);
+    hg_histogram_observe(&metrics->stages[HG_STAGE_TOTAL],
+                         hg_client_look(request->client) - request->arrived_ns);
 }
 
 void hg_dispatch_release_view(struct hg_request *request)
@@ -73,7 +74,7 @@ static bool ends_early(struct hg_request *request)
         finish_with(request, HG_CANCELLED, "cancelled before it started");
         return true;
     }
-    if (request->deadline_ns != 0 && hg_clock_now_ns() >= request->deadline_ns) {
+    if (request->deadline_ns != 0 && hg_client_look(request->client) >= request->deadline_ns) {
         finish_with(request, HG_DEADLINE_EXCEEDED, "the deadline passed before it started");
         return true;
     }
@@ -318,7 +319,7 @@ bool hg_dispatch_pump(struct hg_client *client)
             const uint64_t bit = stream_bit(request);
             next = request->client_next;
             if (startable && ((blocked & bit) == 0 || !waits_for_stream(request))) {
-                if (hg_clock_now_ns() >= client->turn_end_ns) {
+                if (client->now_ns >= client->turn_end_ns) {
                     client->pump = true;
                     return false;
                 }

@@ -40,7 +40,7 @@ static void prepare_task(struct hg_request *request)
     task->deadline_ns = request->deadline_ns;
     /* A long batch leaves the loop to others: what is over the turn goes to the workers. */
     task->allow_inline =
-        request->steps_done == 0 || hg_clock_now_ns() < request->client->turn_end_ns;
+        request->steps_done == 0 || hg_client_look(request->client) < request->client->turn_end_ns;
     task->error.status = HG_OK;
     task->error.detail = NULL;
     task->error.message[0] = '\0';
@@ -213,7 +213,8 @@ static bool batch_is_over(struct hg_request *request)
 {
     if (request->cancelled) {
         (void)hg_fail(&request->reply.error, HG_CANCELLED, "cancelled");
-    } else if (request->deadline_ns != 0 && hg_clock_now_ns() >= request->deadline_ns) {
+    } else if (request->deadline_ns != 0 &&
+               hg_client_look(request->client) >= request->deadline_ns) {
         (void)hg_fail(&request->reply.error, HG_DEADLINE_EXCEEDED, "deadline passed");
     }
     return request->reply.error.status != HG_OK;

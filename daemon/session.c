@@ -66,7 +66,7 @@ void hg_client_init(struct hg_client *client, struct hg_server *server,
     client->transport = transport;
     client->state = HG_CLIENT_NEW;
     client->identity.admin = hg_identity_is_admin(&client->identity, server->admin_group);
-    client->connected_ns = hg_clock_now_ns();
+    client->connected_ns = hg_client_look(client);
     client->message_bytes_max = config->limits_message_bytes_max;
     client->payload_bytes_max = config->limits_payload_bytes_max;
     client->output_bytes_max = config->limits_output_bytes_max;

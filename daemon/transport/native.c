@@ -63,7 +63,7 @@ static void reply_cb(struct hg_client *client, struct hg_request *request)
         hg_dispatch_release_view(request);
         return;
     }
-    const uint64_t started_ns = hg_clock_now_ns();
+    const uint64_t started_ns = client->now_ns; /* read by dispatch, just now */
     if (request->view_held) {
         reservation.payload_bytes = request->view.length;
     }
@@ -74,7 +74,7 @@ static void reply_cb(struct hg_client *client, struct hg_request *request)
         native->broken = true;
         hg_dispatch_release_view(request);
     }
-    native->answered_ns = hg_clock_now_ns();
+    native->answered_ns = hg_client_look(client);
     hg_histogram_observe(&client->server->metrics.stages[HG_STAGE_ENCODE],
                          native->answered_ns - started_ns);
 }
@@ -186,7 +186,7 @@ static void flush(struct hg_native *native)
     } else if (sent == HG_SENT_ALL) {
         native->blocked_ns = 0;
     } else if (native->blocked_ns == 0 || sent_bytes != 0) {
-        native->blocked_ns = hg_clock_now_ns();
+        native->blocked_ns = hg_client_look(&native->client);
     }
 }
 
@@ -252,7 +252,7 @@ static void turn(struct hg_native *native)
         hg_native_close(native);
         return;
     }
-    client->turn_end_ns = hg_clock_now_ns() + server->config.server_turn_us * HG_NS_PER_US;
+    client->turn_end_ns = hg_client_look(client) + server->config.server_turn_us * HG_NS_PER_US;
     bool more = !hg_dispatch_pump(client);
     more = !hg_native_receive(native) || more;
     flush(native);

@@ -162,13 +162,13 @@ static bool step_message(struct hg_native *native)
         stop_out_of_memory(native);
         return false;
     }
-    request->arrived_ns = hg_clock_now_ns();
+    request->arrived_ns = native->client.now_ns;
     const enum hg_decoded decoded =
         hg_codec_decode(native->in + native->in_start, native->frame.message_bytes, &request->arena,
                         &request->message, &error);
     take(native, native->frame.message_bytes);
     hg_histogram_observe(&server->metrics.stages[HG_STAGE_DECODE],
-                         hg_clock_now_ns() - request->arrived_ns);
+                         hg_client_look(&native->client) - request->arrived_ns);
     switch (decoded) {
     case HG_DECODED_OK:
         submit(native, request);
@@ -266,7 +266,7 @@ static size_t wanted(const struct hg_native *native)
 static void account(struct hg_native *native, size_t size, size_t direct)
 {
     const size_t placed = size < direct ? size : direct;
-    native->received_ns = hg_clock_now_ns();
+    native->received_ns = native->client.now_ns;
     hg_counter_add(&native->client.server->metrics.bytes_received, size);
     native->in_end += size - placed;
     if (placed != 0) {
@@ -352,7 +352,7 @@ static void report_truncation(struct hg_native *native)
 bool hg_native_receive(struct hg_native *native)
 {
     while (hg_native_may_read(native)) {
-        if (hg_clock_now_ns() >= native->client.turn_end_ns) {
+        if (native->client.now_ns >= native->client.turn_end_ns) {
             return false;
         }
         if (step(native)) {
