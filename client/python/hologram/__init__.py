@@ -13,6 +13,11 @@ and come out, every operation is a function (`hologram.ops`) and, where Python h
 `hologram.aio` is the same for asyncio; `hologram.testing` starts a daemon for tests.
 """
 
+from pkgutil import extend_path
+
+# Code that protoc generates from the schema is called hologram.v1: let both be found.
+__path__ = extend_path(__path__, __name__)
+
 from . import errors as errors
 from . import ops as ops
 from ._version import VERSION as __version__

@@ -34,6 +34,7 @@ from ._steps import Flight, Steps
 from .errors import (ConnectionLost, Error, FailedPrecondition, InvalidArgument, Status,
                      error_class)
 
+STEPS_PER_OPERATION = 4
 # Reads go in pieces of this size, a few of which are on their way at once.
 READ_BYTES_MAX = 8 << 20
 READS_IN_FLIGHT = 4
@@ -76,7 +77,8 @@ class Session:
         self.asynchronous = False
         self._why_gone = "this client is closed"
         self._lost: dict[str, Any] | None = None
-        self._waiting = False
+        self._waiting = 0  # the ticket, or 0
+        self._cancelled = 0
         pointer, error = c_void_p(), _library.Error()
         status = LIBRARY.connect(byref(options), byref(pointer), byref(error))
         if status:
@@ -92,7 +94,7 @@ class Session:
         self._poller.register(self.fd, select.POLLIN)
         self._poller.register(self._wakeup, select.POLLIN)
         self.server: _library.ServerInfo = LIBRARY.server(pointer).contents
-        self.steps = Steps(self, self.server.batch_steps_max)
+        self.steps = Steps(self)
         _sessions.add(self)
 
     def __del__(self) -> None:
@@ -190,7 +192,7 @@ class Session:
         while self.uncertain:
             # Nobody looks at the answer, which may be NOT_FOUND.
             self.require(LIBRARY.submit_free(self.pointer, self.uncertain.popleft(), None))
-        while self.dead and self.steps.room(8):
+        while self.dead and self.steps.room(STEPS_PER_OPERATION + 1):
             buffer = self.dead.popleft()
             if buffer in self.never:
                 self.never.discard(buffer)
@@ -200,7 +202,7 @@ class Session:
     # ---- steps ----------------------------------------------------------------------------------
 
     def begin(self, what: str, repeatable: bool = True, data_bytes: int = 0) -> Steps:
-        """Where to record one operation of up to four steps. `end` has to follow."""
+        """Where to record one operation of a few steps. `end` has to follow."""
         self.check()
         if not self.recording:
             if self.asynchronous:
@@ -209,7 +211,7 @@ class Session:
             self.steps.discard()
         self.steps.operation(what, repeatable)
         self._record_frees()
-        if not self.steps.room(4, data_bytes):
+        if not self.steps.room(STEPS_PER_OPERATION, data_bytes):
             if self.asynchronous:
                 raise InvalidArgument(f"{what}: more operations than fit into one message of at "
                                       f"most {self.steps.steps_max} steps; await in between")
@@ -266,7 +268,7 @@ class Session:
         if self.timeout_us:
             deadline = time.monotonic() + self.timeout_us / 1e6 + GRACE_S
         done = self._done
-        self._waiting = True
+        self._waiting = ticket
         try:
             status = LIBRARY.poll(self.pointer, ticket, byref(done))
             while not status and not done.value:
@@ -281,13 +283,13 @@ class Session:
             self._interrupted(ticket)
             raise
         finally:
-            self._waiting = False
+            self._waiting = 0
         return int(LIBRARY.wait(self.pointer, ticket))
 
     def _hear_cancel(self, ticket: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._wakeup)
-        LIBRARY.cancel(self.pointer, ticket)
+        os.eventfd_read(self._wakeup)
+        if self._cancelled == ticket:  # not an earlier one, which ended just then
+            LIBRARY.cancel(self.pointer, ticket)
 
     def _interrupted(self, ticket: int) -> None:
         """Stops the server's work for a request whose answer nobody will take."""
@@ -298,8 +300,10 @@ class Session:
 
     def cancel(self) -> bool:
         """From another thread: cancels what a thread waits for. False if none does."""
-        if not self._waiting or self.pointer is None:
+        ticket = self._waiting
+        if ticket == 0 or self.pointer is None:
             return False
+        self._cancelled = ticket
         os.eventfd_write(self._wakeup, 1)
         return True
 

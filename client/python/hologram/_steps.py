@@ -26,18 +26,22 @@ if TYPE_CHECKING:
 
     from ._session import Session
 
-# What a message may hold, below the limit of 1 MiB with room for what the steps cost themselves.
-WRITE_BYTES_MAX = 64 << 10
+# What the steps of a message may hold, at most and of what the daemon allows: the rest is room for
+# what they cost themselves.
 MESSAGE_BYTES_MAX = 512 << 10
+MESSAGE_PART = 2
+# A write of more than this, and of more than this part of a message, is a request of its own.
+WRITE_BYTES_MAX = 64 << 10
+WRITE_PART = 4
 # A step without data is smaller than this.
-STEP_BYTES = 512
+STEP_BYTES = 256
 # Flight.completed before the answer.
 UNANSWERED = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
-    """One step as the daemon counts them. `number` is that of the user's operation it belongs to."""
+    """One step as the daemon counts them, of the user's operation `number`."""
 
     kind: Literal["alloc", "free", "work"]
     number: int
@@ -46,7 +50,7 @@ class Step:
     repeatable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Flight:
     """Steps that were submitted. The library writes `completed` when it takes the answer in."""
 
@@ -94,7 +98,7 @@ def make_spec(code: int, shape: Sequence[int], pool: int = 0,
 class Steps:
     """The steps being recorded. Belongs to its session and its lock."""
 
-    def __init__(self, session: Session, steps_max: int) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
         self._handle = c_void_p()
         self._steps: list[Step] = []
@@ -102,7 +106,10 @@ class Steps:
         self._number = -1
         self._what = ""
         self._repeatable = True
-        self.steps_max = steps_max or 256
+        message_bytes_max = session.server.message_bytes_max or 1 << 20
+        self.steps_max: int = session.server.batch_steps_max or 256
+        self.bytes_max = min(MESSAGE_BYTES_MAX, message_bytes_max // MESSAGE_PART)
+        self.write_bytes_max = min(WRITE_BYTES_MAX, message_bytes_max // WRITE_PART)
         session.require(LIBRARY.batch_new(session.pointer, byref(self._handle)))
 
     def __len__(self) -> int:
@@ -119,7 +126,7 @@ class Steps:
 
     def room(self, steps: int, data_bytes: int = 0) -> bool:
         return (len(self._steps) + steps <= self.steps_max
-                and self._bytes + data_bytes + steps * STEP_BYTES <= MESSAGE_BYTES_MAX)
+                and self._bytes + data_bytes + steps * STEP_BYTES <= self.bytes_max)
 
     def _add(self, kind: Literal["alloc", "free", "work"], buffer: int = 0,
              data_bytes: int = 0) -> None:

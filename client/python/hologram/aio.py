@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._library import LIBRARY
 from ._session import GRACE_S, Session
-from ._steps import WRITE_BYTES_MAX, Flight
+from ._steps import Flight
 from .buffer import Buffer
 from .client import Client, Pool, Shape
 from .dtypes import DType, DTypeLike, Scalar, to_storage
@@ -279,7 +279,7 @@ class AsyncClient:
                   boundary_fallback: bool = False) -> Buffer:
         """As `Client.put`, of any size."""
         data, kind = to_storage(array, dtype)
-        if data.nbytes <= WRITE_BYTES_MAX:
+        if data.nbytes <= self._session.steps.write_bytes_max:
             return await self.run(self._client.put, data, kind, pool=pool,
                                   boundary_fallback=boundary_fallback)
         buffer = await self.run(self._client.empty, data.shape, kind, pool=pool,

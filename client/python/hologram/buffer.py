@@ -102,7 +102,7 @@ class Buffer:
         return self._shape[0]
 
     def __bool__(self) -> bool:
-        raise TypeError("a Buffer is neither true nor false: read it first, or compare it with None")
+        raise TypeError("a Buffer is neither true nor false: read it, or compare it with None")
 
     def __repr__(self) -> str:
         name = f" {self._name!r}" if self._name else ""

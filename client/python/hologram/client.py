@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _library, ops
 from ._library import LIBRARY
 from ._session import Session, microseconds
-from ._steps import WRITE_BYTES_MAX, make_call, make_spec
+from ._steps import make_call, make_spec
 from .buffer import Buffer
 from .dtypes import DType, DTypeLike, Scalar, to_storage
 from .errors import ConnectionLost, FailedPrecondition, InvalidArgument, NotFound, Unavailable
@@ -67,6 +67,10 @@ class Client:
     def _open_session(self) -> Session:
         return Session(self._socket, self._timeout, self._connect_timeout, self._name)
 
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):  # it never connected
+            self._session.close()
+
     def __enter__(self) -> Client:
         return self
 
@@ -96,7 +100,7 @@ class Client:
         """
         give_up = time.monotonic() + wait
         with self._session.lock:
-            self._session.close()
+            self._session.close("this belongs to a connection before the last reconnect()")
             while True:
                 try:
                     self._session = self._open_session()
@@ -157,7 +161,7 @@ class Client:
 
     @contextlib.contextmanager
     def _blocking(self, what: str) -> Iterator[Session]:
-        """Around what cannot be a step of a batch. A failure names WHAT if it is the connection's."""
+        """Around what cannot be a step of a batch."""
         session = self._session
         with session.lock:
             session.settle(what)
@@ -180,7 +184,7 @@ class Client:
         data, kind = to_storage(array, dtype)
         session = self._session
         with session.lock:
-            small = data.nbytes <= WRITE_BYTES_MAX
+            small = data.nbytes <= session.steps.write_bytes_max
             steps = session.begin("put", data_bytes=data.nbytes if small else 0)
             buffer = self._alloc(kind, data.shape, pool, boundary_fallback)
             if small and data.nbytes:
@@ -290,7 +294,7 @@ class Client:
         offset = start * buffer.dtype.itemsize
         with session.lock:
             buffer_id = self.operand(buffer, "write")
-            if data.nbytes <= WRITE_BYTES_MAX:
+            if data.nbytes <= session.steps.write_bytes_max:
                 steps = session.begin("write", data_bytes=data.nbytes)
                 steps.write(buffer_id, offset, data)
                 session.end()
@@ -447,13 +451,14 @@ class Batch:
         if self._session is not None:
             raise FailedPrecondition("batch: is open already")
         session = self._client._session
-        session.lock.acquire()
+        self._lock = session.lock
+        self._lock.acquire()
         try:
             session.check()
             if session.asynchronous:
                 raise FailedPrecondition("batch: this client belongs to asyncio: use client.run")
         except BaseException:
-            session.lock.release()
+            self._lock.release()
             raise
         self._session = session
         self._outer, self._client._batch = self._client._batch, self
@@ -483,7 +488,7 @@ class Batch:
                 if session.pointer is not None:
                     session.steps.discard()
                 session.recording = False
-            session.lock.release()
+            self._lock.release()
 
     def read(self, buffer: Buffer) -> NDArray[Any]:
         """An array that is filled when the block ends, with what the buffer then holds."""

@@ -72,8 +72,8 @@ class DType(enum.StrEnum):
             wanted = None
         found = _BY_NUMPY.get(wanted.name) if wanted is not None else None
         if found is None:
-            raise InvalidArgument(f"dtype: expected one of {', '.join(_BY_NAME)} or a NumPy type of "
-                                  f"the same size, got {dtype!r}")
+            raise InvalidArgument(f"dtype: expected one of {', '.join(_BY_NAME)} or NumPy's name of "
+                                  f"one, got {dtype!r}")
         return found
 
     @classmethod
@@ -122,15 +122,18 @@ _BY_NUMPY = {dtype.numpy.name: dtype for dtype in DType if dtype is not DType.BF
 def f32_to_bf16(values: ArrayLike) -> NDArray[np.uint16]:
     """Bit patterns of bf16, rounded to nearest even; NaN stays NaN."""
     array = np.asarray(values, np.float32)
-    bits = array.view(np.uint32).astype(np.uint64)
-    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-    quiet = ((bits >> 16) | 0x40).astype(np.uint16)
-    return np.where(np.isnan(array), quiet, rounded)
+    bits = array.reshape(-1).view(np.uint32)
+    rounded = bits + (0x7FFF + ((bits >> 16) & 1))  # wraps only for NaN
+    quiet = bits | 0x400000
+    kept = np.where(np.isnan(array.reshape(-1)), quiet, rounded)
+    return (kept >> 16).astype(np.uint16).reshape(array.shape)
 
 
 def bf16_to_f32(bits: ArrayLike) -> NDArray[np.float32]:
     """The values of bf16 bit patterns; exact."""
-    return (np.asarray(bits, np.uint16).astype(np.uint32) << 16).view(np.float32)
+    patterns = np.asarray(bits, np.uint16)
+    wide = patterns.reshape(-1).astype(np.uint32) << 16
+    return wide.view(np.float32).reshape(patterns.shape)
 
 
 def to_storage(array: ArrayLike, dtype: DTypeLike | None) -> tuple[NDArray[Any], DType]:

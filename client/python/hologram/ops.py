@@ -159,7 +159,7 @@ def _reduce(op: str, a: Buffer, axis: int | None, cols: int | None, out: Buffer 
     shape: Shape = ()
     if axis is not None:
         if len(a.shape) == 0 or axis not in (-1, len(a.shape) - 1) or cols is not None:
-            raise InvalidArgument(f"{op}: axis: expected None, or -1 without cols, of a buffer with "
+            raise InvalidArgument(f"{op}: axis: expected None, or -1 without cols and with "
                                   f"dimensions, got {axis}")
         cols, shape = a.shape[-1], a.shape[:-1]
         if cols == 0 and shape:
@@ -209,8 +209,8 @@ def gemm(a: Buffer, b: Buffer, *, trans_a: bool = False, trans_b: bool = False,
     result: halves, which accumulate in f32, may give f32.
     """
     if beta != 0 and out is None:
-        raise InvalidArgument("gemm: beta: expected 0 without out, because it is the factor of out, "
-                              f"got {beta}")
+        raise InvalidArgument("gemm: beta: expected 0 without out, because it is the factor of "
+                              f"out, got {beta}")
     attributes = _sizes(m=m, k=k, n=n)
     attributes += [(name, 1) for name, flag in ((b"trans_a", trans_a), (b"trans_b", trans_b))
                    if flag]
@@ -288,8 +288,8 @@ def fill(dst: Buffer, value: Scalar, *, n: int | None = None) -> Buffer:
 def _check_shapes(symbol: str, a: Buffer, b: Buffer) -> None:
     suffix = a.shape[len(a.shape) - len(b.shape):] if len(b.shape) <= len(a.shape) else None
     if b.shape != suffix and b.size != 1:
-        raise InvalidArgument(f"{symbol}: expected shapes that are equal, a last part of the other, "
-                              f"or of one element, got {a.shape} and {b.shape}")
+        raise InvalidArgument(f"{symbol}: expected shapes that are equal, a last part of the "
+                              f"other, or of one element, got {a.shape} and {b.shape}")
 
 
 def operator(symbol: str, a: Buffer, b: Buffer, out: Buffer | None = None) -> Buffer:
