@@ -89,7 +89,8 @@ void hg_run_stop(struct hg_run *run, enum hg_status status, const char *format, 
 
 bool hg_run_skips(const struct hg_run *run, uint64_t lane)
 {
-    return atomic_load_explicit(&run->failure.lane, memory_order_relaxed) <= lane ||
+    uint64_t failed = atomic_load_explicit(&run->failure.lane, memory_order_relaxed);
+    return (failed != UINT64_MAX && failed <= lane) ||
            atomic_load_explicit(&run->failure.stopped, memory_order_relaxed);
 }
 
