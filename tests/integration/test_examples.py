@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -74,7 +75,9 @@ def test_softmax(environment):
 
 def test_shell(environment):
     shown = run(environment, "sh", EXAMPLES / "shell.sh")
-    assert "64" in shown
+    printed = [float(word) for word in shown.rsplit("[", 1)[1].strip(" ]\n").split(",")]
+    weights = np.load(ROOT / "tests" / "data" / "digits_w2.npy")
+    assert np.allclose(printed, weights.sum(axis=1), atol=1e-6)
     named = run(environment, "hologramctl", "ls")
     assert "shell/" not in named, "it cleans up after itself"
 
