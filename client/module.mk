@@ -15,20 +15,20 @@ $(patsubst %.c,$(O)/obj/%.o,$(wildcard client/lib/codec*.c)): | $(CLIENT_PROTO).
 # With the generated code inside; sanitizers need symbols of the executable.
 $(O)/lib/$(CLIENT_SHARED): $(CLIENT_OBJECTS) client/libhologram.map
 	@mkdir -p $(@D)
-	$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(CLIENT_SONAME) \
+	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(CLIENT_SONAME) \
 	    -Wl,--version-script=client/libhologram.map $(if $(SAN),,-Wl,-z,defs) \
 	    -o $@ $(CLIENT_OBJECTS) -lprotobuf-c
 $(O)/lib/$(CLIENT_SONAME): $(O)/lib/$(CLIENT_SHARED)
-	ln -sf $(<F) $@
+	$(Q)ln -sf $(<F) $@
 $(O)/lib/libhologram.so: $(O)/lib/$(CLIENT_SONAME)
-	ln -sf $(<F) $@
+	$(Q)ln -sf $(<F) $@
 
 # One object, in which everything but the interface is local: no name of ours can meet another's.
 $(O)/lib/libhologram.a: $(CLIENT_OBJECTS)
 	@mkdir -p $(@D)
-	ld -r -o $(@:.a=.o) $^
-	objcopy --localize-hidden $(@:.a=.o)
-	rm -f $@ && ar rcs $@ $(@:.a=.o)
+	$(Q)ld -r -o $(@:.a=.o) $^
+	$(Q)objcopy --localize-hidden $(@:.a=.o)
+	$(Q)rm -f $@ && ar rcs $@ $(@:.a=.o)
 
 LIBRARIES += $(O)/lib/libhologram.so $(O)/lib/libhologram.a
 

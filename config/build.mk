@@ -28,6 +28,10 @@ endif
 
 JEMALLOC_LIBS = $(if $(SAN),,-ljemalloc)
 
+# V=1 shows whole commands.
+Q   := $(if $(V),,@)
+say := @$(if $(V),:,printf '  %-4s%s\n')
+
 # Filled by the module.mk files.
 PROGRAMS  :=
 LIBRARIES :=
@@ -42,7 +46,7 @@ define library
 DEPFILES += $$(patsubst %.o,%.d,$$(call objects,$(2)))
 $(O)/lib/$(1).a: $$(call objects,$(2))
 	@mkdir -p $$(@D)
-	rm -f $$@ && ar rcs $$@ $$^
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
 
 # $(call program,path,sources,archives,libraries): an executable under $(O).
@@ -50,19 +54,22 @@ define program
 DEPFILES += $$(patsubst %.o,%.d,$$(call objects,$(2)))
 $(O)/$(1): $$(call objects,$(2)) $$(patsubst %,$(O)/lib/%.a,$(3))
 	@mkdir -p $$(@D)
-	$$(CC) $$(BASE_LDFLAGS) $$(LDFLAGS) -o $$@ $$(call objects,$(2)) \
+	$$(say) LD $$@
+	$$(Q)$$(CC) $$(BASE_LDFLAGS) $$(LDFLAGS) -o $$@ $$(call objects,$(2)) \
 	    -Wl,--start-group $$(patsubst %,$(O)/lib/%.a,$(3)) -Wl,--end-group $(4)
 endef
 
 # Flags of one object: CFLAGS_<path without .c>, set by a module.mk.
 $(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(CFLAGS_$*) -MMD -MP -c -o $@ $<
+	$(say) CC $@
+	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(CFLAGS_$*) -MMD -MP -c -o $@ $<
 
 # Generated code is compiled without the warnings that we ask of our own.
 $(O)/obj/gen/%.o: $(O)/gen/%.c $(O)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(filter-out -W%,$(BASE_CFLAGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(say) CC $@
+	$(Q)$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(filter-out -W%,$(BASE_CFLAGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Rewritten only when the compiler or its flags change, so that they cause a rebuild.
 FLAGS_NOW := $(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(BASE_LDFLAGS) $(LDFLAGS)

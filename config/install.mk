@@ -4,7 +4,7 @@
 
 $(O)/install/%: %.in Makefile
 	@mkdir -p $(@D)
-	sed -e 's|@bindir@|$(bindir)|g; s|@libdir@|$(libdir)|g; s|@includedir@|$(includedir)|g' \
+	$(Q)sed -e 's|@bindir@|$(bindir)|g; s|@libdir@|$(libdir)|g; s|@includedir@|$(includedir)|g' \
 	    -e 's|@prefix@|$(prefix)|g; s|@sysconfdir@|$(sysconfdir)|g; s|@version@|$(VERSION)|g' $< > $@
 
 install: all $(foreach entry,$(INSTALL),$(word 2,$(subst :, ,$(entry))))  ## install under $(DESTDIR)$(prefix)

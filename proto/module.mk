@@ -10,11 +10,11 @@ PROTO_PYTHON := $(O)/gen/python/hologram/v1/hologram_pb2.py
 
 $(PROTO_C) $(PROTO_H) &: $(PROTO_SCHEMA)
 	@mkdir -p $(O)/gen
-	protoc-c --c_out=$(O)/gen $<
+	$(Q)protoc-c --c_out=$(O)/gen $<
 
 $(PROTO_PYTHON): $(PROTO_SCHEMA)
 	@mkdir -p $(O)/gen/python
-	protoc -Iproto --python_out=$(O)/gen/python $(<:proto/%=%)
+	$(Q)protoc -Iproto --python_out=$(O)/gen/python $(<:proto/%=%)
 
 $(eval $(call library,proto,$(PROTO_C)))
 # Whoever includes the generated header needs it before the dependency files know of it.
@@ -36,11 +36,11 @@ SERVICE_FILES := $(PROTO_SCHEMA) proto/hologram/v1/service.proto
 
 $(O)/gen/grpc/%.pb-c.c $(O)/gen/grpc/%.pb-c.h &: $(GRPC_PROTO)/grpc/%.proto
 	@mkdir -p $(O)/gen
-	protoc-c -I$(GRPC_PROTO) --c_out=$(O)/gen $<
+	$(Q)protoc-c -I$(GRPC_PROTO) --c_out=$(O)/gen $<
 
 $(DESCRIPTORS): $(SERVICE_FILES)
 	@mkdir -p $(@D)
-	protoc -Iproto -I$(GRPC_PROTO) --include_imports --descriptor_set_out=$@ $(GRPC_SERVICES)
+	$(Q)protoc -Iproto -I$(GRPC_PROTO) --include_imports --descriptor_set_out=$@ $(GRPC_SERVICES)
 
 # The bytes as C, in the order of the file.
 $(O)/gen/proto/descriptors.c: $(DESCRIPTORS)
@@ -60,7 +60,7 @@ $(GRPC_PROTO_C:$(O)/gen/%.c=$(O)/obj/gen/%.o): $(GRPC_PROTO_H)
 GRPC_PYTHON := $(O)/gen/python/services.stamp
 $(GRPC_PYTHON): $(SERVICE_FILES)
 	@mkdir -p $(@D)
-	protoc -Iproto -I$(GRPC_PROTO) --python_out=$(@D) --grpc_python_out=$(@D) \
+	$(Q)protoc -Iproto -I$(GRPC_PROTO) --python_out=$(@D) --grpc_python_out=$(@D) \
 	    --plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin $(GRPC_SERVICES)
 	@touch $@
 

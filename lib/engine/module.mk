@@ -9,14 +9,14 @@ ENGINE_HEADER := $(O)/include/hologram/engine.h
 ENGINE_PARTS  := engine cache exec ops sched pool program isa base
 
 $(O)/lib/$(ENGINE_SHARED): $(ENGINE_PARTS:%=$(O)/lib/%.a) lib/engine/engine.map
-	$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(ENGINE_SONAME) -Wl,-z,defs \
+	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(ENGINE_SONAME) -Wl,-z,defs \
 	    -Wl,--version-script=lib/engine/engine.map -o $@ \
 	    -Wl,--whole-archive $(O)/lib/engine.a -Wl,--no-whole-archive \
 	    -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(JEMALLOC_LIBS) -lm
 $(O)/lib/$(ENGINE_SONAME): $(O)/lib/$(ENGINE_SHARED)
-	ln -sf $(<F) $@
+	$(Q)ln -sf $(<F) $@
 $(O)/lib/libhologram-engine.so: $(O)/lib/$(ENGINE_SONAME)
-	ln -sf $(<F) $@
+	$(Q)ln -sf $(<F) $@
 
 $(ENGINE_HEADER): lib/engine/amalgamate.py $(wildcard lib/*/*.h lib/*/*.def)
 	@mkdir -p $(@D)
@@ -32,7 +32,7 @@ LINKS     += $(ENGINE_SHARED):$(libdir)/$(ENGINE_SONAME) \
 # A user's program: the installed header alone, the shared library alone.
 $(O)/tests/engine/facade: tests/unit/engine/facade/facade.c $(ENGINE_HEADER) $(O)/lib/libhologram-engine.so
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -Wall -Wextra -Werror -I$(O)/include -o $@ $< \
+	$(Q)$(CC) -std=c11 -Wall -Wextra -Werror -I$(O)/include -o $@ $< \
 	    -L$(O)/lib -lhologram-engine -Wl,-rpath,$(abspath $(O))/lib
 TESTS += $(O)/tests/engine/facade
 endif
