@@ -12,8 +12,11 @@
 #include "lib/ops/ops.h"
 #include "lib/ops/reference_value.h"
 
-/* Far apart, so that no two fake operands overlap. */
-#define OP_CALL_FAKE_BASE(i) ((const void *)((uintptr_t)((i) + 1) << 40))
+/* Far apart, so that no two operands overlap; never dereferenced. */
+static inline const void *op_pretended_base(unsigned i)
+{
+    return (const void *)((uintptr_t)(i + 1) << 40); /* NOLINT(performance-no-int-to-ptr) */
+}
 
 static inline void op_operand_shape(struct hg_op_operand *operand, uint64_t rows, uint64_t cols)
 {
@@ -42,7 +45,7 @@ static inline struct hg_op_call op_call(enum hg_op_id id, enum hg_dtype type, ui
         struct hg_op_operand *operand = &call.operands[i];
         operand->type = type;
         op_operand_vector(operand, elements);
-        operand->base = OP_CALL_FAKE_BASE(i);
+        operand->base = op_pretended_base(i);
         operand->handle = 1000 + i;
         operand->boundary_class = -1;
     }

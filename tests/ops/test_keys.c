@@ -137,7 +137,7 @@ static void run_call(const struct hg_op_call *call, const struct op_way *way, ui
  * place, with and without fusion and handles, in place and not, on one set of programs. */
 static void what_is_shared_computes_right(void **state)
 {
-    enum hg_op_id id = (enum hg_op_id)(uintptr_t)*state;
+    const enum hg_op_id id = *(const enum hg_op_id *)*state;
     static struct family family;
     family.count = 0;
     *vary(&family, &family.calls[0]) = plain_call(id, HG_F32, 60);
@@ -195,7 +195,7 @@ static void buffers_and_lengths_are_shared(void **state)
         struct hg_op_call other = plain_call((enum hg_op_id)id, HG_F32, 3072);
         for (unsigned i = 0; i < other.operand_count; i++) {
             other.operands[i].handle += 50;
-            other.operands[i].base = OP_CALL_FAKE_BASE(i + 10);
+            other.operands[i].base = op_pretended_base(i + 10);
         }
         assert_true(share(&call, &other));
         struct hg_op_call large = plain_call((enum hg_op_id)id, HG_F32, 3073);
@@ -267,6 +267,7 @@ static void classes_and_small_sizes_are_baked(void **state)
 
 int main(void)
 {
+    static enum hg_op_id ids[HG_OP_ID_COUNT];
     struct CMUnitTest tests[HG_OP_ID_COUNT + 3] = {
         cmocka_unit_test(buffers_and_lengths_are_shared),
         cmocka_unit_test(scalars_are_shared_but_fill_is_not),
@@ -275,7 +276,8 @@ int main(void)
     for (unsigned id = 0; id < HG_OP_ID_COUNT; id++) {
         tests[3 + id].name = hg_op_info((enum hg_op_id)id)->name;
         tests[3 + id].test_func = what_is_shared_computes_right;
-        tests[3 + id].initial_state = (void *)(uintptr_t)id;
+        ids[id] = (enum hg_op_id)id;
+        tests[3 + id].initial_state = &ids[id];
     }
     return _cmocka_run_group_tests("keys", tests, HG_OP_ID_COUNT + 3, NULL, NULL);
 }

@@ -75,7 +75,7 @@ static void run_type(enum hg_op_id id, enum hg_dtype type)
 /* One operation over all its types; the operation is the initial state. */
 static void operation_is_right_in_every_way(void **state)
 {
-    enum hg_op_id id = (enum hg_op_id)(uintptr_t)*state;
+    const enum hg_op_id id = *(const enum hg_op_id *)*state;
     for (unsigned type = 0; type < HG_DTYPE_COUNT; type++) {
         if (hg_dtype_in((enum hg_dtype)type, hg_op_info(id)->dtypes)) {
             run_type(id, (enum hg_dtype)type);
@@ -85,13 +85,15 @@ static void operation_is_right_in_every_way(void **state)
 
 int main(void)
 {
+    static enum hg_op_id ids[HG_OP_ID_COUNT];
     struct CMUnitTest tests[HG_OP_ID_COUNT] = {{0}};
     size_t count = 0;
     for (unsigned id = 0; id < HG_OP_ID_COUNT; id++) {
         if (strcmp(hg_op_info((enum hg_op_id)id)->module, "linalg") != 0) {
             tests[count].name = hg_op_info((enum hg_op_id)id)->name;
             tests[count].test_func = operation_is_right_in_every_way;
-            tests[count++].initial_state = (void *)(uintptr_t)id;
+            ids[id] = (enum hg_op_id)id;
+            tests[count++].initial_state = &ids[id];
         }
     }
     return _cmocka_run_group_tests("ops", tests, count, NULL, NULL);
