@@ -16,7 +16,7 @@ import pytest
 
 from conftest import BUILD, SANITIZED, Closed, Daemon, wait_for
 from hologram.v1 import hologram_pb2 as pb
-from native import DEADLINE_EXCEEDED, HEADER, OK, RESOURCE_EXHAUSTED, frame
+from native import DEADLINE_EXCEEDED, HEADER, INVALID_ARGUMENT, OK, RESOURCE_EXHAUSTED, frame
 
 SHORT = ("--set", "timeouts.handshake_ms=150", "--set", "timeouts.frame_ms=150",
          "--set", "timeouts.write_ms=200", "--set", "timeouts.idle_ms=400")
@@ -268,10 +268,13 @@ def test_a_user_has_one_quota_over_all_sessions():
 
 def test_a_program_that_never_ends(daemon, client):
     """Fuel is bounded by the server, whatever the client asks for; others are served meanwhile."""
-    binary = assemble("again:\nbra @again\n")
-    reply = client.ask(load_program=pb.LoadProgram(id=1, binary=binary))
+    reply = client.ask(load_program=pb.LoadProgram(id=1, binary=assemble("again:\nbra @again\n")))
     assert reply.code == OK, reply.text
-    run = client.post(run_program=pb.RunProgram(id=1, cols=8, fuel=2**63))
+    reply = client.ask(run_program=pb.RunProgram(id=1, cols=8, fuel=2**63))
+    assert (reply.code, reply.text) == (
+        INVALID_ARGUMENT,
+        "program 1: fuel is bounded to 16777216 per block and segment, got 9223372036854775808")
+    run = client.post(run_program=pb.RunProgram(id=1, cols=8))
     with daemon.connect() as other:
         start = time.monotonic()
         assert other.ask(ping=pb.Ping()).code == OK
