@@ -94,6 +94,12 @@ bool hg_run_skips(const struct hg_run *run, uint64_t lane)
            atomic_load_explicit(&run->failure.stopped, memory_order_relaxed);
 }
 
+bool hg_run_failed(const struct hg_run *run)
+{
+    return atomic_load_explicit(&run->failure.lane, memory_order_relaxed) != UINT64_MAX ||
+           atomic_load_explicit(&run->failure.stopped, memory_order_relaxed);
+}
+
 bool hg_run_poll(struct hg_run *run, bool clock)
 {
     if (atomic_load_explicit(&run->failure.stopped, memory_order_relaxed)) {

@@ -124,7 +124,7 @@ void hg_run_settle(struct hg_run *run, uint32_t pc)
         }
         run->region.parts = 1;
         hg_run_part(run, 0);
-        if (hg_run_skips(run, UINT64_MAX)) {
+        if (hg_run_failed(run)) {
             break;
         }
         pc = hg_run_complete(run);
@@ -272,9 +272,9 @@ uint32_t hg_run_complete(struct hg_run *run)
 
 bool hg_run_advance(struct hg_run *run)
 {
-    if (run->done || hg_run_skips(run, UINT64_MAX)) {
+    if (run->done || hg_run_failed(run)) {
         return false;
     }
     hg_run_settle(run, hg_run_complete(run));
-    return !run->done && !hg_run_skips(run, UINT64_MAX);
+    return !run->done && !hg_run_failed(run);
 }

@@ -173,6 +173,7 @@ void hg_run_fail_fuel(struct hg_run *run, uint64_t lane, uint32_t pc);
 /* Stops the run for a reason that has no lane. */
 void hg_run_stop(struct hg_run *run, enum hg_status status, const char *format, ...)
     HG_PRINTF(3, 4);
+bool hg_run_failed(const struct hg_run *run);
 /* True if lanes from LANE on need not run. */
 bool hg_run_skips(const struct hg_run *run, uint64_t lane);
 /* Looks at cancellation and, with CLOCK, at the deadline; true if the run has stopped. */
