@@ -19,7 +19,7 @@ lint-tidy:
 lint-cppcheck:
 	@cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -j $(JOBS) \
 	    --enable=warning,performance,portability --suppress=missingIncludeSystem \
-	    --suppressions-list=config/cppcheck.txt -D__x86_64__ -I. -I$(O)/gen -Iclient/include \
+	    --suppressions-list=config/cppcheck.txt -D__x86_64__ -I. -Iclient/include \
 	    $(filter-out tests/%,$(C_SOURCES))
 
 lint-tree:

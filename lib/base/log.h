@@ -68,13 +68,18 @@ bool hg_log_level_parse(const char *name, enum hg_log_level *level);
 /* Journal prefixes on or off; default: on when JOURNAL_STREAM names stderr, as systemd sets it. */
 void hg_log_set_journal(bool on);
 
-#define HG_LOG_AT(level, group, sentence, ...)                                                     \
+/* The sentence, and the fields after it with the end mark. (Not __VA_OPT__: analysers stumble.) */
+#define HG_LOG_SENTENCE(sentence, ...) sentence
+#define HG_LOG_FIELDS(sentence, ...)   __VA_ARGS__
+
+#define HG_LOG_AT(level, group, ...)                                                               \
     do {                                                                                           \
         static struct hg_log_site hg_site_;                                                        \
         if ((level) >= hg_log_level()) {                                                           \
             const struct hg_log_field hg_fields_[] = {                                             \
-                __VA_ARGS__ __VA_OPT__(, ){0, HG_FIELD_END, {0}}};                                 \
-            hg_log_write((level), HG_GROUP_##group, &hg_site_, (sentence), hg_fields_);            \
+                HG_LOG_FIELDS(__VA_ARGS__, {0, HG_FIELD_END, {0}})};                               \
+            hg_log_write((level), HG_GROUP_##group, &hg_site_, HG_LOG_SENTENCE(__VA_ARGS__, 0),    \
+                         hg_fields_);                                                              \
         }                                                                                          \
     } while (0)
 

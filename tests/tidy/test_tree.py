@@ -173,7 +173,9 @@ def test_the_schema_is_not_recursive_and_has_no_optional():
 
 
 def test_every_header_compiles_alone():
-    headers = [name for name in tracked("lib/*.h", "daemon/*.h", "client/*.h")]
+    # A *_body.h is the body of several objects, each of which defines its types first.
+    headers = [name for name in tracked("lib/*.h", "daemon/*.h", "client/*.h")
+               if not name.endswith("_body.h")]
     wrong = []
     for name in headers:
         done = subprocess.run(["gcc", "-fsyntax-only", "-std=gnu17", "-D_GNU_SOURCE", "-I.",
