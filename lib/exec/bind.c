@@ -257,10 +257,11 @@ static enum hg_status check_product(const struct hg_run *run, uint32_t pc, struc
                        " needs a launch of as many elements, not %" PRIu64,
                        pc, product.m, product.n, run->cut.lanes);
     }
-    if (product.dot && product.n > 1) {
+    if (product.n != 0 && product.dot != (product.n == 1)) {
         return hg_fail(error, HG_INVALID_ARGUMENT,
-                       "instruction %u (mma): order=dot is for one column, not %" PRIu64, pc,
-                       product.n);
+                       "instruction %u (mma): the order of one column is dot, of more it is not; "
+                       "this has %" PRIu64,
+                       pc, product.n);
     }
     if (product.k > LANES_MAX) {
         return hg_fail(error, HG_INVALID_ARGUMENT,
