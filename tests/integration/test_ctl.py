@@ -67,6 +67,18 @@ def ctl(served, tmp_path):
     return made
 
 
+def read_terminal(leader, seconds, until=None):
+    text = b""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and (until is None or until not in text):
+        if select.select([leader], [], [], 0.1)[0]:
+            try:
+                text += os.read(leader, 65536)
+            except OSError:
+                break
+    return text
+
+
 # ---- usage ---------------------------------------------------------------------------------------
 
 def test_every_command_has_help_a_manual_and_completion(ctl):
@@ -278,6 +290,35 @@ def test_large_transfers_go_in_pieces(ctl):
     assert (ctl.get("x") == array).all()
 
 
+def put_slowly(ctl, stderr):
+    """Feeds a put so that it takes longer than a second; gives the process."""
+    np.save(ctl.folder / "in.npy", np.zeros(3_000_000))
+    data = (ctl.folder / "in.npy").read_bytes()
+    process = subprocess.Popen([CTL, "put", "x", "-", "--socket", ctl.daemon.path],
+                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr)
+    process.stdin.write(data[:5_000_000])
+    process.stdin.flush()
+    time.sleep(1.2)
+    process.stdin.write(data[5_000_000:])
+    process.stdin.close()
+    return process
+
+
+def test_slow_transfers_show_a_bar_on_a_terminal(ctl):
+    """A bar after a second, gone at the end; nothing when standard error is no terminal."""
+    leader, follower = pty.openpty()
+    process = put_slowly(ctl, follower)
+    os.close(follower)
+    text = read_terminal(leader, 20, until=b"\r\x1b[K")
+    assert process.wait(20) == OK
+    os.close(leader)
+    assert b"x [#" in text and b"%" in text
+    process = put_slowly(ctl, subprocess.PIPE)
+    assert process.stderr.read() == b""
+    assert process.wait(20) == OK
+    process.stderr.close()
+
+
 # ---- operations ----------------------------------------------------------------------------------
 
 def test_run_makes_the_outputs_it_needs(ctl):
@@ -370,18 +411,6 @@ def test_stats_count_hits_and_misses(ctl):
 def test_top_prints_once_without_a_terminal(ctl):
     assert "CACHE" in ctl("top", "--once")[0]
     ctl("top", code=USAGE)
-
-
-def read_terminal(leader, seconds, until=None):
-    text = b""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and (until is None or until not in text):
-        if select.select([leader], [], [], 0.1)[0]:
-            try:
-                text += os.read(leader, 65536)
-            except OSError:
-                break
-    return text
 
 
 def test_top_runs_on_a_terminal_until_q(ctl):
