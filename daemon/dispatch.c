@@ -159,6 +159,15 @@ static void cancel_request(struct hg_client *client, struct hg_request *request)
     client->pump = true;
 }
 
+void hg_dispatch_cancel(struct hg_request *request)
+{
+    struct hg_client *client = request->client;
+    if (request->state != HG_STATE_SENDING) {
+        cancel_request(client, request);
+        client->transport->wake(client);
+    }
+}
+
 /* A cancel does not queue behind what it cancels: it is answered at once, whatever its stream. */
 static void handle_cancel(struct hg_client *client, struct hg_request *request)
 {

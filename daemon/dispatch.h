@@ -20,6 +20,10 @@ void hg_dispatch_submit(struct hg_client *client, struct hg_request *request);
 void hg_dispatch_refuse(struct hg_client *client, struct hg_request *request,
                         const struct hg_error *error);
 
+/* The peer gave up on REQUEST, which is in flight: it is answered as cancelled, now or when a
+ * worker lets go of it. */
+void hg_dispatch_cancel(struct hg_request *request);
+
 /* A write whose bytes follow raw: REQUEST is taken and becomes client->writing. */
 void hg_dispatch_write_begin(struct hg_client *client, struct hg_request *request, uint64_t length);
 enum hg_write_state {

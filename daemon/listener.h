@@ -58,7 +58,7 @@ struct hg_tcp_socket {
     char address[64]; /* as bound, "127.0.0.1:9464" or "[::1]:9464" */
     bool loopback;
 };
-/* TEXT is address:port or [address]:port. */
+/* TEXT is address:port or [address]:port. The caller names the option in the error. */
 HG_MUST_CHECK enum hg_status hg_tcp_socket_open(const char *text, struct hg_tcp_socket *result,
                                                 struct hg_error *error);
 

@@ -2,12 +2,13 @@
 # The daemon: everything but main as archive `daemon`, so that fuzz targets and tests can link it.
 
 DAEMON_SOURCES  := $(filter-out daemon/main.c,$(wildcard daemon/*.c daemon/transport/*.c daemon/http/*.c))
-DAEMON_ARCHIVES := daemon engine cache exec ops sched pool program isa proto base
-DAEMON_LIBS     := -luv -lprotobuf-c -lmicrohttpd -linih -lsystemd $(JEMALLOC_LIBS) -lm
+DAEMON_ARCHIVES := daemon engine cache exec ops sched pool program isa proto grpc_proto base
+DAEMON_LIBS     := -luv -lgrpc -lgpr -lprotobuf-c -lmicrohttpd -linih -lsystemd $(JEMALLOC_LIBS) -lm
 
 $(eval $(call library,daemon,$(DAEMON_SOURCES)))
 $(eval $(call program,bin/hologramd,daemon/main.c,$(DAEMON_ARCHIVES),$(DAEMON_LIBS)))
 # Codecs include generated code.
 $(patsubst %.c,$(O)/obj/%.o,$(wildcard daemon/codec*.c)): | $(PROTO_H)
+$(patsubst %.c,$(O)/obj/%.o,$(wildcard daemon/transport/*codec*.c)): | $(GRPC_PROTO_H)
 
 PROGRAMS += $(O)/bin/hologramd

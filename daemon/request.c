@@ -27,6 +27,7 @@ struct hg_request *hg_request_get(struct hg_request_pool *pool)
     }
     pool->live_count++;
     request->client = NULL;
+    request->call = NULL;
     request->next = NULL;
     request->state = HG_STATE_QUEUED;
     request->deadline_ns = 0;

@@ -12,6 +12,7 @@
 #include "lib/base/arena.h"
 
 struct hg_client;
+struct hg_grpc_call;
 
 /*
  *   ──► QUEUED ──► (runs) ──┬──► done, unless a payload is to be sent: SENDING ──► done
@@ -46,8 +47,9 @@ struct hg_request {
     struct hg_task task;
     struct hg_view view; /* of a write's destination or a read's source; data NULL: none */
     bool view_held;
-    uint64_t payload_length;  /* of a write */
-    uint64_t output_position; /* the transport's own */
+    uint64_t payload_length;   /* of a write */
+    uint64_t output_position;  /* the transport's own */
+    struct hg_grpc_call *call; /* gRPC's own */
     struct hg_arena arena;
 };
 

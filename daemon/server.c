@@ -11,6 +11,7 @@
 #include "daemon/http/http.h"
 #include "daemon/listener.h"
 #include "daemon/notify.h"
+#include "daemon/transport/grpc.h"
 #include "daemon/transport/native.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -25,7 +26,7 @@ uint32_t hg_server_user_connections(const struct hg_server *server, uid_t uid)
     for (const struct hg_native *native = server->natives; native != NULL; native = native->next) {
         count += native->client.identity.uid == uid;
     }
-    return count;
+    return count + (server->grpc != NULL ? hg_grpc_user_connections(server->grpc, uid) : 0);
 }
 
 bool hg_server_ready(const struct hg_server *server)
@@ -70,6 +71,10 @@ static void sweep_cb(void *context)
     for (struct hg_native *native = server->natives; native != NULL; native = next) {
         next = native->next;
         const uint64_t own_ns = hg_native_sweep(native, now_ns);
+        due_ns = own_ns < due_ns ? own_ns : due_ns;
+    }
+    if (server->grpc != NULL) {
+        const uint64_t own_ns = hg_grpc_sweep(server->grpc, now_ns);
         due_ns = own_ns < due_ns ? own_ns : due_ns;
     }
     hg_server_due(server, due_ns);
@@ -223,6 +228,9 @@ static void reload_cb(void *context)
     const char *const restart = hg_config_reload(&server->config, &fresh);
     server->admin_group = admin_group;
     apply_config(server);
+    if (server->grpc != NULL) {
+        hg_grpc_reload(server->grpc);
+    }
     if (restart != NULL) {
         HG_LOG_WARN(CONFIG, "a changed option needs a restart", HG_STR("option", restart));
     }
@@ -235,7 +243,7 @@ static void reload_cb(void *context)
 
 void hg_server_connection_closed(struct hg_server *server)
 {
-    if (server->draining && server->natives == NULL) {
+    if (server->draining && server->natives == NULL && hg_grpc_is_down(server->grpc)) {
         hg_loop_stop(server->loop);
     }
 }
@@ -250,6 +258,9 @@ static void drain_over_cb(void *context)
         next = native->next;
         hg_native_close(native);
     }
+    if (server->grpc != NULL) {
+        hg_grpc_cancel_all(server->grpc);
+    }
 }
 
 void hg_server_drain(struct hg_server *server)
@@ -260,13 +271,16 @@ void hg_server_drain(struct hg_server *server)
     server->draining = true;
     HG_LOG_INFO(MAIN, "draining", HG_U64("connections", server->connection_count));
     hg_notify_stopping();
+    if (server->grpc != NULL) {
+        hg_grpc_drain(server->grpc);
+    }
     while (server->listener_count != 0) {
         hg_listener_close(&server->listeners[--server->listener_count]);
     }
     for (struct hg_native *native = server->natives; native != NULL; native = native->next) {
         hg_native_drain(native);
     }
-    if (server->natives == NULL) {
+    if (server->natives == NULL && hg_grpc_is_down(server->grpc)) {
         hg_loop_stop(server->loop);
         return;
     }
@@ -346,6 +360,9 @@ static enum hg_status start_all(struct hg_server *server, const struct hg_config
         }
         HG_LOG_INFO(HTTP, "serving metrics", HG_STR("url", hg_http_url(server->http)));
     }
+    if (server->config.grpc_enable && hg_grpc_start(server, &server->grpc, error) != HG_OK) {
+        return error->status;
+    }
     return start_listening(server, error);
 }
 
@@ -377,7 +394,10 @@ static void close_connections(struct hg_server *server)
         next = native->next;
         hg_native_close(native);
     }
-    while (server->natives != NULL) {
+    if (server->grpc != NULL) {
+        hg_grpc_cancel_all(server->grpc);
+    }
+    while (server->natives != NULL || !hg_grpc_is_down(server->grpc)) {
         hg_loop_turn(server->loop);
     }
 }
@@ -385,6 +405,7 @@ static void close_connections(struct hg_server *server)
 void hg_server_stop(struct hg_server *server)
 {
     close_connections(server);
+    hg_grpc_stop(&server->grpc);
     hg_http_stop(&server->http);
     while (server->listener_count != 0) {
         hg_listener_close(&server->listeners[--server->listener_count]);

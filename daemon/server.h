@@ -14,6 +14,7 @@
 #include "daemon/metrics.h"
 #include "daemon/session.h"
 
+struct hg_grpc;
 struct hg_http;
 struct hg_listener;
 struct hg_native;
@@ -36,6 +37,7 @@ struct hg_server {
     uint32_t listener_count;
     int reserve_fd; /* given up to refuse a connection when descriptors run out */
     struct hg_http *http;
+    struct hg_grpc *grpc; /* NULL: not enabled */
     struct hg_notify *notify;
     struct hg_signal *signals[3];
 
@@ -64,7 +66,7 @@ void hg_server_stop(struct hg_server *server);
 
 /* A connection's sweep is due at DUE_NS at the latest. */
 void hg_server_due(struct hg_server *server, uint64_t due_ns);
-/* Connections that user UID has. */
+/* Connections that user UID has, whatever they speak. */
 uint32_t hg_server_user_connections(const struct hg_server *server, uid_t uid);
 /* Called by a connection that went: a drain may be complete. */
 void hg_server_connection_closed(struct hg_server *server);

@@ -206,8 +206,7 @@ union address {
 static enum hg_status fail_address(struct hg_error *error, const char *text)
 {
     return hg_fail(error, HG_INVALID_ARGUMENT,
-                   "http.listen: expected address:port, [address]:port or off, got \"%.80s\"",
-                   text);
+                   "expected address:port, [address]:port or off, got \"%.80s\"", text);
 }
 
 static bool parse_port(const char *text, in_port_t *port)
@@ -278,13 +277,13 @@ enum hg_status hg_tcp_socket_open(const char *text, struct hg_tcp_socket *result
     const int fd =
         socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
     if (fd < 0) {
-        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "http.listen: %s: %s", text, strerror(errno));
+        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "%s: %s", text, strerror(errno));
     }
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
         bind(fd, &address.any, length) != 0 || listen(fd, HG_LISTEN_BACKLOG) != 0 ||
         getsockname(fd, &address.any, &length) != 0) {
         (void)hg_fail(error, errno == EADDRINUSE ? HG_ALREADY_EXISTS : HG_INVALID_ARGUMENT,
-                      "http.listen: %s: %s", text, strerror(errno));
+                      "%s: %s", text, strerror(errno));
         close(fd);
         return error->status;
     }

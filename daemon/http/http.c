@@ -232,6 +232,7 @@ enum hg_status hg_http_start(struct hg_server *server, struct hg_http **http,
     struct hg_tcp_socket socket;
     struct hg_http *self = NULL;
     if (hg_tcp_socket_open(server->config.http_listen, &socket, error) != HG_OK) {
+        (void)hg_error_prefix(error, "http.listen");
         return error->status;
     }
     if (hg_http_start_core(server, &self, error) != HG_OK) {

@@ -10,6 +10,7 @@
 #include "daemon/codec.h"
 #include "daemon/dispatch.h"
 #include "daemon/server.h"
+#include "daemon/transport/grpc.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -287,9 +288,44 @@ static void look_at_hangup(struct hg_native *native)
     native->half_closed = true;
 }
 
+/* The connection speaks HTTP/2: gRPC gets it, with what has arrived unread. */
+static void hand_over(struct hg_native *native)
+{
+    struct hg_server *server = native->client.server;
+    struct hg_error error = HG_ERROR_INIT;
+    const int fd = native->fd;
+    const struct hg_identity identity = native->client.identity;
+    hg_watch_close(&native->watch);
+    hg_client_close(&native->client);
+    free_native(native);
+    if (hg_grpc_adopt(server->grpc, fd, &identity, &error) != HG_OK) {
+        hg_counter_add(&server->metrics.connections_refused, 1);
+        HG_LOG_WARN(LISTENER, "connection refused", HG_STR("reason", error.message));
+    }
+}
+
+/* Looks at the first bytes without taking them. True if the connection is no longer ours. */
+static bool decide(struct hg_native *native)
+{
+    char start[24];
+    const ssize_t size = recv(native->fd, start, sizeof(start), MSG_PEEK | MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+        return false;
+    }
+    native->undecided = false;
+    if (size <= 0 || !hg_grpc_is_preface(start, (size_t)size)) {
+        return false;
+    }
+    hand_over(native);
+    return true;
+}
+
 static void watch_cb(void *context, unsigned events)
 {
     struct hg_native *native = context;
+    if (native->undecided && (events & HG_WATCH_READ) != 0 && decide(native)) {
+        return;
+    }
     if ((events & HG_WATCH_READ) != 0) {
         native->readable = true;
     }
@@ -318,6 +354,7 @@ enum hg_status hg_native_accept(struct hg_server *server, int fd, struct hg_erro
         goto close_fd;
     }
     native->fd = fd;
+    native->undecided = server->grpc != NULL;
     if (hg_identity_of(fd, &native->client.identity, error) != HG_OK) {
         goto free_memory;
     }

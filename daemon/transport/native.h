@@ -50,6 +50,7 @@ struct hg_native {
     bool ended;            /* the peer will send nothing more */
     bool half_closed;      /* ended, but it still reads */
     bool broken;           /* nothing can be sent any more */
+    bool undecided;        /* the first bytes may be those of HTTP/2 */
     bool closed;           /* the descriptor is gone; work on workers is waited for */
 
     struct hg_output output;

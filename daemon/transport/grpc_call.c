@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a call, and what comes in. What goes out is in grpc_send.c.
+ *
+ * Happy path: posted, arrived (the queue thread posts another and tells the loop), started by its
+ * method, answered, freed by the queue thread when C core has sent the status. Failure modes: the
+ * server is stopping (a posted call comes back unused), too many calls (refused by the queue
+ * thread), no such method, the peer gives up at any point.
+ */
+#include "daemon/transport/grpc_call.h"
+
+#include <grpc/byte_buffer_reader.h>
+#include <string.h>
+
+#include "daemon/transport/grpc_core.h"
+#include "daemon/transport/grpc_send.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+
+/* ---- references ---------------------------------------------------------------------------------
+ */
+
+void hg_grpc_call_retain(struct hg_grpc_call *call)
+{
+    /* Relaxed: whoever adds one holds one. */
+    atomic_fetch_add_explicit(&call->refs, 1, memory_order_relaxed);
+}
+
+static void free_call(struct hg_grpc_call *call)
+{
+    hg_grpc_send_drop(call);
+    for (; call->in_count != 0; call->in_count--) {
+        grpc_byte_buffer_destroy(call->in[call->in_first]);
+        call->in_first = (call->in_first + 1) % HG_GRPC_INBOX;
+    }
+    if (call->payload != NULL) {
+        grpc_byte_buffer_destroy(call->payload);
+    }
+    for (size_t i = 0; i < call->trailer_count; i++) {
+        grpc_slice_unref(call->trailers[i].value);
+    }
+    grpc_slice_unref(call->status_text);
+    grpc_metadata_array_destroy(&call->metadata);
+    if (call->method == NULL) {
+        grpc_call_details_destroy(&call->details);
+    }
+    if (call->core != NULL) {
+        grpc_call_unref(call->core);
+    }
+    hg_mutex_fini(&call->lock);
+    hg_free(HG_TAG_TRANSPORT, call);
+}
+
+void hg_grpc_call_release(struct hg_grpc_call *call)
+{
+    struct hg_grpc *grpc = call->grpc;
+    /* Acquire-release: the last one sees what all others did to the call. */
+    if (atomic_fetch_sub_explicit(&call->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    const bool arrived = call->core != NULL;
+    free_call(call);
+    if (arrived) {
+        atomic_fetch_sub_explicit(&grpc->live_calls, 1, memory_order_relaxed);
+    }
+}
+
+/* ---- arrival ------------------------------------------------------------------------------------
+ */
+
+static void link_call(struct hg_grpc_call *call)
+{
+    struct hg_grpc *grpc = call->grpc;
+    call->next = grpc->calls;
+    if (call->next != NULL) {
+        call->next->previous = call;
+    }
+    grpc->calls = call;
+}
+
+static void unlink_call(struct hg_grpc_call *call)
+{
+    if (call->previous != NULL) {
+        call->previous->next = call->next;
+    } else {
+        call->grpc->calls = call->next;
+    }
+    if (call->next != NULL) {
+        call->next->previous = call->previous;
+    }
+}
+
+static void start(struct hg_grpc_call *call)
+{
+    struct hg_grpc *grpc = call->grpc;
+    call->connection = hg_grpc_connection_of(grpc, call->core);
+    if (call->connection == NULL) {
+        hg_grpc_call_fail(call, HG_UNAVAILABLE, "the connection is gone");
+        return;
+    }
+    hg_grpc_connection_ref(call->connection);
+    if (grpc->draining) {
+        hg_grpc_call_fail(call, HG_UNAVAILABLE, "the server is stopping");
+    } else if (call->method == NULL) {
+        hg_grpc_call_fail(call, HG_UNIMPLEMENTED, "no such method");
+    } else {
+        call->method->start(call);
+    }
+}
+
+static void arrived_event(struct hg_grpc_event *event)
+{
+    struct hg_grpc_call *call = HG_GRPC_OF(struct hg_grpc_call, arrived_event, event);
+    hg_grpc_call_retain(call);
+    link_call(call);
+    start(call);
+    if (!call->finished) {
+        hg_grpc_call_watch(call);
+    }
+    hg_grpc_call_release(call);
+}
+
+/* Queue thread. */
+static void arrived_tag(struct hg_grpc_tag *tag, bool ok)
+{
+    struct hg_grpc_call *call = HG_GRPC_OF(struct hg_grpc_call, arrived_tag, tag);
+    struct hg_grpc *grpc = call->grpc;
+    if (!ok) {
+        hg_grpc_call_release(call);
+        return;
+    }
+    /* Without memory there is one posted call less; the next to arrive makes up for it, and while
+     * none is posted C core keeps calls waiting. */
+    (void)!hg_grpc_call_post(grpc, call->method, call->registered);
+    const uint64_t live = atomic_fetch_add_explicit(&grpc->live_calls, 1, memory_order_relaxed);
+    if (live >= grpc->calls_max) {
+        hg_grpc_send_refuse(call, GRPC_STATUS_RESOURCE_EXHAUSTED, "too many calls at once");
+        hg_grpc_call_release(call);
+        return;
+    }
+    hg_grpc_post(&grpc->queue, &call->arrived_event);
+}
+
+static void request_call(struct hg_grpc_call *call)
+{
+    struct hg_grpc *grpc = call->grpc;
+    void *tag = hg_grpc_tag_start(&call->arrived_tag);
+    grpc_call_error code;
+    if (call->method != NULL) {
+        code = grpc_server_request_registered_call(grpc->core, call->registered, &call->core,
+                                                   &call->deadline, &call->metadata,
+                                                   call->method->streams_in ? NULL : &call->payload,
+                                                   grpc->queue.core, grpc->queue.core, tag);
+    } else {
+        code = grpc_server_request_call(grpc->core, &call->core, &call->details, &call->metadata,
+                                        grpc->queue.core, grpc->queue.core, tag);
+    }
+    HG_REQUIRE(code == GRPC_CALL_OK);
+}
+
+/* ---- what comes in ------------------------------------------------------------------------------
+ */
+
+/* Under the lock. */
+static void tell_loop(struct hg_grpc_call *call)
+{
+    if (!call->told) {
+        call->told = true;
+        hg_grpc_call_retain(call);
+        hg_grpc_post(&call->grpc->queue, &call->progress_event);
+    }
+}
+
+void hg_grpc_call_tell(struct hg_grpc_call *call)
+{
+    tell_loop(call);
+}
+
+static void progress_event(struct hg_grpc_event *event)
+{
+    struct hg_grpc_call *call = HG_GRPC_OF(struct hg_grpc_call, progress_event, event);
+    hg_mutex_lock(&call->lock);
+    call->told = false;
+    hg_mutex_unlock(&call->lock);
+    if (!call->finished && call->method->progress != NULL) {
+        call->method->progress(call);
+    }
+    hg_grpc_call_release(call);
+}
+
+/* Under the lock: asks for another message if there is room for it. */
+static void receive(struct hg_grpc_call *call)
+{
+    if (call->receiving || call->in_ended || call->in_count == HG_GRPC_INBOX ||
+        call->in_bytes >= call->grpc->inbox_bytes_max) {
+        return;
+    }
+    const grpc_op op = {.op = GRPC_OP_RECV_MESSAGE,
+                        .data.recv_message.recv_message = &call->incoming};
+    call->receiving = true;
+    hg_grpc_call_retain(call);
+    HG_REQUIRE(grpc_call_start_batch(call->core, &op, 1, hg_grpc_tag_start(&call->receive_tag),
+                                     NULL) == GRPC_CALL_OK);
+}
+
+/* Queue thread. */
+static void receive_tag(struct hg_grpc_tag *tag, bool ok)
+{
+    struct hg_grpc_call *call = HG_GRPC_OF(struct hg_grpc_call, receive_tag, tag);
+    hg_mutex_lock(&call->lock);
+    call->receiving = false;
+    if (!ok || call->incoming == NULL) {
+        call->in_ended = true;
+    } else {
+        call->in[(call->in_first + call->in_count) % HG_GRPC_INBOX] = call->incoming;
+        call->in_count++;
+        call->in_bytes += grpc_byte_buffer_length(call->incoming);
+        call->incoming = NULL;
+        receive(call);
+    }
+    tell_loop(call);
+    hg_mutex_unlock(&call->lock);
+    hg_grpc_call_release(call);
+}
+
+void hg_grpc_call_listen(struct hg_grpc_call *call)
+{
+    hg_mutex_lock(&call->lock);
+    receive(call);
+    hg_mutex_unlock(&call->lock);
+    hg_grpc_send_open(call);
+}
+
+enum hg_grpc_next hg_grpc_call_next(struct hg_grpc_call *call, grpc_slice *message)
+{
+    grpc_byte_buffer *buffer = NULL;
+    hg_mutex_lock(&call->lock);
+    enum hg_grpc_next next = call->in_ended ? HG_GRPC_END : HG_GRPC_NONE_YET;
+    if (call->in_count != 0) {
+        buffer = call->in[call->in_first];
+        call->in_first = (call->in_first + 1) % HG_GRPC_INBOX;
+        call->in_count--;
+        call->in_bytes -= grpc_byte_buffer_length(buffer);
+        next = HG_GRPC_MESSAGE;
+        receive(call);
+    }
+    hg_mutex_unlock(&call->lock);
+    if (buffer != NULL) {
+        *message = hg_grpc_flatten(buffer);
+        grpc_byte_buffer_destroy(buffer);
+    }
+    return next;
+}
+
+grpc_slice hg_grpc_flatten(grpc_byte_buffer *buffer)
+{
+    grpc_byte_buffer_reader reader;
+    if (!grpc_byte_buffer_reader_init(&reader, buffer)) {
+        return grpc_empty_slice();
+    }
+    const grpc_slice whole = grpc_byte_buffer_reader_readall(&reader);
+    grpc_byte_buffer_reader_destroy(&reader);
+    return whole;
+}
+
+/* ---- the peer gives up --------------------------------------------------------------------------
+ */
+
+static void close_event(struct hg_grpc_event *event)
+{
+    struct hg_grpc_call *call = HG_GRPC_OF(struct hg_grpc_call, close_event, event);
+    if (!call->finished && call->cancelled != 0) {
+        call->gone = true;
+        if (call->method->closed != NULL) {
+            call->method->closed(call);
+        }
+    }
+    hg_grpc_call_release(call);
+}
+
+/* Queue thread. The event takes over the reference. */
+static void close_tag(struct hg_grpc_tag *tag, bool ok)
+{
+    struct hg_grpc_call *call = HG_GRPC_OF(struct hg_grpc_call, close_tag, tag);
+    (void)ok;
+    hg_grpc_post(&call->grpc->queue, &call->close_event);
+}
+
+void hg_grpc_call_watch(struct hg_grpc_call *call)
+{
+    const grpc_op op = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
+                        .data.recv_close_on_server.cancelled = &call->cancelled};
+    hg_mutex_lock(&call->lock);
+    if (!call->close_watched) {
+        call->close_watched = true;
+        hg_grpc_call_retain(call);
+        HG_REQUIRE(grpc_call_start_batch(call->core, &op, 1, hg_grpc_tag_start(&call->close_tag),
+                                         NULL) == GRPC_CALL_OK);
+    }
+    hg_mutex_unlock(&call->lock);
+}
+
+/* ---- beginning and end --------------------------------------------------------------------------
+ */
+
+bool hg_grpc_call_post(struct hg_grpc *grpc, const struct hg_grpc_method *method, void *registered)
+{
+    /* Acquire: pairs with the release when the server stops. */
+    if (atomic_load_explicit(&grpc->stopping, memory_order_acquire)) {
+        return true;
+    }
+    struct hg_grpc_call *call = hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(*call));
+    if (call == NULL) {
+        return false;
+    }
+    call->grpc = grpc;
+    call->method = method;
+    call->registered = registered;
+    call->arrived_tag.fn = arrived_tag;
+    call->send_tag.fn = hg_grpc_send_tag;
+    call->receive_tag.fn = receive_tag;
+    call->close_tag.fn = close_tag;
+    call->arrived_event.fn = arrived_event;
+    call->progress_event.fn = progress_event;
+    call->close_event.fn = close_event;
+    call->status_text = grpc_empty_slice();
+    atomic_init(&call->refs, 1);
+    hg_mutex_init(&call->lock, HG_RANK_LOOP);
+    grpc_metadata_array_init(&call->metadata);
+    if (method == NULL) {
+        grpc_call_details_init(&call->details);
+    }
+    request_call(call);
+    return true;
+}
+
+void hg_grpc_call_detach(struct hg_grpc_call *call)
+{
+    HG_REQUIRE(!call->finished);
+    call->finished = true;
+    if (call->session != NULL) {
+        hg_grpc_session_detach(call);
+    }
+    if (call->connection != NULL) {
+        hg_grpc_connection_unref(call->connection);
+        call->connection = NULL;
+    }
+    if (call->message_held) {
+        grpc_slice_unref(call->message);
+        call->message_held = false;
+    }
+    unlink_call(call);
+    hg_grpc_call_release(call);
+}
+
+void hg_grpc_call_finish(struct hg_grpc_call *call, const struct hg_error *error,
+                         uint32_t completed_steps)
+{
+    hg_grpc_send_status(call, error, completed_steps);
+    hg_grpc_call_detach(call);
+}
+
+void hg_grpc_call_fail(struct hg_grpc_call *call, enum hg_status status, const char *text)
+{
+    struct hg_error error = HG_ERROR_INIT;
+    (void)hg_fail(&error, status, "%s", text);
+    hg_grpc_call_finish(call, &error, HG_GRPC_NO_STEPS);
+}
+
+/* ---- what a call says about itself --------------------------------------------------------------
+ */
+
+bool hg_grpc_call_metadata(const struct hg_grpc_call *call, const char *key, struct hg_bytes *value)
+{
+    const size_t length = strlen(key);
+    for (size_t i = 0; i < call->metadata.count; i++) {
+        const grpc_metadata *entry = &call->metadata.metadata[i];
+        if (GRPC_SLICE_LENGTH(entry->key) == length &&
+            memcmp(GRPC_SLICE_START_PTR(entry->key), key, length) == 0) {
+            *value = hg_grpc_bytes(&entry->value);
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t hg_grpc_call_timeout_us(const struct hg_grpc_call *call)
+{
+    const gpr_timespec deadline = call->deadline;
+    if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) {
+        return 0;
+    }
+    const gpr_timespec left = gpr_time_sub(deadline, gpr_now(deadline.clock_type));
+    if (left.tv_sec < 0 || (left.tv_sec == 0 && left.tv_nsec < (int32_t)HG_NS_PER_US)) {
+        return 1;
+    }
+    return (uint64_t)left.tv_sec * (HG_NS_PER_S / HG_NS_PER_US) +
+           (uint64_t)(uint32_t)left.tv_nsec / HG_NS_PER_US;
+}
