@@ -14,7 +14,7 @@ import pytest
 
 from conftest import BUILD, ROOT, Daemon
 
-CTL = str(BUILD / "bin" / "hologramctl")
+CTL = str((BUILD / "bin" / "hologramctl").resolve())
 OK, REFUSED, USAGE, UNREACHABLE, FILE, NOT_FOUND, DENIED, TIMEOUT, EXHAUSTED, SERVER = range(10)
 
 DTYPES = {"i8": "i1", "i16": "<i2", "i32": "<i4", "i64": "<i8", "u8": "u1", "u16": "<u2",
@@ -505,7 +505,7 @@ def test_fuel_ends_a_program_that_does_not(ctl):
 # ---- completion ----------------------------------------------------------------------------------
 
 def complete(ctl, line):
-    script = (f'PATH={BUILD / "bin"}:$PATH; source {ROOT}/client/cli/hologramctl.bash; '
+    script = (f'PATH={os.path.dirname(CTL)}:$PATH; source {ROOT}/client/cli/hologramctl.bash; '
               'compopt() { :; }; '
               f'COMP_WORDS=({line}); [[ "$1" ]] && COMP_WORDS+=(""); '
               'COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _hologramctl; printf "%s\\n" "${COMPREPLY[@]}"')
