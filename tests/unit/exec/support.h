@@ -152,10 +152,9 @@ static inline uint64_t random_element(enum hg_dtype type, uint64_t *seed)
                                    0xfff0000000000000,
                                    0x7ff8000000000000,
                                    0x7ff0000000000001};
-    static const uint64_t ints[] = {0,          1,          2,
-                                    UINT64_MAX, 0x7f,       0x80,
-                                    0x7fff,     0x8000,     0x7fffffff,
-                                    0x80000000, INT64_MAX,  0x8000000000000000};
+    static const uint64_t ints[] = {0,          1,          2,         UINT64_MAX,
+                                    0x7f,       0x80,       0x7fff,    0x8000,
+                                    0x7fffffff, 0x80000000, INT64_MAX, 0x8000000000000000};
     uint64_t random = next_random(seed);
     uint64_t pick = random >> 32 & 0xff;
     const uint64_t *special = type == HG_F16    ? f16
@@ -204,8 +203,7 @@ static inline struct hg_launch launch_of(const struct hg_program *program, uint6
     return launch;
 }
 
-static inline void launch_bind(struct hg_launch *launch, const struct region *region,
-                               bool writable)
+static inline void launch_bind(struct hg_launch *launch, const struct region *region, bool writable)
 {
     launch->operands[launch->operand_count++] =
         (struct hg_operand){region->data, region->size, writable};

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every computing row of isa.def, for every type: the block executor at each ISA level gives the bits
- * of the reference interpreter, in both floating-point modes, for lengths around tiles and blocks.
- * A lane's result does not depend on the launch's length, so the reference runs once, for the longest.
+ * Every computing row of isa.def, for every type: the block executor at each ISA level gives the
+ * bits of the reference interpreter, in both floating-point modes, for lengths around tiles and
+ * blocks. A lane's result does not depend on the launch's length, so the reference runs once, for
+ * the longest.
  */
 #include "support.h"
 
 #define LONGEST 12289
 
-static const uint64_t lengths[] = {0,    1,    15,   16,   17,   1023, 1024,  1025,  1535, 1536,
+static const uint64_t lengths[] = {0,    1,    15,   16,   17,   1023, 1024, 1025,  1535,  1536,
                                    1537, 3071, 3072, 3073, 6143, 6144, 6145, 12287, 12288, LONGEST};
 
 /* A program: its body between the addresses of inputs and the store. */
@@ -181,8 +182,8 @@ static void arithmetic(void **state)
     (void)state;
     for (unsigned op = 0; op < HG_OPCODE_COUNT; op++) {
         const struct hg_insn_info *info = hg_insn_info((enum hg_opcode)op);
-        unsigned sources = info->form == HG_FORM_MOV       ? 1
-                           : info->form == HG_FORM_TERNARY ? 3
+        unsigned sources = info->form == HG_FORM_MOV                                     ? 1
+                           : info->form == HG_FORM_TERNARY                               ? 3
                            : info->form == HG_FORM_BINARY || info->form == HG_FORM_SHIFT ? 2
                                                                                          : 0;
         for (unsigned type = 0; sources != 0 && type < HG_DTYPE_COUNT; type++) {
@@ -199,9 +200,8 @@ static void conversions(void **state)
     (void)state;
     for (unsigned to = 0; to < HG_DTYPE_COUNT; to++) {
         for (unsigned from = 0; from < HG_DTYPE_COUNT; from++) {
-            struct sample sample = {.inputs = {(enum hg_dtype)from},
-                                    .input_count = 1,
-                                    .output = (enum hg_dtype)to};
+            struct sample sample = {
+                .inputs = {(enum hg_dtype)from}, .input_count = 1, .output = (enum hg_dtype)to};
             /* Into the same register: source and destination tile are one. */
             const char *dst = from % 2 == 0 ? "r1" : "r2";
             snprintf(sample.text, sizeof sample.text,
@@ -291,8 +291,8 @@ static void chains(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arithmetic),     cmocka_unit_test(conversions),
-        cmocka_unit_test(comparisons),    cmocka_unit_test(register_folds),
+        cmocka_unit_test(arithmetic),  cmocka_unit_test(conversions),
+        cmocka_unit_test(comparisons), cmocka_unit_test(register_folds),
         cmocka_unit_test(chains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,9 +79,8 @@ static struct memory run_everywhere(const char *text, const struct memory *start
         }
         for (unsigned i = 0; status == HG_OK && i < got.count; i++) {
             if (memcmp(got.region[i].data, expected.region[i].data, got.region[i].size) != 0) {
-                print_error("%s, run %d: slot %u differs, %llu x %llu\nin\n%s",
-                            hg_exec_isa_level(), run, i, (unsigned long long)rows,
-                            (unsigned long long)cols, text);
+                print_error("%s, run %d: slot %u differs, %llu x %llu\nin\n%s", hg_exec_isa_level(),
+                            run, i, (unsigned long long)rows, (unsigned long long)cols, text);
                 fail();
             }
         }
@@ -136,14 +135,14 @@ static uint64_t divided7(uint64_t lane, uint64_t cols)
 }
 
 static const struct lane_case lane_cases[] = {
-    {"+ lane", plain, false},      {"+ lane*3", by_three, false}, {"", none, true},
+    {"+ lane", plain, false},      {"+ lane*3", by_three, false},  {"", none, true},
     {"+ lane%cols", modulo, true}, {"+ lane/cols", divided, true}, {"+ lane%7", modulo7, true},
     {"+ lane/7", divided7, true},  {"+ row", divided, true},
 };
 
-static const uint64_t shapes[][2] = {{1, 1},    {1, 16},    {3, 5},     {16, 64}, {1, 3072},
-                                     {5, 700},  {700, 5},   {2, 6145},  {1, 12289}, {4097, 3},
-                                     {1, 1025}, {12289, 1}};
+static const uint64_t shapes[][2] = {{1, 1},     {1, 16},   {3, 5},    {16, 64},
+                                     {1, 3072},  {5, 700},  {700, 5},  {2, 6145},
+                                     {1, 12289}, {4097, 3}, {1, 1025}, {12289, 1}};
 
 /* Loads through every lane mode, of every type, at an odd offset. */
 static void loads(void **state)
@@ -153,9 +152,10 @@ static void loads(void **state)
         enum hg_dtype t = (enum hg_dtype)type;
         for (size_t mode = 0; mode < COUNT_OF(lane_cases); mode++) {
             char text[300];
-            snprintf(text, sizeof text,
-                     "loop.blocks @end\nldg.%s r1, [b0 + 5 %s]\nstg.%s [b1 + lane], r1\nend:\nexit\n",
-                     hg_dtype_name(t), lane_cases[mode].text, hg_dtype_name(t));
+            snprintf(
+                text, sizeof text,
+                "loop.blocks @end\nldg.%s r1, [b0 + 5 %s]\nstg.%s [b1 + lane], r1\nend:\nexit\n",
+                hg_dtype_name(t), lane_cases[mode].text, hg_dtype_name(t));
             for (size_t s = type % 3; s < COUNT_OF(shapes); s += 3) {
                 uint64_t n = shapes[s][0] * shapes[s][1];
                 uint64_t last = lane_cases[mode].element(n - 1, shapes[s][1]);
@@ -261,8 +261,8 @@ static void in_place(void **state)
 
 /* ---- computed addresses ---------------------------------------------------------------------- */
 
-/* A gather reads where the register says; an offset beyond the operand fails at the lowest such lane,
- * also when the sum wraps. */
+/* A gather reads where the register says; an offset beyond the operand fails at the lowest such
+ * lane, also when the sum wraps. */
 static void gathers(void **state)
 {
     (void)state;
@@ -360,7 +360,8 @@ static void computed(void **state)
         {"param.u64 r1, 3\nloop.blocks @end\nldg.u64 r2, [b0 + r1 + lane]\n"
          "stg.u64 [b1 + lane], r2\nend:\nexit\n",
          true},
-        {"loop.blocks @end\nldg.u8 r2, [b0 + r250 + lane%cols]\nstg.u8 [b1 + lane], r2\nend:\nexit\n",
+        {"loop.blocks @end\nldg.u8 r2, [b0 + r250 + lane%cols]\nstg.u8 [b1 + lane], "
+         "r2\nend:\nexit\n",
          false},
         {"loop.blocks @end\nldg.u8 r2, [b0 + r250]\nstg.u8 [b1 + row], r2\nend:\nexit\n", false},
         {"loop.blocks @end\nldg.u8 r2, [b0 + row]\nstg.u8 [b1 + r250], r2\nend:\nexit\n", false},
@@ -505,8 +506,8 @@ static void pools(void **state)
 static void phi(void **state)
 {
     (void)state;
-    struct hg_program *program = program_of(
-        "ldg.u8 r1, [phi(1, 2, 3) + lane]\nstg.u8 [phi(95, 0, 0) + lane], r1\nexit\n");
+    struct hg_program *program =
+        program_of("ldg.u8 r1, [phi(1, 2, 3) + lane]\nstg.u8 [phi(95, 0, 0) + lane], r1\nexit\n");
     struct region pool = region_new(HG_BOUNDARY_BYTES, 0);
     for (size_t i = 0; i < pool.size; i++) {
         pool.data[i] = (uint8_t)(i * 7 + i / 256);
@@ -535,10 +536,10 @@ static void phi(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loads),    cmocka_unit_test(stores),   cmocka_unit_test(in_place),
-        cmocka_unit_test(gathers),  cmocka_unit_test(scatters), cmocka_unit_test(computed),
-        cmocka_unit_test(scratch),  cmocka_unit_test(across_segments),
-        cmocka_unit_test(pools),    cmocka_unit_test(phi),
+        cmocka_unit_test(loads),   cmocka_unit_test(stores),          cmocka_unit_test(in_place),
+        cmocka_unit_test(gathers), cmocka_unit_test(scatters),        cmocka_unit_test(computed),
+        cmocka_unit_test(scratch), cmocka_unit_test(across_segments), cmocka_unit_test(pools),
+        cmocka_unit_test(phi),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,10 +120,9 @@ static uint64_t expected(const struct gemm *g, const struct region *a, const str
         float pairs = 0.0f;
         for (uint64_t p = 0; p < g->k; p += 2) {
             bool odd = p + 1 < g->k;
-            pairs = hg_scalar_mma_pair_bf16(pairs, (uint16_t)a_at(g, a, i, p),
-                                            odd ? (uint16_t)a_at(g, a, i, p + 1) : 0,
-                                            (uint16_t)b_at(g, b, p, j),
-                                            odd ? (uint16_t)b_at(g, b, p + 1, j) : 0);
+            pairs = hg_scalar_mma_pair_bf16(
+                pairs, (uint16_t)a_at(g, a, i, p), odd ? (uint16_t)a_at(g, a, i, p + 1) : 0,
+                (uint16_t)b_at(g, b, p, j), odd ? (uint16_t)b_at(g, b, p + 1, j) : 0);
         }
         sum = (double)pairs;
     } else {
@@ -169,11 +168,10 @@ static void compare(const struct gemm *g, const struct region *c, const uint64_t
     for (uint64_t i = 0; i < g->m * g->n; i++) {
         uint64_t got = element_at(c->data, type, i);
         if (!same_element(type, got, want[i])) {
-            print_error("%s %s: %llu x %llu x %llu%s%s%s, element %llu: %llx, expected %llx\n",
-                        how, hg_dtype_name(g->type), (unsigned long long)g->m,
-                        (unsigned long long)g->n, (unsigned long long)g->k,
-                        g->trans_a ? " ta" : "", g->trans_b ? " tb" : "", g->dot ? " dot" : "",
-                        (unsigned long long)i, (unsigned long long)got,
+            print_error("%s %s: %llu x %llu x %llu%s%s%s, element %llu: %llx, expected %llx\n", how,
+                        hg_dtype_name(g->type), (unsigned long long)g->m, (unsigned long long)g->n,
+                        (unsigned long long)g->k, g->trans_a ? " ta" : "", g->trans_b ? " tb" : "",
+                        g->dot ? " dot" : "", (unsigned long long)i, (unsigned long long)got,
                         (unsigned long long)want[i]);
             fail();
         }
@@ -234,9 +232,9 @@ static void check_gemm(const struct gemm *g, bool specials)
 
 static const struct {
     uint64_t m, n, k;
-} sizes[] = {{1, 1, 1},   {2, 3, 4},   {1, 10, 64}, {8, 48, 5},   {9, 49, 7},  {17, 33, 3},
-             {3, 97, 40}, {5, 0, 3},   {4, 4, 0},   {30, 2, 257}, {7, 500, 9}, {100, 3, 2},
-             {2, 970, 3}, {11, 16, 513}, {97, 481, 3}};
+} sizes[] = {{1, 1, 1},   {2, 3, 4},   {1, 10, 64}, {8, 48, 5},    {9, 49, 7},
+             {17, 33, 3}, {3, 97, 40}, {5, 0, 3},   {4, 4, 0},     {30, 2, 257},
+             {7, 500, 9}, {100, 3, 2}, {2, 970, 3}, {11, 16, 513}, {97, 481, 3}};
 
 /* Every type and transposition, at sizes around register tiles, panels, units and steps over k. */
 static void products(void **state)
@@ -306,7 +304,8 @@ static void pairs_flush(void **state)
     region_free(&b);
 }
 
-/* What follows MMA is ordinary code: alpha, beta * C, a bias for each column, relu, and a row's sum. */
+/* What follows MMA is ordinary code: alpha, beta * C, a bias for each column, relu, and a row's
+ * sum. */
 static void epilogues(void **state)
 {
     (void)state;

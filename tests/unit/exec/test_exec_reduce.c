@@ -196,8 +196,8 @@ static void fill(struct region *in, enum hg_dtype type, uint64_t count, bool spe
     for (uint64_t i = 0; i < count; i++) {
         uint64_t bits = random_element(type, &seed);
         if (!specials && hg_dtype_in(type, HG_DT_FLOAT)) {
-            bits = bits_of(type, 1.0 + (double)(int64_t)(next_random(&seed) % 2001) / 3000.0 -
-                                     0.333);
+            bits =
+                bits_of(type, 1.0 + (double)(int64_t)(next_random(&seed) % 2001) / 3000.0 - 0.333);
         }
         set_element(in->data, type, i, bits);
     }
@@ -232,8 +232,8 @@ static void expect_integers(struct region *want, const struct region *in, enum f
                                              : (is_signed ? (limit >> 1) + 1 : 0);
         for (uint64_t i = 0; i < shape.cols; i++) {
             uint64_t x = element_at(in->data, type, row * shape.cols + i);
-            bool less = is_signed ? (int64_t)(x << unused) < (int64_t)(result << unused)
-                                  : x < result;
+            bool less =
+                is_signed ? (int64_t)(x << unused) < (int64_t)(result << unused) : x < result;
             switch (fold) {
             case FOLD_ADD:
                 result += x;
@@ -355,8 +355,8 @@ static void several_at_once(void **state)
         for (uint64_t i = 0; i < sizes[s].cols; i++) {
             values[i] = value_of(HG_F32, element_at(in.data, HG_F32, i));
         }
-        float mean = (float)reduce_of(FOLD_ADD, false, values, sizes[s].cols) /
-                     (float)sizes[s].cols;
+        float mean =
+            (float)reduce_of(FOLD_ADD, false, values, sizes[s].cols) / (float)sizes[s].cols;
         assert_int_equal(element_at(out[0].data, HG_F32, 0),
                          hg_scalar_put_f32((float)values[0] - mean));
         free(values);
