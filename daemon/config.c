@@ -147,9 +147,11 @@ static enum hg_status set_text(const struct hg_option *option, char *field, cons
                        option->section, option->key, HG_CONFIG_TEXT_MAX, length);
     }
     for (size_t i = 0; i < length; i++) {
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
-            return hg_fail(error, HG_INVALID_ARGUMENT, "%s.%s: control character in the value",
-                           option->section, option->key);
+        /* A semicolon starts a comment where the value is written to a file and read again. */
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f || text[i] == ';') {
+            return hg_fail(error, HG_INVALID_ARGUMENT,
+                           "%s.%s: semicolon or control character in the value", option->section,
+                           option->key);
         }
     }
     /* The rest is cleared so that options can be compared as bytes. */
