@@ -2,6 +2,7 @@
 /* POOL and class arithmetic: rare, so one element after the other. */
 #include <string.h>
 
+#include "lib/base/check.h"
 #include "lib/exec/block.h"
 #include "lib/exec/classes.h"
 #include "lib/exec/memory.h"
@@ -144,6 +145,7 @@ static void class_elements(struct hg_pass *pass, const struct hg_step *step,
     const uint8_t *sources[3];
     uint32_t widths[3];
     enum hg_level level = HG_LEVEL_LAUNCH;
+    HG_REQUIRE(uses->read_count <= HG_ARRAY_COUNT(places));
     for (unsigned i = 0; i < uses->read_count; i++) {
         enum hg_level other = (enum hg_level)pass->values[places[i]].level;
         level = other > level ? other : level;

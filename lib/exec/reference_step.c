@@ -126,6 +126,7 @@ static bool class_result(struct hg_ref *ref, uint32_t pc, enum hg_level level, s
     hg_insn_uses(&step->insn, &uses);
     const uint16_t places[3] = {step->a, step->b, step->c};
     uint64_t source[3] = {0, 0, 0};
+    HG_REQUIRE(uses.read_count <= HG_ARRAY_COUNT(places));
     for (unsigned i = 0; i < uses.read_count; i++) {
         source[i] = hg_ref_read(ref, places[i], at);
     }

@@ -272,11 +272,12 @@ enum hg_status hg_run_finish(struct hg_run **run, struct hg_error *error)
 
 enum hg_status hg_exec_launch(const struct hg_launch *launch, struct hg_error *error)
 {
-    struct hg_run *run;
+    struct hg_run *run = NULL;
     enum hg_status status = hg_run_begin(launch, &run, error);
     if (status != HG_OK) {
         return status;
     }
+    HG_REQUIRE(run != NULL);
     do {
         uint32_t parts = hg_run_parts(run, 1);
         for (uint32_t part = 0; part < parts; part++) {

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <mpfr.h>
 
+#include "lib/base/check.h"
 #include "lib/exec/scalar_cvt.h"
 #include "lib/isa/dtype.h"
 
@@ -63,7 +64,7 @@ static const struct type types[HG_DTYPE_COUNT] = {
 
 static uint64_t mask_of(unsigned bits)
 {
-    return bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
+    return bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
 }
 
 static bool flushes(enum hg_dtype type)
@@ -75,6 +76,7 @@ static bool flushes(enum hg_dtype type)
 static void decode(mpfr_ptr value, enum hg_dtype type, uint64_t image, bool ftz)
 {
     const struct type *form = &types[type];
+    HG_REQUIRE(form->bits >= 8 && form->bits <= 64 && form->digits <= 53);
     if (form->digits == 0) {
         if (form->is_signed) {
             mpfr_set_sj(value, (int64_t)(image << (64 - form->bits)) >> (64 - form->bits),
