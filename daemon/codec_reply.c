@@ -61,7 +61,8 @@ static enum hg_status put(const Hologram__V1__Response *response, hg_codec_reser
     return HG_OK;
 }
 
-/* An encoder of one kind of body fills RESPONSE and puts it while its own structs live. */
+/* An encoder of one kind of body fills RESPONSE and puts it while its own structs live; after that
+ * the response has no body any more. */
 struct encoder {
     const struct hg_reply *reply;
     struct hg_arena *arena;
@@ -72,7 +73,10 @@ struct encoder {
 
 static enum hg_status finish(struct encoder *encoder)
 {
-    return put(&encoder->response, encoder->reserve, encoder->context);
+    enum hg_status status = put(&encoder->response, encoder->reserve, encoder->context);
+    encoder->response.body_case = HOLOGRAM__V1__RESPONSE__BODY__NOT_SET;
+    encoder->response.hello = NULL; /* one member of the union of all bodies */
+    return status;
 }
 
 static enum hg_status encode_hello(struct encoder *encoder)

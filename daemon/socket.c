@@ -268,8 +268,8 @@ static void describe(const union address *address, struct hg_tcp_socket *result)
 enum hg_status hg_tcp_socket_open(const char *text, struct hg_tcp_socket *result,
                                   struct hg_error *error)
 {
-    union address address;
-    socklen_t length;
+    union address address = {0};
+    socklen_t length = 0;
     const int one = 1;
     if (parse_address(text, &address, &length, error) != HG_OK) {
         return error->status;
