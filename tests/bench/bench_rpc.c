@@ -46,10 +46,12 @@ static void check(const struct subjects *subjects, hologram_status status)
 /* The bytes of a vector_add and of its answer, as protobuf packs them, with the frame's header. */
 static struct peer_sizes wire_sizes(void)
 {
+    char op[] = "vector_add";
+    char outcome[] = "hit";
     uint64_t inputs[] = {1, 2};
     uint64_t outputs[] = {3};
     Hologram__V1__Execute execute = HOLOGRAM__V1__EXECUTE__INIT;
-    execute.op = (char *)(uintptr_t) "vector_add";
+    execute.op = op;
     execute.n_inputs = 2;
     execute.inputs = inputs;
     execute.n_outputs = 1;
@@ -59,8 +61,8 @@ static struct peer_sizes wire_sizes(void)
     request.body_case = HOLOGRAM__V1__REQUEST__BODY_EXECUTE;
     request.execute = &execute;
     Hologram__V1__ExecuteResult result = HOLOGRAM__V1__EXECUTE_RESULT__INIT;
-    result.cache = (char *)(uintptr_t) "vector_add";
-    result.outcome = (char *)(uintptr_t) "hit";
+    result.cache = op;
+    result.outcome = outcome;
     result.lookup_ns = 200;
     result.run_ns = 200;
     Hologram__V1__Response response = HOLOGRAM__V1__RESPONSE__INIT;
