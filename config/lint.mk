@@ -4,7 +4,7 @@
 C_SOURCES := $(shell git ls-files '*.c' 2>/dev/null)
 C_FORMATTED := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 # Inside the quotes of sh -c below.
-LINT_FLAGS = -std=gnu17 -Iclient/include $(filter-out -DHG_VERSION%,$(BASE_CPPFLAGS)) \
+LINT_FLAGS = -std=gnu17 -Iclient/include -I$(O)/include $(filter-out -DHG_VERSION%,$(BASE_CPPFLAGS)) \
              -DHG_VERSION=\"$(VERSION)\" -Wall -Wextra -Wshadow -Wconversion
 
 lint: lint-deps  ## clang-format, clang-tidy, cppcheck, the tree's rules, promtool
