@@ -15,6 +15,15 @@
 
 /* CLOCK_MONOTONIC in nanoseconds, or what the replacement says. */
 uint64_t hg_clock_now_ns(void);
+
+/*
+ * The cheapest steady counter there is, for intervals on one thread: the CPU's, or else the clock.
+ * The first call of all measures its rate and takes some 200 microseconds.
+ */
+uint64_t hg_clock_ticks(void);
+/* Nanoseconds from START to END; 0 where END is not after START (CPUs may differ a little). */
+uint64_t hg_clock_ticks_ns(uint64_t start, uint64_t end);
+
 /* NULL restores the real clock. */
 void hg_clock_replace(uint64_t (*now_ns)(void));
 

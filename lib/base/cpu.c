@@ -44,6 +44,9 @@ static _Atomic unsigned limit = HG_ISA_LEVEL_COUNT - 1;
 #define LEAF7_EBX_CD      (1u << 28)
 #define LEAF7_EBX_BW      (1u << 30)
 #define LEAF7_EBX_VL      (1u << 31)
+/* Intel SDM vol. 3B §18.17.1: the invariant TSC. */
+#define LEAF_POWER            0x80000007u
+#define LEAF_POWER_EDX_STEADY (1u << 8)
 /* Intel SDM vol. 1 §13.3: the state that the system saves. SSE, AVX; opmask and both ZMM halves. */
 #define XCR0_AVX    0x06u
 #define XCR0_AVX512 0xe6u
@@ -103,6 +106,13 @@ void hg_cpu_relax(void)
     _mm_pause();
 }
 
+bool hg_cpu_has_steady_ticks(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(LEAF_POWER, &eax, &ebx, &ecx, &edx) != 0 &&
+           has_all(edx, LEAF_POWER_EDX_STEADY);
+}
+
 /* Intel SDM vol. 1 §10.2.3. Reset value: round to nearest, all six exceptions masked. */
 #define MXCSR_DEFAULT 0x1f80u
 #define MXCSR_FTZ     0x8000u
@@ -148,6 +158,11 @@ void hg_cpu_relax(void)
 #if defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
+}
+
+bool hg_cpu_has_steady_ticks(void)
+{
+    return false;
 }
 
 uint32_t hg_fp_enter(enum hg_fp_mode mode)

@@ -33,6 +33,18 @@ bool hg_cpu_has_fma(void);
 uint32_t hg_cpu_count(void);
 /* A pause for spin loops. */
 void hg_cpu_relax(void);
+/* True if hg_cpu_ticks counts at one rate, whatever the CPU's frequency and sleep. */
+bool hg_cpu_has_steady_ticks(void);
+/* The CPU's time-stamp counter, read where the instruction stands: nothing waits for what is before
+ * it. 0 on architectures without one. */
+static inline uint64_t hg_cpu_ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    return 0;
+#endif
+}
 
 enum hg_fp_mode {
     HG_FP_IEEE, /* denormals honoured */

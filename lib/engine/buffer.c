@@ -102,6 +102,20 @@ static void give_block_back(struct hg_buffer *buffer)
     }
 }
 
+static void describe_operand(struct hg_buffer *buffer, uint64_t elements)
+{
+    const struct hg_block *block = &buffer->block;
+    struct hg_op_operand *operand = &buffer->operand;
+    operand->type = buffer->spec.dtype;
+    operand->rank = buffer->spec.rank;
+    memcpy(operand->shape, buffer->spec.shape, sizeof operand->shape);
+    operand->elements = elements;
+    operand->base = block->base;
+    operand->handle =
+        atomic_fetch_add_explicit(&buffer->engine->last_serial, 1, memory_order_relaxed) + 1;
+    operand->boundary_class = block->kind == HG_POOL_BOUNDARY ? block->class_index : -1;
+}
+
 enum hg_status hg_buffer_create(struct hg_account *account, const struct hg_buffer_spec *spec,
                                 uint64_t session_id, gid_t gid, struct hg_buffer **buffer,
                                 struct hg_error *error)
@@ -119,7 +133,6 @@ enum hg_status hg_buffer_create(struct hg_account *account, const struct hg_buff
     fresh->engine = account->engine;
     fresh->account = account;
     fresh->spec = *spec;
-    fresh->elements = elements;
     fresh->bytes = bytes;
     fresh->session_id = session_id;
     fresh->gid = gid;
@@ -133,7 +146,7 @@ enum hg_status hg_buffer_create(struct hg_account *account, const struct hg_buff
     atomic_init(&fresh->unzeroed, !fresh->block.zeroed);
     hg_account_ref(account);
     struct hg_engine *engine = account->engine;
-    fresh->serial = atomic_fetch_add_explicit(&engine->last_serial, 1, memory_order_relaxed) + 1;
+    describe_operand(fresh, elements);
     atomic_fetch_add_explicit(&engine->buffers, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&engine->buffer_bytes, bytes, memory_order_relaxed);
     *buffer = fresh;
@@ -182,12 +195,6 @@ void hg_buffer_unclaim(struct hg_buffer *buffer, bool writes)
     atomic_fetch_add_explicit(&buffer->use, writes ? 1 : -1, memory_order_release);
 }
 
-/* Acquire pairs with the release in settle: the zeros are seen. */
-bool hg_buffer_is_unsettled(const struct hg_buffer *buffer)
-{
-    return atomic_load_explicit(&buffer->unzeroed, memory_order_acquire);
-}
-
 void hg_buffer_settle(struct hg_buffer *buffer)
 {
     if (!hg_buffer_is_unsettled(buffer)) {
@@ -216,11 +223,6 @@ void hg_buffer_write(struct hg_buffer *buffer, uint64_t offset, const void *data
         /* Relaxed: the claim is for writing, and its end releases. */
         atomic_store_explicit(&buffer->unzeroed, false, memory_order_relaxed);
     }
-}
-
-int hg_buffer_class(const struct hg_buffer *buffer)
-{
-    return buffer->block.kind == HG_POOL_BOUNDARY ? buffer->block.class_index : -1;
 }
 
 void hg_buffer_describe(const struct hg_buffer *buffer, uint64_t id, struct hg_buffer_info *info)

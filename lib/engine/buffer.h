@@ -19,13 +19,16 @@ struct hg_buffer {
     struct hg_block block;
     _Atomic bool unzeroed; /* the memory still holds what its last owner wrote: settle it first */
     struct hg_buffer_spec spec;
-    uint64_t elements;
     uint64_t bytes;         /* of the elements */
     uint64_t charged_bytes; /* to the account */
-    uint64_t serial;        /* never used again for another buffer */
     uint64_t session_id;    /* of the session that made it */
     _Atomic uint32_t references;
     _Atomic int32_t use; /* claims: number of readers, or -1 for a writer */
+    /* Some other session may have it or get it: it was published once. Relaxed: set by the session
+     * that made the buffer, on its own thread, before the name is to be found. */
+    _Atomic bool is_shared;
+    /* As planning wants it; its handle is never used again for another buffer. */
+    struct hg_op_operand operand;
 
     /* Guarded by the engine's lock. */
     gid_t gid;
@@ -46,16 +49,36 @@ void hg_buffer_unref(struct hg_buffer **buffer);
 /* Claims the memory for reading (shared) or writing (alone); false if that conflicts. */
 HG_MUST_CHECK bool hg_buffer_claim(struct hg_buffer *buffer, bool writes);
 void hg_buffer_unclaim(struct hg_buffer *buffer, bool writes);
+/* True if a claim would conflict with nothing. For a buffer that is not shared, on its session's
+ * thread, this is as good as a claim until the thread goes on: no other thread takes one.
+ * Acquire pairs with the release in unclaim: what the last user wrote is seen. */
+static inline bool hg_buffer_is_free_for(const struct hg_buffer *buffer, bool writes)
+{
+    int32_t use = atomic_load_explicit(&buffer->use, memory_order_acquire);
+    return use == 0 || (use > 0 && !writes);
+}
 
-/* True if hg_buffer_settle would have to zero memory. */
-bool hg_buffer_is_unsettled(const struct hg_buffer *buffer);
+static inline bool hg_buffer_is_shared(const struct hg_buffer *buffer)
+{
+    return atomic_load_explicit(&buffer->is_shared, memory_order_relaxed);
+}
+
+/* True if hg_buffer_settle would have to zero memory. Acquire pairs with the release in settle: the
+ * zeros are seen. */
+static inline bool hg_buffer_is_unsettled(const struct hg_buffer *buffer)
+{
+    return atomic_load_explicit(&buffer->unzeroed, memory_order_acquire);
+}
 /* Makes sure that what nobody wrote reads as zeros. Needs a claim. */
 void hg_buffer_settle(struct hg_buffer *buffer);
 /* Copies into the buffer; needs a claim for writing. The range lies inside. */
 void hg_buffer_write(struct hg_buffer *buffer, uint64_t offset, const void *data, uint64_t length);
 
 /* Class of the boundary pool, or -1. */
-int hg_buffer_class(const struct hg_buffer *buffer);
+static inline int hg_buffer_class(const struct hg_buffer *buffer)
+{
+    return buffer->operand.boundary_class;
+}
 /* Engine's lock held. */
 void hg_buffer_describe(const struct hg_buffer *buffer, uint64_t id, struct hg_buffer_info *info);
 

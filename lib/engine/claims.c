@@ -3,20 +3,6 @@
 
 #include <inttypes.h>
 
-#include "lib/base/check.h"
-
-void hg_claims_add(struct hg_claims *claims, struct hg_buffer *buffer, uint64_t id, bool writes)
-{
-    for (uint32_t i = 0; i < claims->count; i++) {
-        if (claims->items[i].buffer == buffer) {
-            claims->items[i].writes |= writes;
-            return;
-        }
-    }
-    HG_REQUIRE(claims->count < HG_CLAIMS_MAX);
-    claims->items[claims->count++] = (struct hg_claim){buffer, id, writes};
-}
-
 static void give_back(const struct hg_claims *claims, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -24,18 +10,41 @@ static void give_back(const struct hg_claims *claims, uint32_t count)
     }
 }
 
+static enum hg_status fail_busy(const struct hg_claim *claim, struct hg_error *error)
+{
+    return hg_fail(error, HG_FAILED_PRECONDITION, "buffer %" PRIu64 " is %s", claim->id,
+                   claim->writes ? "to be written but in use elsewhere"
+                                 : "being written elsewhere");
+}
+
 enum hg_status hg_claims_take(struct hg_claims *claims, struct hg_error *error)
 {
-    for (uint32_t i = 0; i < claims->count; i++) {
+    for (uint32_t i = 0; !claims->held && i < claims->count; i++) {
         const struct hg_claim *claim = &claims->items[i];
         if (!hg_buffer_claim(claim->buffer, claim->writes)) {
             give_back(claims, i);
-            return hg_fail(error, HG_FAILED_PRECONDITION, "buffer %" PRIu64 " is %s", claim->id,
-                           claim->writes ? "to be written but in use elsewhere"
-                                         : "being written elsewhere");
+            return fail_busy(claim, error);
         }
     }
     claims->held = true;
+    return HG_OK;
+}
+
+enum hg_status hg_claims_begin(struct hg_claims *claims, struct hg_error *error)
+{
+    if (claims->any_shared) {
+        enum hg_status status = hg_claims_take(claims, error);
+        if (status != HG_OK) {
+            return status;
+        }
+    }
+    for (uint32_t i = 0; i < claims->count; i++) {
+        const struct hg_claim *claim = &claims->items[i];
+        if (!claims->held && !hg_buffer_is_free_for(claim->buffer, claim->writes)) {
+            return fail_busy(claim, error);
+        }
+        claims->unsettled |= hg_buffer_is_unsettled(claim->buffer);
+    }
     return HG_OK;
 }
 
@@ -60,14 +69,4 @@ void hg_claims_unref(struct hg_claims *claims)
         hg_buffer_unref(&claims->items[i].buffer);
     }
     claims->count = 0;
-}
-
-bool hg_claims_are_unsettled(const struct hg_claims *claims)
-{
-    for (uint32_t i = 0; i < claims->count; i++) {
-        if (hg_buffer_is_unsettled(claims->items[i].buffer)) {
-            return true;
-        }
-    }
-    return false;
 }

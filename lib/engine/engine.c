@@ -7,6 +7,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/engine/internal.h"
 
 #define WORKERS_MAX       64
@@ -168,6 +169,7 @@ enum hg_status hg_engine_create(const struct hg_engine_options *options, struct 
         return status;
     }
     fresh->boundary_base = hg_pool_boundary_base(fresh->pool);
+    (void)hg_clock_ticks(); /* measured once, here rather than in the first call */
     *engine = fresh;
     return HG_OK;
 }

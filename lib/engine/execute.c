@@ -26,18 +26,6 @@ static const struct hg_op *find_op(const struct hg_execute_request *request, str
     return op;
 }
 
-/* Describes BUFFER to the planner. */
-static void fill_operand(const struct hg_buffer *buffer, struct hg_op_operand *operand)
-{
-    operand->type = buffer->spec.dtype;
-    operand->rank = buffer->spec.rank;
-    memcpy(operand->shape, buffer->spec.shape, sizeof operand->shape);
-    operand->elements = buffer->elements;
-    operand->base = buffer->block.base;
-    operand->handle = buffer->serial;
-    operand->boundary_class = hg_buffer_class(buffer);
-}
-
 static enum hg_status resolve_operands(const struct hg_session *session,
                                        const struct hg_execute_request *request,
                                        struct hg_op_call *call,
@@ -61,7 +49,7 @@ static enum hg_status resolve_operands(const struct hg_session *session,
                            op->operands[i].name, id);
         }
         buffers[i] = entry->value;
-        fill_operand(buffers[i], &call->operands[i]);
+        call->operands[i] = buffers[i]->operand;
         hg_claims_add(claims, buffers[i], id, writes);
     }
     return HG_OK;
@@ -168,7 +156,7 @@ static enum hg_status prepare_steps(struct hg_prepared *prepared, const struct h
                                     struct hg_error *error)
 {
     struct hg_task *task = prepared->task;
-    uint64_t start_ns = hg_clock_now_ns();
+    uint64_t start_ticks = hg_clock_ticks();
     uint64_t scratch_max = 0;
     for (uint32_t i = 0; i < plan->step_count; i++) {
         const struct hg_plan_step *step = &plan->steps[i];
@@ -190,8 +178,9 @@ static enum hg_status prepare_steps(struct hg_prepared *prepared, const struct h
             task->outcome = result.outcome;
         }
     }
-    prepared->ready_ns = hg_clock_now_ns();
-    task->lookup_ns = prepared->ready_ns - start_ns - task->build_ns;
+    prepared->ready_ticks = hg_clock_ticks();
+    uint64_t prepare_ns = hg_clock_ticks_ns(start_ticks, prepared->ready_ticks);
+    task->lookup_ns = prepare_ns > task->build_ns ? prepare_ns - task->build_ns : 0;
     return scratch_max == 0 ? HG_OK : hg_prepared_charge(prepared, scratch_max, error);
 }
 
@@ -208,7 +197,7 @@ static bool prepare_call(struct hg_prepared *prepared, const struct hg_op_call *
     prepared->label = call->op->name;
     prepared->task->cache = hg_cache_name(
         plan.step_count > 0 ? (enum hg_cache_id)plan.steps[0].key.cache : call->op->cache);
-    enum hg_status status = hg_claims_take(&prepared->claims, error);
+    enum hg_status status = hg_claims_begin(&prepared->claims, error);
     if (status == HG_OK) {
         status = take_temps(prepared, &plan, error);
     }

@@ -9,23 +9,6 @@
 #define BITS_MIN 4
 #define BITS_MAX 31
 
-static uint32_t capacity_of(const struct hg_idmap *map)
-{
-    return map->entries == NULL ? 0 : 1u << map->bits;
-}
-
-/* Multiply-shift with a random odd factor (Dietzfelbinger et al., 1997): two given ids meet with
- * probability at most 2 / capacity. */
-static uint32_t home_of(const struct hg_idmap *map, uint64_t id)
-{
-    return (uint32_t)((id * map->multiplier) >> (64 - map->bits));
-}
-
-static uint32_t next_slot(const struct hg_idmap *map, uint32_t slot)
-{
-    return (slot + 1) & (capacity_of(map) - 1);
-}
-
 void hg_idmap_init(struct hg_idmap *map, uint64_t seed)
 {
     *map = (struct hg_idmap){.multiplier = seed | 1};
@@ -37,25 +20,11 @@ void hg_idmap_fini(struct hg_idmap *map)
     *map = (struct hg_idmap){0};
 }
 
-struct hg_idmap_entry *hg_idmap_find(const struct hg_idmap *map, uint64_t id)
-{
-    if (map->count == 0 || id == 0) {
-        return NULL;
-    }
-    for (uint32_t slot = home_of(map, id); map->entries[slot].id != 0;
-         slot = next_slot(map, slot)) {
-        if (map->entries[slot].id == id) {
-            return &map->entries[slot];
-        }
-    }
-    return NULL;
-}
-
 static void place(struct hg_idmap *map, const struct hg_idmap_entry *entry)
 {
-    uint32_t slot = home_of(map, entry->id);
+    uint32_t slot = hg_idmap_home(map, entry->id);
     while (map->entries[slot].id != 0) {
-        slot = next_slot(map, slot);
+        slot = hg_idmap_next_slot(map, slot);
     }
     map->entries[slot] = *entry;
 }
@@ -63,7 +32,7 @@ static void place(struct hg_idmap *map, const struct hg_idmap_entry *entry)
 /* At most three quarters of the slots are taken, so that searches end. */
 static bool has_room(const struct hg_idmap *map)
 {
-    return map->count < capacity_of(map) / 4 * 3;
+    return map->count < hg_idmap_capacity(map) / 4 * 3;
 }
 
 bool hg_idmap_reserve(struct hg_idmap *map)
@@ -78,7 +47,7 @@ bool hg_idmap_reserve(struct hg_idmap *map)
     if (grown.entries == NULL) {
         return false;
     }
-    for (uint32_t slot = 0; slot < capacity_of(map); slot++) {
+    for (uint32_t slot = 0; slot < hg_idmap_capacity(map); slot++) {
         if (map->entries[slot].id != 0) {
             place(&grown, &map->entries[slot]);
         }
@@ -98,11 +67,11 @@ void hg_idmap_insert(struct hg_idmap *map, uint64_t id, void *value, bool flag)
 /* Later members of the probe run move back, so that no search ends early. */
 void hg_idmap_remove(struct hg_idmap *map, struct hg_idmap_entry *entry)
 {
-    uint32_t mask = capacity_of(map) - 1;
+    uint32_t mask = hg_idmap_capacity(map) - 1;
     uint32_t hole = (uint32_t)(entry - map->entries);
-    for (uint32_t next = next_slot(map, hole); map->entries[next].id != 0;
-         next = next_slot(map, next)) {
-        uint32_t home = home_of(map, map->entries[next].id);
+    for (uint32_t next = hg_idmap_next_slot(map, hole); map->entries[next].id != 0;
+         next = hg_idmap_next_slot(map, next)) {
+        uint32_t home = hg_idmap_home(map, map->entries[next].id);
         if (((next - home) & mask) >= ((next - hole) & mask)) {
             map->entries[hole] = map->entries[next];
             hole = next;
@@ -114,7 +83,7 @@ void hg_idmap_remove(struct hg_idmap *map, struct hg_idmap_entry *entry)
 
 struct hg_idmap_entry *hg_idmap_each(const struct hg_idmap *map, uint32_t *cursor)
 {
-    while (*cursor < capacity_of(map)) {
+    while (*cursor < hg_idmap_capacity(map)) {
         struct hg_idmap_entry *entry = &map->entries[(*cursor)++];
         if (entry->id != 0) {
             return entry;
@@ -127,7 +96,7 @@ uint32_t hg_idmap_next(const struct hg_idmap *map, uint64_t after, struct hg_idm
                        uint32_t max)
 {
     uint32_t count = 0;
-    for (uint32_t slot = 0; slot < capacity_of(map); slot++) {
+    for (uint32_t slot = 0; slot < hg_idmap_capacity(map); slot++) {
         const struct hg_idmap_entry *entry = &map->entries[slot];
         if (entry->id <= after || (count == max && entry->id >= entries[max - 1].id)) {
             continue;

@@ -9,6 +9,7 @@
 #define HG_LIB_ENGINE_IDMAP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/status.h"
@@ -29,8 +30,40 @@ struct hg_idmap {
 /* Allocates nothing. SEED is random. */
 void hg_idmap_init(struct hg_idmap *map, uint64_t seed);
 void hg_idmap_fini(struct hg_idmap *map);
+
+static inline uint32_t hg_idmap_capacity(const struct hg_idmap *map)
+{
+    return map->entries == NULL ? 0 : 1u << map->bits;
+}
+
+/* Multiply-shift with a random odd factor (Dietzfelbinger et al., 1997): two given ids meet with
+ * probability at most 2 / capacity. */
+static inline uint32_t hg_idmap_home(const struct hg_idmap *map, uint64_t id)
+{
+    return (uint32_t)((id * map->multiplier) >> (64 - map->bits));
+}
+
+static inline uint32_t hg_idmap_next_slot(const struct hg_idmap *map, uint32_t slot)
+{
+    return (slot + 1) & (hg_idmap_capacity(map) - 1);
+}
+
 /* Borrowed until the map changes; NULL if ID is not there. */
-struct hg_idmap_entry *hg_idmap_find(const struct hg_idmap *map, uint64_t id);
+static inline struct hg_idmap_entry *hg_idmap_find(const struct hg_idmap *map, uint64_t id)
+{
+    if (map->count == 0 || id == 0) {
+        return NULL;
+    }
+    uint32_t slot = hg_idmap_home(map, id);
+    while (map->entries[slot].id != id) {
+        if (map->entries[slot].id == 0) {
+            return NULL;
+        }
+        slot = hg_idmap_next_slot(map, slot);
+    }
+    return &map->entries[slot];
+}
+
 /* Makes room for one more; false when out of memory. */
 HG_MUST_CHECK bool hg_idmap_reserve(struct hg_idmap *map);
 /* ID is not 0, not there yet, and there is room. */

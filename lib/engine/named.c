@@ -164,6 +164,7 @@ static enum hg_status insert(const struct hg_session *session, uint64_t id,
             (names->count - position) * sizeof(struct hg_buffer *));
     names->items[position] = hg_buffer_ref(buffer);
     names->count++;
+    atomic_store_explicit(&buffer->is_shared, true, memory_order_relaxed);
     memcpy(buffer->name, name, strlen(name) + 1);
     return HG_OK;
 }

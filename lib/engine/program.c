@@ -370,7 +370,7 @@ static enum hg_status prepare_run(struct hg_session *session, const struct hg_ru
         status = bind_classes(session, loaded, launch, &prepared->claims, error);
     }
     if (status == HG_OK) {
-        status = hg_claims_take(&prepared->claims, error);
+        status = hg_claims_begin(&prepared->claims, error);
     }
     if (status != HG_OK) {
         return status;
@@ -394,6 +394,6 @@ enum hg_submitted hg_session_run(struct hg_session *session, const struct hg_run
         hg_prepared_fini(&prepared);
         return HG_TASK_DONE;
     }
-    prepared.ready_ns = hg_clock_now_ns();
+    prepared.ready_ticks = hg_clock_ticks();
     return hg_work_start(&prepared);
 }

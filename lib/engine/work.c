@@ -27,36 +27,6 @@ struct hg_work {
     struct hg_launch launches[];
 };
 
-void hg_task_begin(struct hg_task *task)
-{
-    task->error.status = HG_OK;
-    task->error.detail = NULL;
-    task->error.message[0] = '\0';
-    task->cache = "";
-    task->outcome = HG_CACHE_HIT;
-    task->queue_ns = 0;
-    task->lookup_ns = 0;
-    task->build_ns = 0;
-    task->run_ns = 0;
-    task->work = NULL;
-    atomic_store_explicit(&task->cancelled, false, memory_order_relaxed);
-}
-
-void hg_prepared_init(struct hg_prepared *prepared, struct hg_session *session,
-                      struct hg_task *task, struct hg_launch *launches)
-{
-    prepared->engine = session->engine;
-    prepared->account = session->account;
-    prepared->task = task;
-    prepared->label = "";
-    prepared->must_queue = false;
-    prepared->step_count = 0;
-    prepared->temp_count = 0;
-    prepared->charged_bytes = 0;
-    prepared->launches = launches;
-    hg_claims_init(&prepared->claims);
-}
-
 void hg_prepared_add_step(struct hg_prepared *prepared, struct hg_cache_pin pin,
                           struct hg_launch **launch)
 {
@@ -104,13 +74,12 @@ void hg_prepared_fini(struct hg_prepared *prepared)
 }
 
 /* The deadline and the wish to cancel, checked where no program runs. */
-static enum hg_status check_wanted(const struct hg_task *task, uint64_t now_ns,
-                                   struct hg_error *error)
+static enum hg_status check_wanted(const struct hg_task *task, struct hg_error *error)
 {
     if (atomic_load_explicit(&task->cancelled, memory_order_relaxed)) {
         return hg_fail(error, HG_CANCELLED, "cancelled before it ran");
     }
-    if (task->deadline_ns != 0 && now_ns >= task->deadline_ns) {
+    if (task->deadline_ns != 0 && hg_clock_now_ns() >= task->deadline_ns) {
         return hg_fail(error, HG_DEADLINE_EXCEEDED, "the deadline passed before it ran");
     }
     return HG_OK;
@@ -120,7 +89,7 @@ static bool runs_in_place(const struct hg_prepared *prepared)
 {
     uint64_t bound_ns = prepared->engine->options.inline_max_ns;
     if (!prepared->task->allow_inline || bound_ns == 0 || prepared->must_queue ||
-        hg_claims_are_unsettled(&prepared->claims)) {
+        prepared->claims.unsettled) {
         return false;
     }
     uint64_t estimate_ns = 0;
@@ -134,14 +103,14 @@ static bool runs_in_place(const struct hg_prepared *prepared)
 static void run_in_place(struct hg_prepared *prepared)
 {
     struct hg_task *task = prepared->task;
-    enum hg_status status = check_wanted(task, prepared->ready_ns, &task->error);
+    enum hg_status status = check_wanted(task, &task->error);
     for (uint32_t i = 0; i < prepared->step_count && status == HG_OK; i++) {
         status = hg_exec_launch(&prepared->launches[i], &task->error);
     }
     if (status != HG_OK) {
         (void)hg_error_prefix(&task->error, "%s", prepared->label);
     }
-    task->run_ns = hg_clock_now_ns() - prepared->ready_ns;
+    task->run_ns = hg_clock_ticks_ns(prepared->ready_ticks, hg_clock_ticks());
 }
 
 /* ---- queued work ----------------------------------------------------------------------------- */
@@ -173,7 +142,7 @@ static void end_work(struct hg_work *work)
 /* Prepares the run of the current step and the job for its first region. */
 static enum hg_status begin_step(struct hg_work *work, struct hg_error *error)
 {
-    enum hg_status status = check_wanted(work->prepared.task, hg_clock_now_ns(), error);
+    enum hg_status status = check_wanted(work->prepared.task, error);
     if (status != HG_OK) {
         return status;
     }
@@ -262,12 +231,16 @@ static void discard_work(struct hg_work *work)
 static enum hg_status queue(struct hg_prepared *prepared, struct hg_error *error)
 {
     struct hg_engine *engine = prepared->engine;
+    prepared->ready_ns = hg_clock_now_ns();
+    enum hg_status status = hg_claims_take(&prepared->claims, error);
+    if (status != HG_OK) {
+        return status;
+    }
     struct hg_work *work = create_work(prepared);
     if (work == NULL) {
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
     }
-    enum hg_status status = HG_OK;
-    if (hg_claims_are_unsettled(&work->prepared.claims)) {
+    if (work->prepared.claims.unsettled) {
         work->job.parts = work->prepared.claims.count;
     } else {
         status = begin_step(work, error);

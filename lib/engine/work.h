@@ -23,7 +23,8 @@ struct hg_prepared {
     uint32_t step_count; /* launches that are filled, each with its pin */
     uint32_t temp_count;
     uint64_t charged_bytes;
-    uint64_t ready_ns; /* when preparation ended: from then on it waits or runs */
+    uint64_t ready_ticks; /* when preparation ended: from then on it runs, */
+    uint64_t ready_ns;    /*   or waits and runs (the clock's time: other threads measure on) */
     struct hg_claims claims;
     struct hg_block temps[HG_PLAN_TEMPS_MAX];
     struct hg_cache_pin pins[HG_PLAN_STEPS_MAX];
@@ -31,11 +32,36 @@ struct hg_prepared {
 };
 
 /* Sets the task's results to those of a success that took no time. */
-void hg_task_begin(struct hg_task *task);
+static inline void hg_task_begin(struct hg_task *task)
+{
+    task->error.status = HG_OK;
+    task->error.detail = NULL;
+    task->error.message[0] = '\0';
+    task->cache = "";
+    task->outcome = HG_CACHE_HIT;
+    task->queue_ns = 0;
+    task->lookup_ns = 0;
+    task->build_ns = 0;
+    task->run_ns = 0;
+    task->work = NULL;
+    atomic_store_explicit(&task->cancelled, false, memory_order_relaxed);
+}
 
 /* LAUNCHES has room for HG_PLAN_STEPS_MAX. Only counts are set: the arrays are large. */
-void hg_prepared_init(struct hg_prepared *prepared, struct hg_session *session,
-                      struct hg_task *task, struct hg_launch *launches);
+static inline void hg_prepared_init(struct hg_prepared *prepared, struct hg_session *session,
+                                    struct hg_task *task, struct hg_launch *launches)
+{
+    prepared->engine = session->engine;
+    prepared->account = session->account;
+    prepared->task = task;
+    prepared->label = "";
+    prepared->must_queue = false;
+    prepared->step_count = 0;
+    prepared->temp_count = 0;
+    prepared->charged_bytes = 0;
+    prepared->launches = launches;
+    hg_claims_init(&prepared->claims);
+}
 /* Takes a step's program; the result goes to the launch. Sets what all launches have in common. */
 void hg_prepared_add_step(struct hg_prepared *prepared, struct hg_cache_pin pin,
                           struct hg_launch **launch);

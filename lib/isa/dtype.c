@@ -5,33 +5,22 @@
 
 #include "lib/base/check.h"
 
-struct dtype_info {
-    const char *name;
-    uint32_t bytes;
-};
-
-static const struct dtype_info dtypes[HG_DTYPE_COUNT] = {
-#define DTYPE(name, code, bytes, text, kind) [code] = {text, bytes},
+static const char *const names[HG_DTYPE_COUNT] = {
+#define DTYPE(name, code, bytes, text, kind) [code] = (text),
     HG_DTYPE_MAP(DTYPE)
 #undef DTYPE
 };
 
-uint32_t hg_dtype_bytes(enum hg_dtype type)
-{
-    HG_REQUIRE(type < HG_DTYPE_COUNT);
-    return dtypes[type].bytes;
-}
-
 const char *hg_dtype_name(enum hg_dtype type)
 {
     HG_REQUIRE(type < HG_DTYPE_COUNT);
-    return dtypes[type].name;
+    return names[type];
 }
 
 bool hg_dtype_parse(const char *name, uint32_t length, enum hg_dtype *type)
 {
     for (uint32_t i = 0; i < HG_DTYPE_COUNT; i++) {
-        if (strlen(dtypes[i].name) == length && memcmp(dtypes[i].name, name, length) == 0) {
+        if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0) {
             *type = (enum hg_dtype)i;
             return true;
         }

@@ -40,8 +40,18 @@ enum hg_dtype {
 #define HG_DT_SIGNED (HG_DT_SINT | HG_DT_FLOAT)
 #define HG_DT_ALL    (HG_DT_INT | HG_DT_FLOAT)
 
+/* Two bits per type: the logarithm of its size. */
+#define HG_DTYPE_LOG2(name, code, bytes, text, kind)                                               \
+    | (uint64_t)(((bytes) >> 1) - ((bytes) >> 3)) << (2 * (code))
+
 /* Size of one element in bytes: 1, 2, 4 or 8. TYPE < HG_DTYPE_COUNT. */
-uint32_t hg_dtype_bytes(enum hg_dtype type);
+static inline uint32_t hg_dtype_bytes(enum hg_dtype type)
+{
+    const uint64_t logarithms = 0 HG_DTYPE_MAP(HG_DTYPE_LOG2);
+    return 1u << (logarithms >> 2 * type & 3u);
+}
+#undef HG_DTYPE_LOG2
+
 /* "f32" and so on; static. */
 const char *hg_dtype_name(enum hg_dtype type);
 /* True and the type, or false (TYPE untouched) for an unknown name of LENGTH bytes. */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+
 #include "lib/base/check.h"
 #include "lib/ops/ops.h"
 #include "lib/ops/plan.h"
@@ -56,11 +58,58 @@ const struct hg_op *hg_op_info(enum hg_op_id id)
     return &ops[id];
 }
 
-const struct hg_op *hg_op_find(const char *name, size_t length)
+/* ---- by name --------------------------------------------------------------------------------- */
+
+/* Four times as many slots as names: most searches look at one. */
+#define SLOT_COUNT      128
+#define NAME_LENGTH_MIN 2
+#define SLOT_FACTOR     UINT64_C(0x9e3779b97f4a7c15) /* 2^64 over the golden ratio: spreads any bits \
+                                                      */
+_Static_assert(SLOT_COUNT >= 2 * HG_OP_ID_COUNT, "searches must end");
+
+struct slot {
+    uint8_t length; /* of the name; 0 = free */
+    uint8_t id;
+};
+
+/* Process-wide state: where each name is; written once, by whoever asks first. */
+static struct slot slots[SLOT_COUNT];
+static pthread_once_t slots_once = PTHREAD_ONCE_INIT;
+
+/* Of the length and the characters at both ends, which tell almost all names apart. */
+static uint32_t slot_of(const char *name, size_t length)
+{
+    uint64_t bits = length | (uint64_t)(uint8_t)name[0] << 8 | (uint64_t)(uint8_t)name[1] << 16 |
+                    (uint64_t)(uint8_t)name[length - 2] << 24 |
+                    (uint64_t)(uint8_t)name[length - 1] << 32;
+    return (uint32_t)(bits * SLOT_FACTOR >> 57);
+}
+_Static_assert(SLOT_COUNT == 1 << (64 - 57), "the product's high bits number the slots");
+
+static void fill_slots(void)
 {
     for (unsigned id = 0; id < HG_OP_ID_COUNT; id++) {
-        if (strlen(ops[id].name) == length && memcmp(ops[id].name, name, length) == 0) {
-            return &ops[id];
+        size_t length = strlen(ops[id].name);
+        HG_REQUIRE(length >= NAME_LENGTH_MIN && length <= UINT8_MAX);
+        uint32_t slot = slot_of(ops[id].name, length);
+        while (slots[slot].length != 0) {
+            slot = (slot + 1) % SLOT_COUNT;
+        }
+        slots[slot] = (struct slot){(uint8_t)length, (uint8_t)id};
+    }
+}
+
+const struct hg_op *hg_op_find(const char *name, size_t length)
+{
+    (void)pthread_once(&slots_once, fill_slots); /* fails for no valid argument */
+    if (length < NAME_LENGTH_MIN) {
+        return NULL;
+    }
+    for (uint32_t slot = slot_of(name, length); slots[slot].length != 0;
+         slot = (slot + 1) % SLOT_COUNT) {
+        const struct hg_op *op = &ops[slots[slot].id];
+        if (slots[slot].length == length && memcmp(op->name, name, length) == 0) {
+            return op;
         }
     }
     return NULL;

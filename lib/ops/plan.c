@@ -7,11 +7,6 @@
 #include "lib/base/check.h"
 #include "lib/ops/value.h"
 
-bool hg_plan_given(const struct hg_planner *planner, unsigned attribute)
-{
-    return (planner->call->attributes_given >> attribute & 1u) != 0;
-}
-
 enum hg_dtype hg_plan_wide_type(const struct hg_planner *planner)
 {
     return planner->call->operands[0].type == HG_F64 ? HG_F64 : HG_F32;
@@ -123,43 +118,57 @@ static enum hg_status check_attributes(struct hg_planner *planner)
 
 /* ---- aliasing -------------------------------------------------------------------------------- */
 
-static uint64_t used_bytes(const struct hg_planner *planner, unsigned operand)
+/* The memory of an operand that the call uses. */
+struct extent {
+    uintptr_t start;
+    uint64_t bytes;
+};
+
+static struct extent used_extent(const struct hg_planner *planner, unsigned operand)
 {
-    return planner->used_elements[operand] * hg_dtype_bytes(planner->call->operands[operand].type);
+    const struct hg_op_operand *used = &planner->call->operands[operand];
+    return (struct extent){(uintptr_t)used->base,
+                           planner->used_elements[operand] * hg_dtype_bytes(used->type)};
 }
 
-static bool overlap(const struct hg_planner *planner, unsigned a, unsigned b)
+static bool overlap(const struct extent *a, const struct extent *b)
 {
-    uintptr_t a_start = (uintptr_t)planner->call->operands[a].base;
-    uintptr_t b_start = (uintptr_t)planner->call->operands[b].base;
-    uint64_t a_bytes = used_bytes(planner, a);
-    uint64_t b_bytes = used_bytes(planner, b);
-    return a_bytes != 0 && b_bytes != 0 && a_start < b_start + b_bytes &&
-           b_start < a_start + a_bytes;
+    return a->start < b->start + b->bytes && b->start < a->start + a->bytes && a->bytes != 0 &&
+           b->bytes != 0;
 }
 
 /* Lane i reads and writes the very same bytes. */
 static bool in_place(const struct hg_planner *planner, unsigned a, unsigned b)
 {
+    const struct extent extent_a = used_extent(planner, a);
+    const struct extent extent_b = used_extent(planner, b);
     return planner->call->op->elementwise && planner->lane[a] && planner->lane[b] &&
-           planner->call->operands[a].base == planner->call->operands[b].base &&
-           used_bytes(planner, a) == used_bytes(planner, b);
+           extent_a.start == extent_b.start && extent_a.bytes == extent_b.bytes;
+}
+
+static enum hg_status refuse_overlap(struct hg_planner *planner, unsigned output, unsigned other)
+{
+    char output_role[48];
+    char other_role[48];
+    return hg_plan_refuse(planner, HG_INVALID_ARGUMENT,
+                          "%s: expected memory of its own%s, overlaps %s",
+                          hg_plan_role(planner, output, output_role),
+                          planner->call->op->elementwise ? " or exactly that of an input" : "",
+                          hg_plan_role(planner, other, other_role));
 }
 
 static enum hg_status check_aliasing(struct hg_planner *planner)
 {
     const struct hg_op *op = planner->call->op;
     unsigned count = (unsigned)op->inputs + op->outputs;
+    struct extent extents[HG_OP_OPERANDS_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        extents[i] = used_extent(planner, i);
+    }
     for (unsigned output = op->inputs; output < count; output++) {
         for (unsigned other = 0; other < output; other++) {
-            if (overlap(planner, output, other) && !in_place(planner, output, other)) {
-                char output_role[48];
-                char other_role[48];
-                return hg_plan_refuse(planner, HG_INVALID_ARGUMENT,
-                                      "%s: expected memory of its own%s, overlaps %s",
-                                      hg_plan_role(planner, output, output_role),
-                                      op->elementwise ? " or exactly that of an input" : "",
-                                      hg_plan_role(planner, other, other_role));
+            if (overlap(&extents[output], &extents[other]) && !in_place(planner, output, other)) {
+                return refuse_overlap(planner, output, other);
             }
         }
     }

@@ -21,7 +21,10 @@ struct hg_planner {
 
 /* ---- attributes (plan.c) --------------------------------------------------------------------- */
 
-bool hg_plan_given(const struct hg_planner *planner, unsigned attribute);
+static inline bool hg_plan_given(const struct hg_planner *planner, unsigned attribute)
+{
+    return (planner->call->attributes_given >> attribute & 1u) != 0;
+}
 /* The given bits, else those of the default value. Not for sizes. */
 uint64_t hg_plan_attribute(const struct hg_planner *planner, unsigned attribute);
 /* The type that WIDE attributes have and composites compute in: F64 for F64, else F32. */
@@ -35,14 +38,32 @@ const char *hg_plan_role(const struct hg_planner *planner, unsigned operand, cha
 /* ---- sizes (shape.c) ------------------------------------------------------------------------- */
 
 /* The attribute if given, else the elements of OPERAND. */
-uint64_t hg_shape_count(const struct hg_planner *planner, unsigned attribute, unsigned operand);
+static inline uint64_t hg_shape_count(const struct hg_planner *planner, unsigned attribute,
+                                      unsigned operand)
+{
+    return hg_plan_given(planner, attribute) ? planner->call->attribute[attribute]
+                                             : planner->call->operands[operand].elements;
+}
+enum hg_status hg_shape_refuse_short(struct hg_planner *planner, unsigned operand,
+                                     uint64_t elements, bool given);
 /* The first ELEMENTS of OPERAND will be used: there must be as many. GIVEN: the caller asked for
  * that many (the error is OUT_OF_RANGE then, else INVALID_ARGUMENT). */
-HG_MUST_CHECK enum hg_status hg_shape_need(struct hg_planner *planner, unsigned operand,
-                                           uint64_t elements, bool given);
+HG_MUST_CHECK static inline enum hg_status
+hg_shape_need(struct hg_planner *planner, unsigned operand, uint64_t elements, bool given)
+{
+    if (planner->call->operands[operand].elements < elements) {
+        return hg_shape_refuse_short(planner, operand, elements, given);
+    }
+    planner->used_elements[operand] = elements;
+    return HG_OK;
+}
 /* As hg_shape_need, for an operand whose element i belongs to lane i. */
-HG_MUST_CHECK enum hg_status hg_shape_need_lanes(struct hg_planner *planner, unsigned operand,
-                                                 uint64_t lanes, bool given);
+HG_MUST_CHECK static inline enum hg_status
+hg_shape_need_lanes(struct hg_planner *planner, unsigned operand, uint64_t lanes, bool given)
+{
+    planner->lane[operand] = true;
+    return hg_shape_need(planner, operand, lanes, given);
+}
 /* How the first N lanes read OPERAND, which may be shorter: as it is, one element for all, or
  * broadcast by rows of *COLS. */
 HG_MUST_CHECK enum hg_status hg_shape_broadcast(struct hg_planner *planner, unsigned operand,
@@ -63,10 +84,13 @@ HG_MUST_CHECK enum hg_status hg_shape_need_matrix(struct hg_planner *planner, un
 
 struct hg_step_operand {
     uint8_t source; /* index of the call's operand, or HG_PLAN_TEMP + i */
-    enum hg_dtype type;
-    enum hg_operand_mode mode;
+    uint8_t type;   /* enum hg_dtype */
+    uint8_t mode;   /* enum hg_operand_mode */
     bool writes;
 };
+
+/* Small and in line throughout: one is filled and read for each step of each call. */
+#define HG_STEP_SCALARS_MAX 5
 
 struct hg_step {
     enum hg_cache_id cache;
@@ -79,14 +103,28 @@ struct hg_step {
     uint64_t cols;
     struct hg_step_operand operands[HG_KEY_OPERANDS]; /* in the order of the program's slots */
     uint8_t operand_count;
-    uint64_t scalars[HG_PARAM_COUNT - HG_PARAM_FIRST]; /* k3 and on */
+    uint64_t scalars[HG_STEP_SCALARS_MAX]; /* k3 and on */
 };
 
 /* The call's operand as a step reads or writes it. */
-struct hg_step_operand hg_step_use(const struct hg_planner *planner, unsigned operand,
-                                   enum hg_operand_mode mode);
-struct hg_step_operand hg_step_temp(unsigned temp, enum hg_dtype type, enum hg_operand_mode mode,
-                                    bool writes);
+static inline struct hg_step_operand hg_step_use(const struct hg_planner *planner, unsigned operand,
+                                                 enum hg_operand_mode mode)
+{
+    return (struct hg_step_operand){.source = (uint8_t)operand,
+                                    .type = (uint8_t)planner->call->operands[operand].type,
+                                    .mode = (uint8_t)mode,
+                                    .writes = planner->call->op->operands[operand].output};
+}
+
+static inline struct hg_step_operand hg_step_temp(unsigned temp, enum hg_dtype type,
+                                                  enum hg_operand_mode mode, bool writes)
+{
+    return (struct hg_step_operand){.source = (uint8_t)(HG_PLAN_TEMP + temp),
+                                    .type = (uint8_t)type,
+                                    .mode = (uint8_t)mode,
+                                    .writes = writes};
+}
+
 void hg_plan_step(struct hg_planner *planner, const struct hg_step *step);
 /* Another temporary of ELEMENTS of TYPE, numbered as they come. */
 HG_MUST_CHECK enum hg_status hg_plan_temp(struct hg_planner *planner, uint64_t elements,

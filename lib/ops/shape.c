@@ -5,31 +5,14 @@
 #include "lib/base/check.h"
 #include "lib/ops/plan.h"
 
-uint64_t hg_shape_count(const struct hg_planner *planner, unsigned attribute, unsigned operand)
+enum hg_status hg_shape_refuse_short(struct hg_planner *planner, unsigned operand,
+                                     uint64_t elements, bool given)
 {
-    return hg_plan_given(planner, attribute) ? planner->call->attribute[attribute]
-                                             : planner->call->operands[operand].elements;
-}
-
-enum hg_status hg_shape_need(struct hg_planner *planner, unsigned operand, uint64_t elements,
-                             bool given)
-{
-    uint64_t capacity = planner->call->operands[operand].elements;
-    if (capacity < elements) {
-        char role[48];
-        return hg_plan_refuse(planner, given ? HG_OUT_OF_RANGE : HG_INVALID_ARGUMENT,
-                              "%s: expected at least %" PRIu64 " elements, got %" PRIu64,
-                              hg_plan_role(planner, operand, role), elements, capacity);
-    }
-    planner->used_elements[operand] = elements;
-    return HG_OK;
-}
-
-enum hg_status hg_shape_need_lanes(struct hg_planner *planner, unsigned operand, uint64_t lanes,
-                                   bool given)
-{
-    planner->lane[operand] = true;
-    return hg_shape_need(planner, operand, lanes, given);
+    char role[48];
+    return hg_plan_refuse(planner, given ? HG_OUT_OF_RANGE : HG_INVALID_ARGUMENT,
+                          "%s: expected at least %" PRIu64 " elements, got %" PRIu64,
+                          hg_plan_role(planner, operand, role), elements,
+                          planner->call->operands[operand].elements);
 }
 
 enum hg_status hg_shape_broadcast(struct hg_planner *planner, unsigned operand, uint64_t n,

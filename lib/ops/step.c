@@ -6,22 +6,6 @@
 /* What stands for the handle of temporary i in keys under specialize_full: no buffer has it. */
 #define TEMP_HANDLE(i) (UINT64_MAX - (uint64_t)(i))
 
-struct hg_step_operand hg_step_use(const struct hg_planner *planner, unsigned operand,
-                                   enum hg_operand_mode mode)
-{
-    return (struct hg_step_operand){.source = (uint8_t)operand,
-                                    .type = planner->call->operands[operand].type,
-                                    .mode = mode,
-                                    .writes = planner->call->op->operands[operand].output};
-}
-
-struct hg_step_operand hg_step_temp(unsigned temp, enum hg_dtype type, enum hg_operand_mode mode,
-                                    bool writes)
-{
-    return (struct hg_step_operand){
-        .source = (uint8_t)(HG_PLAN_TEMP + temp), .type = type, .mode = mode, .writes = writes};
-}
-
 enum hg_status hg_plan_temp(struct hg_planner *planner, uint64_t elements, enum hg_dtype type)
 {
     struct hg_plan *plan = planner->plan;
@@ -57,9 +41,12 @@ static bool all_in_boundary(const struct hg_planner *planner, const struct hg_st
     return true;
 }
 
+/* A block of the widest type: what no program needs a loop for. */
+#define BLOCK_LANES_MIN (HG_BLOCK_BYTES / 8)
+
 static enum hg_program_form choose_form(const struct hg_key *key, bool phi, uint64_t lanes)
 {
-    if (lanes <= hg_op_block_lanes(key)) {
+    if (lanes <= BLOCK_LANES_MIN || lanes <= hg_op_block_lanes(key)) {
         return phi ? HG_PROGRAM_UNROLLED_PHI : HG_PROGRAM_UNROLLED;
     }
     return phi ? HG_PROGRAM_LOOP_PHI : HG_PROGRAM_LOOP;
@@ -76,17 +63,17 @@ static void bake(const struct hg_planner *planner, const struct hg_step *step, b
                  struct hg_key *key)
 {
     bool full = planner->call->policy.specialize_full;
-    for (unsigned i = 0; i < step->operand_count; i++) {
+    key->constant[0] = step->constant;
+    memcpy(key->size, step->size, sizeof step->size);
+    for (unsigned i = 0; (phi || full) && i < step->operand_count; i++) {
         const struct hg_step_operand *operand = &step->operands[i];
         if (phi) {
             int class = planner->call->operands[operand->source].boundary_class;
             key->operand[i] = (uint64_t) class * HG_CLASS_BYTES;
-        } else if (full) {
+        } else {
             key->operand[i] = handle_of(planner, operand);
         }
     }
-    key->constant[0] = step->constant;
-    memcpy(key->size, step->size, sizeof step->size);
     if (full) {
         key->policy |= HG_KEY_FULL;
         key->constant[0] |= step->divisor; /* losses have no other constant */
@@ -94,23 +81,35 @@ static void bake(const struct hg_planner *planner, const struct hg_step *step, b
     }
 }
 
+/* Where operand I of the step, whose handle the program bakes, stands in the list: with an earlier
+ * one of the same handle, or behind all. */
+static unsigned place_of_handle(const struct hg_step *step, const struct hg_plan_step *planned,
+                                unsigned i)
+{
+    for (unsigned j = 0; j < i; j++) {
+        if (planned->key.operand[j] == planned->key.operand[i]) {
+            unsigned at = 0;
+            while (planned->operand[at] != step->operands[j].source) {
+                at++;
+            }
+            return at;
+        }
+    }
+    return planned->operand_count;
+}
+
 /* Lists what the step touches; of baked handles each once, in the order of first use, for that is
  * how they are bound. */
 static void list_operands(const struct hg_step *step, struct hg_plan_step *planned)
 {
     bool handles = (planned->key.policy & HG_KEY_FULL) != 0;
+    planned->operand_count = 0;
     for (unsigned i = 0; i < step->operand_count; i++) {
-        unsigned at = planned->operand_count;
-        for (unsigned j = 0; handles && j < i; j++) {
-            if (planned->key.operand[j] != planned->key.operand[i]) {
-                continue;
-            }
-            for (at = 0; planned->operand[at] != step->operands[j].source; at++) {
-            }
-            break;
-        }
+        unsigned at = handles ? place_of_handle(step, planned, i) : i;
         if (at == planned->operand_count) {
-            planned->operand[planned->operand_count++] = step->operands[i].source;
+            planned->operand[at] = step->operands[i].source;
+            planned->writes[at] = false;
+            planned->operand_count++;
         }
         planned->writes[at] |= step->operands[i].writes;
     }
@@ -120,15 +119,17 @@ void hg_plan_step(struct hg_planner *planner, const struct hg_step *step)
 {
     struct hg_plan *plan = planner->plan;
     HG_REQUIRE(plan->step_count < HG_PLAN_STEPS_MAX);
+    /* Filled in place, each part once. */
     struct hg_plan_step *planned = &plan->steps[plan->step_count++];
-    memset(planned, 0, sizeof *planned);
     struct hg_key *key = &planned->key;
-    key->cache = (uint16_t)step->cache;
-    key->policy = step->fused ? HG_KEY_FUSED : 0;
-    key->structure = step->structure;
+    *key = (struct hg_key){
+        .cache = (uint16_t)step->cache,
+        .policy = step->fused ? HG_KEY_FUSED : 0,
+        .structure = step->structure,
+    };
     for (unsigned i = 0; i < step->operand_count; i++) {
-        key->type[i] = (uint8_t)step->operands[i].type;
-        key->mode[i] = (uint8_t)step->operands[i].mode;
+        key->type[i] = step->operands[i].type;
+        key->mode[i] = step->operands[i].mode;
     }
     /* Both are products of sizes that operands hold: checked before. */
     uint64_t lanes = step->rows * step->cols;
@@ -136,8 +137,11 @@ void hg_plan_step(struct hg_planner *planner, const struct hg_step *step)
     key->form = (uint8_t)choose_form(key, phi, lanes);
     bake(planner, step, phi, key);
     list_operands(step, planned);
-    planned->params[HG_PARAM_N] = lanes;
-    planned->params[HG_PARAM_ROWS] = step->rows;
-    planned->params[HG_PARAM_COLS] = step->cols;
-    memcpy(&planned->params[HG_PARAM_FIRST], step->scalars, sizeof step->scalars);
+    uint64_t *params = planned->params;
+    params[HG_PARAM_N] = lanes;
+    params[HG_PARAM_ROWS] = step->rows;
+    params[HG_PARAM_COLS] = step->cols;
+    memcpy(&params[HG_PARAM_FIRST], step->scalars, sizeof step->scalars);
+    memset(&params[HG_PARAM_FIRST + HG_STEP_SCALARS_MAX], 0,
+           (HG_PARAM_COUNT - HG_PARAM_FIRST - HG_STEP_SCALARS_MAX) * sizeof params[0]);
 }
