@@ -63,8 +63,7 @@ static void give_up(struct hg_ref *ref, struct hg_ref_at at)
     }
 }
 
-static void each_row(struct hg_ref *ref, uint32_t pc, struct hg_ref_value *value,
-                     hg_ref_instance_fn *instance)
+static void each_row(struct hg_ref *ref, uint32_t pc, hg_ref_instance_fn *instance)
 {
     for (uint64_t r = 0; r < ref->row_count; r++) {
         struct hg_ref_at at = {.lane = row_start(ref, ref->first_row + r),
@@ -74,14 +73,11 @@ static void each_row(struct hg_ref *ref, uint32_t pc, struct hg_ref_value *value
             give_up(ref, at);
             return;
         }
-        if (value != NULL) {
-            value->images[r] = result;
-        }
+        ref->results[r] = result;
     }
 }
 
-static void each_lane(struct hg_ref *ref, uint32_t pc, struct hg_ref_value *value,
-                      hg_ref_instance_fn *instance)
+static void each_lane(struct hg_ref *ref, uint32_t pc, hg_ref_instance_fn *instance)
 {
     for (uint64_t i = 0; i < ref->count; i++) {
         uint64_t lane = ref->first + i;
@@ -91,9 +87,7 @@ static void each_lane(struct hg_ref *ref, uint32_t pc, struct hg_ref_value *valu
             give_up(ref, at);
             return;
         }
-        if (value != NULL) {
-            value->images[i] = result;
-        }
+        ref->results[i] = result;
     }
 }
 
@@ -121,12 +115,17 @@ void hg_ref_each(struct hg_ref *ref, uint32_t pc, enum hg_level level, uint16_t 
     if (level == HG_LEVEL_LAUNCH) {
         once(ref, pc, value, instance);
     } else if (level == HG_LEVEL_ROW) {
-        each_row(ref, pc, value, instance);
+        each_row(ref, pc, instance);
     } else if (!ref->rows_only) {
-        each_lane(ref, pc, value, instance);
+        each_lane(ref, pc, instance);
     }
     if (value != NULL) {
         /* Only now: the destination may have been a source, of another level. */
+        if (level != HG_LEVEL_LAUNCH) {
+            uint64_t *results = ref->results;
+            ref->results = value->images;
+            value->images = results;
+        }
         value->level = level;
         value->bytes = (uint8_t)bytes;
         value->kept = false;
@@ -145,6 +144,7 @@ static void start_values(struct hg_ref *ref)
         value->bits = kept->bits;
         value->kept = true;
         value->images = ref->images + place * ref->capacity;
+        ref->results = ref->images + run->code.place_count * ref->capacity;
         for (uint64_t r = 0;
              kept->level == HG_LEVEL_ROW && kept->rows != NULL && r < ref->row_count; r++) {
             value->images[r] = 0;
@@ -390,7 +390,7 @@ void hg_reference_part(struct hg_run *run, uint32_t part)
     const struct hg_exec_code *code = &run->code;
     struct hg_ref ref = {.run = run, .capacity = capacity_of(run)};
     uint64_t images = 0;
-    bool fits = hg_mul_u64(ref.capacity, code->place_count, &images);
+    bool fits = hg_mul_u64(ref.capacity, code->place_count + 1u, &images);
     ref.values = hg_calloc(HG_TAG_EXEC, code->place_count, sizeof *ref.values);
     ref.images = fits ? hg_calloc(HG_TAG_EXEC, images, sizeof *ref.images) : NULL;
     ref.leaves = hg_calloc(HG_TAG_EXEC, code->reduce_max, sizeof *ref.leaves);

@@ -25,7 +25,8 @@ struct hg_ref {
     struct hg_walk walk;
     struct hg_block_memory *memory;
     struct hg_ref_value *values; /* by place */
-    uint64_t *images;            /* behind the values */
+    uint64_t *images;            /* behind the values, and one more: */
+    uint64_t *results; /* what an instruction has given so far; its sources are still whole */
     uint64_t capacity;           /* lanes, or rows, that a value has room for */
     struct hg_ref_leaf *leaves;  /* by REDUCE of the region */
 
