@@ -20,7 +20,7 @@
 #define PIXELS  64
 #define CLASSES 10
 #define BATCH   32
-#define DRAWN   6
+#define DRAWN   4
 
 struct network {
     hologram_client *client;
@@ -208,7 +208,7 @@ static void draw(const struct digits *digits)
     }
     for (uint64_t image = 0; image < DRAWN; image++) {
         uint64_t index = image * 4 + 3;
-        printf("taken for %u, is %u  ", digits->predicted[index], digits->labels[index]);
+        printf("   taken for %u    ", digits->predicted[index]);
     }
     printf("\n\n");
 }
