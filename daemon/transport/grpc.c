@@ -27,6 +27,8 @@
 /* Calls of methods that there are not, posted so that they are refused. */
 #define UNKNOWN_CALLS_POSTED 4
 #define ARGS_MAX             20
+/* Draining: how long a peer without calls has to say goodbye. */
+#define GOODBYE_MS 250
 
 /* ---- C core's settings --------------------------------------------------------------------------
  */
@@ -187,6 +189,16 @@ static void down_tag(struct hg_grpc_tag *tag, bool ok)
     hg_grpc_post(&grpc->queue, &grpc->down_event);
 }
 
+/* C core waits long for peers to acknowledge that it is going. Once no call is left there is
+ * nothing to wait for: idle connections are closed. */
+static void goodbye_cb(void *context)
+{
+    struct hg_grpc *grpc = context;
+    if (!grpc->down && atomic_load_explicit(&grpc->live_calls, memory_order_relaxed) == 0) {
+        grpc_server_cancel_all_calls(grpc->core);
+    }
+}
+
 /* Registers every method, starts C core and posts calls. */
 static enum hg_status open_doors(struct hg_grpc *grpc, struct hg_error *error)
 {
@@ -202,7 +214,6 @@ static enum hg_status open_doors(struct hg_grpc *grpc, struct hg_error *error)
         HG_REQUIRE(registered[i] != NULL);
     }
     grpc_server_start(grpc->core);
-    grpc->core_started = true;
     for (uint64_t n = 0; n < grpc->server->config.grpc_calls_posted; n++) {
         for (size_t i = 0; i < hg_grpc_method_count; i++) {
             posted = posted && hg_grpc_call_post(grpc, &hg_grpc_methods[i], registered[i]);
@@ -220,6 +231,9 @@ static enum hg_status start_all(struct hg_grpc *grpc, struct hg_error *error)
     if (find_remote_user(grpc, error) != HG_OK ||
         hg_grpc_queue_start(&grpc->queue, grpc->server->loop, config->server_turn_us * HG_NS_PER_US,
                             error) != HG_OK) {
+        return error->status;
+    }
+    if (hg_timer_create(grpc->server->loop, goodbye_cb, grpc, &grpc->drain_timer, error) != HG_OK) {
         return error->status;
     }
     hg_grpc_connections_init(grpc);
@@ -322,6 +336,7 @@ void hg_grpc_drain(struct hg_grpc *grpc)
     }
     grpc_server_shutdown_and_notify(grpc->core, grpc->queue.core,
                                     hg_grpc_tag_start(&grpc->down_tag));
+    hg_timer_start(grpc->drain_timer, GOODBYE_MS, GOODBYE_MS);
 }
 
 void hg_grpc_cancel_all(struct hg_grpc *grpc)
@@ -363,6 +378,7 @@ void hg_grpc_stop(struct hg_grpc **grpc)
         hg_loop_turn(self->server->loop);
     }
     hg_grpc_queue_stop(&self->queue);
+    hg_timer_close(&self->drain_timer);
     if (self->core != NULL) {
         grpc_server_destroy(self->core);
         grpc_server_credentials_release(self->insecure);

@@ -195,7 +195,7 @@ struct hg_grpc {
 
     struct hg_grpc_tag down_tag;
     struct hg_grpc_event down_event;
-    bool core_started;
+    struct hg_timer *drain_timer;
     bool draining;
     bool down;
 
