@@ -124,7 +124,10 @@ fetch_cb(void *context, grpc_ssl_server_certificate_config **config)
     hg_mutex_lock(&tls->lock);
     if (tls->generation_used != tls->generation) {
         const grpc_ssl_pem_key_cert_pair pair = {tls->pem.key, tls->pem.certificate};
-        *config = grpc_ssl_server_certificate_config_create(tls->pem.authorities, &pair, 1);
+        /* C core 1.51 insists on authorities even where no client is asked for a certificate. */
+        const char *roots =
+            tls->pem.authorities != NULL ? tls->pem.authorities : tls->pem.certificate;
+        *config = grpc_ssl_server_certificate_config_create(roots, &pair, 1);
         tls->generation_used = tls->generation;
         status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
     }
