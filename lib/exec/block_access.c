@@ -58,6 +58,12 @@ static void fail_bounds(struct hg_pass *pass, const struct access *access, uint6
     hg_pass_cut(pass, element);
 }
 
+/* Whether the pass has no element of LEVEL, above LAUNCH: operands may have no memory then. */
+static bool is_empty(const struct hg_pass *pass, enum hg_level level)
+{
+    return pass->count == 0 || (level == HG_LEVEL_LANE && pass->rows_only);
+}
+
 /* Lanes of scratch addresses count from the block's first. */
 static uint64_t first_lane(const struct hg_pass *pass, const struct access *access)
 {
@@ -207,8 +213,8 @@ void hg_pass_load(struct hg_pass *pass, uint32_t pc)
             memcpy(&bits, access.base + offset, access.width);
             hg_pass_set_uniform(pass, place, bits);
         }
-    } else if (access.level == HG_LEVEL_LANE && pass->rows_only) {
-        hg_pass_tile(pass, place, HG_LEVEL_LANE, access.width);
+    } else if (is_empty(pass, access.level)) {
+        hg_pass_tile(pass, place, access.level, access.width);
     } else if (!access.computed) {
         load_line(pass, &access);
     } else if (compute_offsets(pass, &access)) {
@@ -315,7 +321,7 @@ void hg_pass_store(struct hg_pass *pass, uint32_t pc)
         store_uniform(pass, &access, value->bits);
         return;
     }
-    if (level == HG_LEVEL_LANE && pass->rows_only) {
+    if (is_empty(pass, level)) {
         return;
     }
     if (value->level == HG_LEVEL_LAUNCH && !access.computed && access.lane == HG_LANE_STRIDE &&

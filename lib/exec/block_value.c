@@ -173,6 +173,9 @@ const void *hg_pass_elements(struct hg_pass *pass, uint16_t place, uint32_t byte
     value->filled = 0;
     value->data = value->tile;
     value->bytes = (uint8_t)bytes;
+    if (pass->count == 0) {
+        return value->data; /* there is no row, and no array for any */
+    }
     if (value->state == HG_VALUE_KEPT) {
         const uint8_t *rows = pass->run->kept[place].rows + pass->first_row * bytes;
         hg_pass_spread_rows(pass, value->tile, rows, bytes);
