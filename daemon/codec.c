@@ -18,15 +18,24 @@ const char *hg_request_kind_name(enum hg_request_kind kind)
     return names[kind];
 }
 
-static void *arena_alloc_cb(void *arena, size_t size)
+/* What protobuf-c allocates from; it only says that it failed, not why. */
+struct unpack_memory {
+    struct hg_arena *arena;
+    bool exhausted;
+};
+
+static void *arena_alloc_cb(void *context, size_t size)
 {
-    return hg_arena_alloc(arena, size);
+    struct unpack_memory *memory = context;
+    void *block = hg_arena_alloc(memory->arena, size);
+    memory->exhausted = memory->exhausted || block == NULL;
+    return block;
 }
 
 /* The arena is reset as a whole. */
-static void arena_free_cb(void *arena, void *block)
+static void arena_free_cb(void *context, void *block)
 {
-    (void)arena;
+    (void)context;
     (void)block;
 }
 
@@ -276,8 +285,13 @@ enum hg_decoded hg_codec_decode(const uint8_t *data, size_t size, struct hg_aren
     if (hg_codec_scan(&hologram__v1__request__descriptor, data, size, error) != HG_OK) {
         return HG_DECODED_MALFORMED;
     }
-    ProtobufCAllocator allocator = {arena_alloc_cb, arena_free_cb, arena};
+    struct unpack_memory memory = {.arena = arena};
+    ProtobufCAllocator allocator = {arena_alloc_cb, arena_free_cb, &memory};
     const Hologram__V1__Request *wire = hologram__v1__request__unpack(&allocator, size, data);
+    if (memory.exhausted) {
+        (void)out_of_arena(error);
+        return HG_DECODED_MALFORMED;
+    }
     if (wire == NULL) {
         (void)hg_fail(error, HG_INVALID_ARGUMENT, "malformed message: not a Request");
         return HG_DECODED_MALFORMED;

@@ -11,7 +11,7 @@
 enum hg_decoded {
     HG_DECODED_OK,
     HG_DECODED_INVALID,  /* a well-formed request that cannot be meant: answer it, go on */
-    HG_DECODED_MALFORMED /* not a request at all: the connection is beyond repair */
+    HG_DECODED_MALFORMED /* no request, or no memory for it: the connection is beyond repair */
 };
 
 /*

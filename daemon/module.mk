@@ -12,3 +12,7 @@ $(patsubst %.c,$(O)/obj/%.o,$(wildcard daemon/codec*.c)): | $(PROTO_H)
 $(patsubst %.c,$(O)/obj/%.o,$(wildcard daemon/transport/*codec*.c)): | $(GRPC_PROTO_H)
 
 PROGRAMS += $(O)/bin/hologramd
+
+UNIT_ARCHIVES_daemon := $(DAEMON_ARCHIVES)
+UNIT_LIBS_daemon     := $(DAEMON_LIBS)
+$(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/unit/daemon/*.c)): | $(PROTO_H)
