@@ -156,7 +156,7 @@ static enum hg_status set_text(const struct hg_option *option, char *field, cons
     }
     /* The rest is cleared so that options can be compared as bytes. */
     memset(field, 0, HG_CONFIG_TEXT_MAX + 1);
-    memcpy(field, text, length);
+    memcpy(field, text, length + 1);
     return HG_OK;
 }
 
