@@ -61,7 +61,7 @@ static const char *strip(const char *symbol, struct hg_bytes prefix)
         return NULL;
     }
     const char *rest = symbol + prefix.size;
-    if (*rest == '.') {
+    if (*rest == '.' && rest[1] != '\0') {
         return rest + 1;
     }
     return *rest == '\0' ? rest : NULL;
