@@ -197,6 +197,8 @@ def exported(library):
                                             ("libhologram-engine.so", "hg_")])
 def test_libraries_export_only_their_own_names(library, prefix):
     path = BUILD / "lib" / library
+    if library == "libhologram-engine.so" and BUILD.name != "release":
+        pytest.skip("built in release only: see lib/engine/module.mk")
     assert path.exists(), f"{path} was not built"
     foreign = [name for name in exported(path)
                if not name.startswith(prefix) and not name.startswith("HOLOGRAM")]
