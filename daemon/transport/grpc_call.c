@@ -129,16 +129,19 @@ static void arrived_tag(struct hg_grpc_tag *tag, bool ok)
         hg_grpc_call_release(call);
         return;
     }
-    /* Without memory there is one posted call less; the next to arrive makes up for it, and while
-     * none is posted C core keeps calls waiting. */
-    (void)!hg_grpc_call_post(grpc, call->method, call->registered);
+    /* The call may be over before its successor is posted. */
+    const struct hg_grpc_method *method = call->method;
+    void *registered = call->registered;
     const uint64_t live = atomic_fetch_add_explicit(&grpc->live_calls, 1, memory_order_relaxed);
-    if (live >= grpc->calls_max) {
+    if (live < grpc->calls_max) {
+        hg_grpc_post(&grpc->queue, &call->arrived_event);
+    } else {
         hg_grpc_send_refuse(call, GRPC_STATUS_RESOURCE_EXHAUSTED, "too many calls at once");
         hg_grpc_call_release(call);
-        return;
     }
-    hg_grpc_post(&grpc->queue, &call->arrived_event);
+    /* Without memory there is one posted call less; while none is posted C core keeps calls
+     * waiting. */
+    (void)!hg_grpc_call_post(grpc, method, registered);
 }
 
 static void request_call(struct hg_grpc_call *call)

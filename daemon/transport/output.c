@@ -119,6 +119,14 @@ static void consume(struct hg_output *output, uint64_t size, struct hg_request *
     HG_REQUIRE(size == 0);
 }
 
+/* One piece is the common case; send spares the kernel a header and a list to copy. */
+static ssize_t send_pieces(int fd, struct iovec *pieces, size_t count)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    return count == 1 ? send(fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                      : sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void rest(struct hg_output *output)
 {
     output->start = output->end = 0;
@@ -134,8 +142,7 @@ enum hg_sent hg_output_send(struct hg_output *output, int fd, uint64_t *sent_byt
 {
     while (!hg_output_empty(output)) {
         struct iovec pieces[HG_SEND_PIECES_MAX];
-        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = collect(output, pieces)};
-        const ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t sent = send_pieces(fd, pieces, collect(output, pieces));
         if (sent < 0 && errno == EINTR) {
             continue;
         }

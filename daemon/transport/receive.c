@@ -281,6 +281,14 @@ static void peer_ended(struct hg_native *native)
     native->readable = false;
 }
 
+/* One piece is the common case; recv spares the kernel a header and a list to copy. */
+static ssize_t receive_pieces(int fd, struct iovec *pieces, size_t count)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    return count == 1 ? recv(fd, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT)
+                      : recvmsg(fd, &message, MSG_DONTWAIT);
+}
+
 /* One recvmsg: into the payload's place, then into the buffer. False if nothing came. */
 static bool receive_bytes(struct hg_native *native)
 {
@@ -303,8 +311,7 @@ static bool receive_bytes(struct hg_native *native)
     if (native->state != HG_RECEIVE_SKIP && room != 0) {
         pieces[count++] = (struct iovec){native->in + native->in_end, room};
     }
-    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-    const ssize_t size = recvmsg(native->fd, &message, MSG_DONTWAIT);
+    const ssize_t size = receive_pieces(native->fd, pieces, count);
     if (size > 0) {
         /* A short read means that the kernel has no more, so the next one would be in vain. */
         native->readable = (size_t)size == direct + (native->state != HG_RECEIVE_SKIP ? room : 0);
