@@ -9,12 +9,13 @@
 
 struct hg_loop {
     uv_loop_t uv;
+    uv_prepare_t prepare; /* runs before each poll: posted work */
+    uv_idle_t idle;       /* while started, polls do not sleep */
     struct hg_post *first;
     struct hg_post *last;
     uint64_t poll_ns;
     uint64_t traffic_ns; /* when a watched descriptor last had something */
     uint64_t turns;
-    bool stopping;
 };
 
 struct hg_watch {
@@ -73,37 +74,6 @@ static enum hg_status fail_uv(struct hg_error *error, const char *what, int code
     return hg_fail(error, HG_RESOURCE_EXHAUSTED, "%s: %s", what, uv_strerror(code));
 }
 
-enum hg_status hg_loop_create(struct hg_loop **loop, struct hg_error *error)
-{
-    /* Before anything of libuv is used; the same again is harmless. */
-    uv_replace_allocator(uv_malloc_cb, uv_realloc_cb, uv_calloc_cb, uv_free_cb);
-    struct hg_loop *self = hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(*self));
-    if (self == NULL) {
-        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "event loop: out of memory");
-    }
-    const int code = uv_loop_init(&self->uv);
-    if (code != 0) {
-        hg_free(HG_TAG_TRANSPORT, self);
-        return fail_uv(error, "event loop", code);
-    }
-    *loop = self;
-    return HG_OK;
-}
-
-void hg_loop_destroy(struct hg_loop **loop)
-{
-    struct hg_loop *self = *loop;
-    if (self == NULL) {
-        return;
-    }
-    /* Closed handles are freed in callbacks of this last run. */
-    uv_run(&self->uv, UV_RUN_NOWAIT);
-    HG_REQUIRE(self->first == NULL);
-    HG_REQUIRE(uv_loop_close(&self->uv) == 0);
-    hg_free(HG_TAG_TRANSPORT, self);
-    *loop = NULL;
-}
-
 /* Runs what was posted before this turn; what these post waits for the next one. */
 static void run_posted(struct hg_loop *loop)
 {
@@ -119,33 +89,75 @@ static bool keeps_polling(const struct hg_loop *loop)
     return loop->poll_ns != 0 && hg_clock_now_ns() - loop->traffic_ns < loop->poll_ns;
 }
 
-static void turn(struct hg_loop *loop, bool may_sleep)
+/* That it is started is all there is to it. */
+static void idle_cb(uv_idle_t *idle)
 {
+    (void)idle;
+}
+
+static void prepare_cb(uv_prepare_t *prepare)
+{
+    struct hg_loop *loop = prepare->data;
     loop->turns++;
     run_posted(loop);
-    if (loop->stopping) {
+    if (loop->first != NULL || keeps_polling(loop)) {
+        (void)uv_idle_start(&loop->idle, idle_cb);
+    } else {
+        (void)uv_idle_stop(&loop->idle);
+    }
+}
+
+enum hg_status hg_loop_create(struct hg_loop **loop, struct hg_error *error)
+{
+    /* Before anything of libuv is used; the same again is harmless. */
+    uv_replace_allocator(uv_malloc_cb, uv_realloc_cb, uv_calloc_cb, uv_free_cb);
+    struct hg_loop *self = hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(*self));
+    if (self == NULL) {
+        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "event loop: out of memory");
+    }
+    const int code = uv_loop_init(&self->uv);
+    if (code != 0) {
+        hg_free(HG_TAG_TRANSPORT, self);
+        return fail_uv(error, "event loop", code);
+    }
+    /* These three cannot fail. */
+    HG_REQUIRE(uv_prepare_init(&self->uv, &self->prepare) == 0);
+    HG_REQUIRE(uv_idle_init(&self->uv, &self->idle) == 0);
+    HG_REQUIRE(uv_prepare_start(&self->prepare, prepare_cb) == 0);
+    self->prepare.data = self;
+    *loop = self;
+    return HG_OK;
+}
+
+void hg_loop_destroy(struct hg_loop **loop)
+{
+    struct hg_loop *self = *loop;
+    if (self == NULL) {
         return;
     }
-    const bool sleep = may_sleep && loop->first == NULL && !keeps_polling(loop);
-    uv_run(&loop->uv, sleep ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    uv_close((uv_handle_t *)&self->prepare, NULL);
+    uv_close((uv_handle_t *)&self->idle, NULL);
+    /* Closed handles are freed in callbacks of this last run. */
+    uv_run(&self->uv, UV_RUN_NOWAIT);
+    HG_REQUIRE(self->first == NULL);
+    HG_REQUIRE(uv_loop_close(&self->uv) == 0);
+    hg_free(HG_TAG_TRANSPORT, self);
+    *loop = NULL;
 }
 
 void hg_loop_run(struct hg_loop *loop)
 {
-    loop->stopping = false;
-    while (!loop->stopping) {
-        turn(loop, true);
-    }
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
 void hg_loop_turn(struct hg_loop *loop)
 {
-    turn(loop, false);
+    uv_run(&loop->uv, UV_RUN_NOWAIT);
 }
 
 void hg_loop_stop(struct hg_loop *loop)
 {
-    loop->stopping = true;
+    uv_stop(&loop->uv);
 }
 
 void hg_loop_set_poll(struct hg_loop *loop, uint64_t poll_ns)
