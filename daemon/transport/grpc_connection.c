@@ -251,7 +251,7 @@ struct hg_grpc_connection *hg_grpc_connection_of(struct hg_grpc *grpc, grpc_call
     char *peer = grpc_call_get_peer(call);
     struct hg_grpc_connection *connection = &grpc->connections.remote;
     if (strncmp(peer, "fd:", 3) == 0) {
-        connection = find(&grpc->connections, atoi(peer + 3));
+        connection = find(&grpc->connections, (int)strtol(peer + 3, NULL, 10));
     }
     gpr_free(peer);
     return connection;
