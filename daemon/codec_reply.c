@@ -235,7 +235,7 @@ static void fill_pools(const struct hg_pool_stats *stats, Hologram__V1__PoolStat
                        Hologram__V1__PoolStats **rows)
 {
     static const char *const names[HG_POOL_KIND_COUNT] = {
-        [HG_POOL_HEAP] = "heap", [HG_POOL_BOUNDARY] = "boundary"};
+        [HG_POOL_HEAP] = "heap", [HG_POOL_BOUNDARY] = "boundary", [HG_POOL_SHARED] = "shared"};
     for (unsigned i = 0; i < HG_POOL_KIND_COUNT; i++) {
         hologram__v1__pool_stats__init(&pools[i]);
         pools[i].pool = borrow(names[i]);

@@ -163,13 +163,14 @@ static void put_all_caches(struct text *text, const struct hg_stats_reply *stats
 static void put_pools(struct text *text, const struct hg_pool_stats *pool)
 {
     static const char *const names[HG_POOL_KIND_COUNT] = {
-        [HG_POOL_HEAP] = "heap", [HG_POOL_BOUNDARY] = "boundary"};
+        [HG_POOL_HEAP] = "heap", [HG_POOL_BOUNDARY] = "boundary", [HG_POOL_SHARED] = "shared"};
     head(text, "pool_used_bytes", "gauge", "Memory that buffers occupy.");
     for (unsigned i = 0; i < HG_POOL_KIND_COUNT; i++) {
         put(text, "hologram_pool_used_bytes{pool=\"%s\"} %" PRIu64 "\n", names[i],
             pool->bytes_used[i]);
     }
-    head(text, "pool_limit_bytes", "gauge", "Memory that buffers may occupy.");
+    head(text, "pool_limit_bytes", "gauge",
+         "Memory that buffers may occupy; heap and shared have one bound.");
     for (unsigned i = 0; i < HG_POOL_KIND_COUNT; i++) {
         put(text, "hologram_pool_limit_bytes{pool=\"%s\"} %" PRIu64 "\n", names[i],
             pool->bytes_limit[i]);

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
@@ -11,10 +13,14 @@
 #include "lib/base/poison.h"
 #include "lib/pool/heap.h"
 #include "lib/pool/pages.h"
+#include "lib/pool/shared.h"
 
 #define BOUNDARY_BYTES ((size_t)HG_POOL_CLASS_COUNT * HG_POOL_CLASS_BYTES)
 /* Zeroing more than this takes longer than what the caller's thread may be kept. */
 #define LAZY_BYTES (256u << 10)
+/* Of the descriptors that the process may have, shared blocks take one in so many. */
+#define DESCRIPTOR_SHARE 4
+#define SHARED_MAX       65536u
 
 /* Classes in words of 64 bits; a set bit is a free class. */
 #define CLASS_WORDS ((HG_POOL_CLASS_COUNT + 63) / 64)
@@ -23,6 +29,7 @@ struct hg_pool {
     uint8_t *boundary;
     bool boundary_locked;
     uint64_t bytes_limit[HG_POOL_KIND_COUNT];
+    uint64_t shared_max; /* shared blocks at the same time: each has a descriptor */
     struct hg_heap heap; /* has locks of its own */
 
     struct hg_mutex mutex; /* HG_RANK_POOL: all below */
@@ -57,6 +64,14 @@ static void free_all_classes(struct hg_pool *pool)
     }
 }
 
+static uint64_t shared_max(void)
+{
+    struct rlimit limit = {.rlim_cur = 0};
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t share = limit.rlim_cur / DESCRIPTOR_SHARE;
+    return share < SHARED_MAX ? share : SHARED_MAX;
+}
+
 enum hg_status hg_pool_create(const struct hg_pool_options *options, struct hg_pool **pool,
                               struct hg_error *error)
 {
@@ -77,6 +92,8 @@ enum hg_status hg_pool_create(const struct hg_pool_options *options, struct hg_p
     free_all_classes(created);
     created->bytes_limit[HG_POOL_BOUNDARY] = BOUNDARY_BYTES;
     created->bytes_limit[HG_POOL_HEAP] = options->heap_bytes_max;
+    created->bytes_limit[HG_POOL_SHARED] = options->heap_bytes_max;
+    created->shared_max = shared_max();
     *pool = created;
     return HG_OK;
 
@@ -106,17 +123,29 @@ void hg_pool_destroy(struct hg_pool **pool)
 /* Accounting. What is given out is counted before it is there, so that no bound is passed even for
  * a moment, and until it is gone. */
 
+/* Heap and shared memory have one bound together. */
 static bool count_in(struct hg_pool *pool, enum hg_pool_kind kind, uint64_t bytes, uint64_t *in_use)
 {
     hg_mutex_lock(&pool->mutex);
-    *in_use = pool->bytes_used[kind];
-    bool fits = bytes <= pool->bytes_limit[kind] - pool->bytes_used[kind];
+    *in_use = pool->bytes_used[HG_POOL_HEAP] + pool->bytes_used[HG_POOL_SHARED];
+    bool fits = bytes <= pool->bytes_limit[HG_POOL_HEAP] - *in_use;
+    fits = fits && (kind != HG_POOL_SHARED || pool->blocks[kind] < pool->shared_max);
     if (fits) {
         pool->bytes_used[kind] += bytes;
         pool->blocks[kind]++;
     }
     hg_mutex_unlock(&pool->mutex);
     return fits;
+}
+
+static enum hg_status fail_full(const struct hg_pool *pool, const char *kind, uint64_t bytes,
+                                uint64_t in_use, struct hg_error *error)
+{
+    uint64_t limit = pool->bytes_limit[HG_POOL_HEAP];
+    return hg_fail(error, HG_RESOURCE_EXHAUSTED,
+                   "%s pool: %" PRIu64 " bytes asked for, at most %" PRIu64 " of %" PRIu64
+                   " are free",
+                   kind, bytes, limit - in_use, limit);
 }
 
 static void count_out(struct hg_pool *pool, enum hg_pool_kind kind, uint64_t bytes)
@@ -203,10 +232,7 @@ static enum hg_status acquire_heap(struct hg_pool *pool, uint64_t bytes, bool la
     uint64_t capacity = hg_heap_capacity(bytes == 0 ? 1 : bytes);
     uint64_t in_use = 0;
     if (capacity == 0 || !count_in(pool, HG_POOL_HEAP, capacity, &in_use)) {
-        return hg_fail(
-            error, HG_RESOURCE_EXHAUSTED,
-            "heap pool: %" PRIu64 " bytes asked for, at most %" PRIu64 " of %" PRIu64 " are free",
-            bytes, pool->bytes_limit[HG_POOL_HEAP] - in_use, pool->bytes_limit[HG_POOL_HEAP]);
+        return fail_full(pool, "heap", bytes, in_use, error);
     }
     bool lazy = lazy_zero && capacity > LAZY_BYTES && capacity < HG_HEAP_MAPPED_BYTES;
     void *base = hg_heap_alloc(&pool->heap, capacity, !lazy);
@@ -226,6 +252,63 @@ static void release_heap(struct hg_pool *pool, const struct hg_block *block)
     count_out(pool, HG_POOL_HEAP, block->bytes);
 }
 
+/* Shared memory. */
+
+/* Counts a shared block for BYTES in and gives its capacity. */
+static enum hg_status count_shared(struct hg_pool *pool, uint64_t bytes, uint64_t *capacity,
+                                   struct hg_error *error)
+{
+    uint64_t in_use = 0;
+    *capacity = hg_shared_capacity(bytes);
+    if (*capacity == 0 || !count_in(pool, HG_POOL_SHARED, *capacity, &in_use)) {
+        uint64_t limit = pool->bytes_limit[HG_POOL_SHARED];
+        if (*capacity != 0 && *capacity <= limit - in_use) {
+            return hg_fail(error, HG_RESOURCE_EXHAUSTED,
+                           "shared pool: all %" PRIu64 " descriptors are in use",
+                           pool->shared_max);
+        }
+        return fail_full(pool, "shared", bytes, in_use, error);
+    }
+    return HG_OK;
+}
+
+static enum hg_status acquire_shared(struct hg_pool *pool, uint64_t bytes, struct hg_block *block,
+                                     struct hg_error *error)
+{
+    uint64_t capacity;
+    enum hg_status status = count_shared(pool, bytes, &capacity, error);
+    if (status != HG_OK) {
+        return status;
+    }
+    status = hg_shared_create(capacity, block, error);
+    if (status != HG_OK) {
+        count_out(pool, HG_POOL_SHARED, capacity);
+    }
+    return status;
+}
+
+enum hg_status hg_pool_adopt(struct hg_pool *pool, int fd, uint64_t bytes, struct hg_block *block,
+                             struct hg_error *error)
+{
+    uint64_t capacity;
+    enum hg_status status = count_shared(pool, bytes, &capacity, error);
+    if (status != HG_OK) {
+        close(fd);
+        return status;
+    }
+    status = hg_shared_adopt(fd, bytes, capacity, block, error);
+    if (status != HG_OK) {
+        count_out(pool, HG_POOL_SHARED, capacity);
+    }
+    return status;
+}
+
+static void release_shared(struct hg_pool *pool, const struct hg_block *block)
+{
+    hg_shared_release(block);
+    count_out(pool, HG_POOL_SHARED, block->bytes);
+}
+
 /* Blocks. */
 
 enum hg_status hg_pool_acquire(struct hg_pool *pool, enum hg_pool_kind kind, uint64_t bytes,
@@ -234,6 +317,9 @@ enum hg_status hg_pool_acquire(struct hg_pool *pool, enum hg_pool_kind kind, uin
     HG_REQUIRE(kind < HG_POOL_KIND_COUNT);
     if (kind == HG_POOL_BOUNDARY) {
         return acquire_class(pool, bytes, block, error);
+    }
+    if (kind == HG_POOL_SHARED) {
+        return acquire_shared(pool, bytes, block, error);
     }
     return acquire_heap(pool, bytes, lazy_zero, block, error);
 }
@@ -251,6 +337,8 @@ void hg_pool_release(struct hg_pool *pool, struct hg_block *block)
     HG_REQUIRE(block->base != NULL);
     if (block->kind == HG_POOL_BOUNDARY) {
         release_class(pool, block);
+    } else if (block->kind == HG_POOL_SHARED) {
+        release_shared(pool, block);
     } else {
         release_heap(pool, block);
     }

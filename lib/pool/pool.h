@@ -7,6 +7,8 @@
  *             may address it as Φ(class, page, byte): the address of a class never changes.
  *   heap      blocks of any size, 64-byte aligned, from a dedicated jemalloc arena; from 2 MiB
  *             on each from a mapping of its own, with huge pages where the system has them.
+ *   shared    blocks that clients map as well, each in a sealed memfd of its own, or in one that a
+ *             client gave. Others may change them at any time.
  *
  * Memory is zeroed whenever it changes owner: a block that a caller gets reads as zeros. Memory is
  * kept out of core dumps.
@@ -22,7 +24,7 @@
 
 #include "lib/base/status.h"
 
-enum hg_pool_kind { HG_POOL_HEAP, HG_POOL_BOUNDARY, HG_POOL_KIND_COUNT };
+enum hg_pool_kind { HG_POOL_HEAP, HG_POOL_BOUNDARY, HG_POOL_SHARED, HG_POOL_KIND_COUNT };
 
 #define HG_POOL_CLASS_COUNT 96
 #define HG_POOL_CLASS_BYTES 12288
@@ -30,7 +32,7 @@ enum hg_pool_kind { HG_POOL_HEAP, HG_POOL_BOUNDARY, HG_POOL_KIND_COUNT };
 struct hg_pool;
 
 struct hg_pool_options {
-    uint64_t heap_bytes_max; /* bound on the heap's live bytes, as given out */
+    uint64_t heap_bytes_max; /* bound on live bytes of heap and shared memory together */
     bool lock_boundary;      /* try to mlock the boundary pool; failing is not an error */
 };
 
@@ -40,6 +42,8 @@ struct hg_block {
     enum hg_pool_kind kind;
     uint8_t class_index; /* of a boundary block */
     bool zeroed;         /* false after hg_pool_acquire with `lazy_zero`: see there */
+    bool adopted;        /* a shared block whose memfd somebody else made */
+    int fd;              /* of a shared block; it lives as long as the block */
 };
 
 struct hg_pool_stats {
@@ -65,9 +69,16 @@ void hg_pool_destroy(struct hg_pool **pool);
 HG_MUST_CHECK enum hg_status hg_pool_acquire(struct hg_pool *pool, enum hg_pool_kind kind,
                                              uint64_t bytes, bool lazy_zero, struct hg_block *block,
                                              struct hg_error *error);
+/* Gives a shared block of at least BYTES in the memfd FD, which it takes, also on error. The memfd
+ * must be sealed against shrinking, writable, large enough, of ordinary pages and without holes.
+ * It keeps its content. Errors: HG_INVALID_ARGUMENT (says what it is not), HG_RESOURCE_EXHAUSTED.
+ */
+HG_MUST_CHECK enum hg_status hg_pool_adopt(struct hg_pool *pool, int fd, uint64_t bytes,
+                                           struct hg_block *block, struct hg_error *error);
 /* Zeroes a block that was given with zeroed = false. */
 void hg_pool_zero(struct hg_block *block);
-/* Gives BLOCK back and clears it. A boundary class is zeroed here, before it can be given again. */
+/* Gives BLOCK back and clears it. A boundary class is zeroed here, before it can be given again. A
+ * shared block of our own is emptied, also for those who kept its descriptor. */
 void hg_pool_release(struct hg_pool *pool, struct hg_block *block);
 
 /* First byte of class 0; classes follow one another. */

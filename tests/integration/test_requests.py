@@ -278,7 +278,7 @@ def test_stats(client):
     assert after.errors == before.errors + 1
     assert after.sessions >= 1 and after.workers >= 1
     assert {"vector_add", "softmax", "user"} <= {cache.cache for cache in after.caches}
-    assert [pool.pool for pool in after.pools] == ["heap", "boundary"]
+    assert [pool.pool for pool in after.pools] == ["heap", "boundary", "shared"]
     assert after.pools[1].bytes_limit == 96 * 12288
     assert after.metrics_url.startswith("http://127.0.0.1:")
 
