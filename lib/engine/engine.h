@@ -76,7 +76,8 @@ struct hg_session_options {
     uint32_t buffers_max;
     uint32_t boundary_classes_max;
     uint32_t programs_max;
-    uint64_t fuel_max; /* of a user's program, per block and segment */
+    uint32_t prepared_max; /* prepared operations */
+    uint64_t fuel_max;     /* of a user's program, per block and segment */
 };
 void hg_session_options_init(struct hg_session_options *options);
 
@@ -196,6 +197,31 @@ struct hg_execute_request {
     uint32_t attribute_count;
 };
 
+struct hg_execute_prepared_request {
+    uint64_t handle;
+    const uint64_t *inputs;
+    uint32_t input_count;
+    const uint64_t *outputs;
+    uint32_t output_count;
+};
+
+/* What an operand will be: its type, and its shape if that is known. */
+struct hg_operand_pattern {
+    enum hg_dtype dtype;
+    bool has_shape;
+    uint8_t rank;
+    uint64_t shape[HG_RANK_MAX];
+};
+
+struct hg_prepare_request {
+    const char *op; /* OP_LENGTH bytes, borrowed until the call returns, as all that follows */
+    size_t op_length;
+    const struct hg_operand_pattern *operands; /* inputs, then outputs */
+    uint32_t operand_count;
+    const struct hg_named_attribute *attributes;
+    uint32_t attribute_count;
+};
+
 struct hg_run_request {
     uint64_t program;
     const uint64_t *buffers; /* slots b0, b1 … */
@@ -240,6 +266,11 @@ enum hg_submitted { HG_TASK_DONE, HG_TASK_PENDING };
 HG_MUST_CHECK enum hg_submitted hg_session_execute(struct hg_session *session,
                                                    const struct hg_execute_request *request,
                                                    struct hg_task *task);
+/* The same for an operation that was prepared; see below. NOT_FOUND names the handle. */
+HG_MUST_CHECK enum hg_submitted
+hg_session_execute_prepared(struct hg_session *session,
+                            const struct hg_execute_prepared_request *request,
+                            struct hg_task *task);
 /* The same for a user's program. */
 HG_MUST_CHECK enum hg_submitted hg_session_run(struct hg_session *session,
                                                const struct hg_run_request *request,
@@ -251,9 +282,28 @@ void hg_task_cancel(struct hg_task *task);
 HG_MUST_CHECK enum hg_status hg_session_execute_wait(struct hg_session *session,
                                                      const struct hg_execute_request *request,
                                                      struct hg_task *task);
+HG_MUST_CHECK enum hg_status
+hg_session_execute_prepared_wait(struct hg_session *session,
+                                 const struct hg_execute_prepared_request *request,
+                                 struct hg_task *task);
 HG_MUST_CHECK enum hg_status hg_session_run_wait(struct hg_session *session,
                                                  const struct hg_run_request *request,
                                                  struct hg_task *task);
+
+/*
+ * Prepares an operation: finds it, checks operand types and attributes and keeps them under HANDLE,
+ * which is never 0 and never given twice. With the shape of every operand all of the call is
+ * checked, and its programs are built if they are not cached. Executing it with the buffers of one
+ * call and then of another skips what has not changed: name, attributes, and for buffers of the
+ * same shapes the plan; programs that were evicted meanwhile are built again.
+ * Errors: as hg_session_execute; HG_RESOURCE_EXHAUSTED (the session's bound, memory).
+ */
+HG_MUST_CHECK enum hg_status hg_session_prepare(struct hg_session *session,
+                                                const struct hg_prepare_request *request,
+                                                uint64_t *handle, struct hg_error *error);
+/* Forgets HANDLE; work in flight goes on. NOT_FOUND. */
+HG_MUST_CHECK enum hg_status hg_session_unprepare(struct hg_session *session, uint64_t handle,
+                                                  struct hg_error *error);
 
 /* Verifies a program's binary and keeps it under ID (programs are shared process-wide by content).
  */

@@ -1,187 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a request to work: operands and attributes, the plan, a program and a launch per step. */
-#include <inttypes.h>
-#include <string.h>
+/* Operations by name: from a request to a call, its plan, and on to work. */
+#include "lib/engine/steps.h"
 
-#include "lib/base/check.h"
-#include "lib/base/clock.h"
-#include "lib/engine/work.h"
-
-/* NULL after filling ERROR. */
-static const struct hg_op *find_op(const struct hg_execute_request *request, struct hg_error *error)
+/* Fills CALL and BUFFERS, which are large, as far as they will be used. */
+static enum hg_status resolve(const struct hg_session *session,
+                              const struct hg_execute_request *request, struct hg_op_call *call,
+                              struct hg_buffer *buffers[HG_OP_OPERANDS_MAX],
+                              struct hg_claims *claims, struct hg_error *error)
 {
-    const struct hg_op *op = hg_op_find(request->op, request->op_length);
-    if (op == NULL) {
-        int shown = request->op_length < 64 ? (int)request->op_length : 64;
-        (void)hg_fail(error, HG_INVALID_ARGUMENT, "there is no operation '%.*s'", shown,
-                      request->op);
-        return NULL;
+    call->op = hg_request_find_op(request->op, request->op_length, error);
+    if (call->op == NULL) {
+        return HG_INVALID_ARGUMENT;
     }
-    if (request->input_count != op->inputs || request->output_count != op->outputs) {
-        (void)hg_fail(error, HG_INVALID_ARGUMENT,
-                      "%s takes %u inputs and %u outputs, got %u and %u", op->name, op->inputs,
-                      op->outputs, request->input_count, request->output_count);
-        return NULL;
+    call->policy = session->engine->policy;
+    enum hg_status status =
+        hg_request_check_counts(call->op, request->input_count, request->output_count, error);
+    if (status == HG_OK) {
+        status = hg_request_find_buffers(session, call->op, request->inputs, request->outputs,
+                                         buffers, claims, error);
     }
-    return op;
-}
-
-static enum hg_status resolve_operands(const struct hg_session *session,
-                                       const struct hg_execute_request *request,
-                                       struct hg_op_call *call,
-                                       struct hg_buffer *buffers[HG_OP_OPERANDS_MAX],
-                                       struct hg_claims *claims, struct hg_error *error)
-{
-    /* A call is large and filled only as far as it is used. */
-    /* cppcheck-suppress ctuuninitvar */
-    const struct hg_op *op = call->op;
-    call->operand_count = (uint8_t)(op->inputs + op->outputs);
-    for (unsigned i = 0; i < call->operand_count; i++) {
-        bool writes = i >= op->inputs;
-        uint64_t id = writes ? request->outputs[i - op->inputs] : request->inputs[i];
-        const struct hg_idmap_entry *entry = hg_session_find(session, id, error);
-        if (entry == NULL) {
-            return hg_error_prefix(error, "%s: %s", op->name, op->operands[i].name);
-        }
-        if (writes && !entry->flag) {
-            return hg_fail(error, HG_PERMISSION_DENIED,
-                           "%s: %s: buffer %" PRIu64 " was opened for reading only", op->name,
-                           op->operands[i].name, id);
-        }
-        buffers[i] = entry->value;
-        call->operands[i] = buffers[i]->operand;
-        hg_claims_add(claims, buffers[i], id, writes);
+    if (status == HG_OK) {
+        hg_request_set_operands(call, buffers);
+        status =
+            hg_request_set_attributes(call, request->attributes, request->attribute_count, error);
     }
-    return HG_OK;
-}
-
-/* Index of the attribute in the operation's list, or its length. */
-static unsigned find_attribute(const struct hg_op *op, const struct hg_named_attribute *attribute)
-{
-    unsigned i = 0;
-    for (; i < op->attribute_count; i++) {
-        const char *name = op->attributes[i].name;
-        if (strlen(name) == attribute->name_length &&
-            memcmp(name, attribute->name, attribute->name_length) == 0) {
-            break;
-        }
-    }
-    return i;
-}
-
-static enum hg_status resolve_attributes(const struct hg_execute_request *request,
-                                         struct hg_op_call *call, struct hg_error *error)
-{
-    const struct hg_op *op = call->op;
-    call->attributes_given = 0;
-    for (uint32_t i = 0; i < request->attribute_count; i++) {
-        const struct hg_named_attribute *attribute = &request->attributes[i];
-        unsigned index = find_attribute(op, attribute);
-        if (index == op->attribute_count) {
-            int shown = attribute->name_length < 64 ? (int)attribute->name_length : 64;
-            return hg_fail(error, HG_INVALID_ARGUMENT, "%s has no attribute '%.*s'", op->name,
-                           shown, attribute->name);
-        }
-        if ((call->attributes_given >> index & 1) != 0) {
-            return hg_fail(error, HG_INVALID_ARGUMENT, "%s: attribute '%s' is given twice",
-                           op->name, op->attributes[index].name);
-        }
-        call->attributes_given |= 1u << index;
-        call->attribute[index] = attribute->bits;
-    }
-    return HG_OK;
-}
-
-static enum hg_status take_temps(struct hg_prepared *prepared, const struct hg_plan *plan,
-                                 struct hg_error *error)
-{
-    for (uint32_t i = 0; i < plan->temp_count; i++) {
-        enum hg_status status = hg_prepared_charge(prepared, plan->temp_bytes[i], error);
-        if (status != HG_OK) {
-            return status;
-        }
-        /* Not zeroed: a step writes each element before a later one reads it, and no client sees
-         * the rest. */
-        status = hg_pool_acquire(prepared->engine->pool, HG_POOL_HEAP, plan->temp_bytes[i], true,
-                                 &prepared->temps[i], error);
-        if (status != HG_OK) {
-            return status;
-        }
-        prepared->temp_count++;
-    }
-    return HG_OK;
-}
-
-/* Binds what STEP touches: operands to the launch's slots, classes to what it may address. */
-static void bind_step(const struct hg_prepared *prepared, const struct hg_plan_step *step,
-                      struct hg_buffer *const buffers[HG_OP_OPERANDS_MAX], struct hg_launch *launch)
-{
-    const struct hg_code_facts *facts = &launch->program->facts;
-    launch->operand_count = (uint32_t)facts->slot_count + facts->handle_count;
-    HG_REQUIRE(launch->operand_count <= step->operand_count);
-    for (uint32_t i = 0; i < step->operand_count; i++) {
-        unsigned index = step->operand[i];
-        struct hg_operand operand = {.writable = step->writes[i]};
-        if (index >= HG_PLAN_TEMP) {
-            const struct hg_block *temp = &prepared->temps[index - HG_PLAN_TEMP];
-            operand.base = temp->base;
-            operand.bytes = temp->bytes;
-        } else {
-            const struct hg_buffer *buffer = buffers[index];
-            int class_index = hg_buffer_class(buffer);
-            operand.base = buffer->block.base;
-            operand.bytes = buffer->bytes;
-            if (class_index >= 0) {
-                launch->boundary_classes[class_index / 64] |= UINT64_C(1) << (class_index % 64);
-                launch->first_class = i == 0 ? class_index : launch->first_class;
-            }
-        }
-        if (i < launch->operand_count) {
-            launch->operands[i] = operand;
-        }
-    }
-    memcpy(launch->params, step->params, sizeof launch->params);
-}
-
-static enum hg_status build_op(const struct hg_key *key, void *context, struct hg_program **program,
-                               struct hg_error *error)
-{
-    (void)context;
-    return hg_op_build(key, program, error);
-}
-
-/* Finds or builds each step's program and prepares its launch. */
-static enum hg_status prepare_steps(struct hg_prepared *prepared, const struct hg_plan *plan,
-                                    struct hg_buffer *const buffers[HG_OP_OPERANDS_MAX],
-                                    struct hg_error *error)
-{
-    struct hg_task *task = prepared->task;
-    uint64_t start_ticks = hg_clock_ticks();
-    uint64_t scratch_max = 0;
-    for (uint32_t i = 0; i < plan->step_count; i++) {
-        const struct hg_plan_step *step = &plan->steps[i];
-        struct hg_cache_pin pin;
-        struct hg_cache_result result;
-        enum hg_status status = hg_cache_acquire(prepared->engine->cache, &step->key, build_op,
-                                                 NULL, &pin, &result, error);
-        if (status != HG_OK) {
-            return status;
-        }
-        struct hg_launch *launch;
-        hg_prepared_add_step(prepared, pin, &launch);
-        bind_step(prepared, step, buffers, launch);
-        uint64_t scratch = hg_exec_scratch_bytes(pin.program, step->params[HG_PARAM_ROWS],
-                                                 step->params[HG_PARAM_COLS]);
-        scratch_max = scratch > scratch_max ? scratch : scratch_max;
-        task->build_ns += result.build_ns;
-        if (i == 0) {
-            task->outcome = result.outcome;
-        }
-    }
-    prepared->ready_ticks = hg_clock_ticks();
-    uint64_t prepare_ns = hg_clock_ticks_ns(start_ticks, prepared->ready_ticks);
-    task->lookup_ns = prepare_ns > task->build_ns ? prepare_ns - task->build_ns : 0;
-    return scratch_max == 0 ? HG_OK : hg_prepared_charge(prepared, scratch_max, error);
+    return status;
 }
 
 /* Plans CALL and prepares it to run. False if there is nothing to run: it failed, which is in the
@@ -194,21 +37,8 @@ static bool prepare_call(struct hg_prepared *prepared, const struct hg_op_call *
     if (hg_op_plan(call, &plan, error) != HG_OK) {
         return false;
     }
-    prepared->label = call->op->name;
-    prepared->task->cache = hg_cache_name(
-        plan.step_count > 0 ? (enum hg_cache_id)plan.steps[0].key.cache : call->op->cache);
-    enum hg_status status = hg_claims_begin(&prepared->claims, error);
-    if (status == HG_OK) {
-        status = take_temps(prepared, &plan, error);
-    }
-    if (status == HG_OK) {
-        status = prepare_steps(prepared, &plan, buffers, error);
-    }
-    if (status != HG_OK) {
-        (void)hg_error_prefix(error, "%s", call->op->name);
-        return false;
-    }
-    return plan.step_count > 0;
+    const struct hg_steps steps = hg_steps_of_plan(&plan);
+    return hg_steps_prepare(prepared, call->op, &steps, buffers, error) == HG_OK && steps.count > 0;
 }
 
 enum hg_submitted hg_session_execute(struct hg_session *session,
@@ -218,17 +48,10 @@ enum hg_submitted hg_session_execute(struct hg_session *session,
     struct hg_launch launches[HG_PLAN_STEPS_MAX];
     struct hg_buffer *buffers[HG_OP_OPERANDS_MAX];
     struct hg_op_call call;
-    call.policy = session->engine->policy;
 
     hg_task_begin(task);
     hg_prepared_init(&prepared, session, task, launches);
-    call.op = find_op(request, &task->error);
-    if (call.op == NULL) {
-        return HG_TASK_DONE;
-    }
-    if (resolve_operands(session, request, &call, buffers, &prepared.claims, &task->error) !=
-            HG_OK ||
-        resolve_attributes(request, &call, &task->error) != HG_OK) {
+    if (resolve(session, request, &call, buffers, &prepared.claims, &task->error) != HG_OK) {
         return HG_TASK_DONE;
     }
     if (!prepare_call(&prepared, &call, buffers)) {

@@ -17,6 +17,7 @@ void hg_session_options_init(struct hg_session_options *options)
         .buffers_max = 4096,
         .boundary_classes_max = 16,
         .programs_max = 64,
+        .prepared_max = 1024,
         .fuel_max = 1u << 24,
     };
 }
@@ -99,6 +100,7 @@ void hg_session_destroy(struct hg_session **session)
     unlink_session(dropped->engine, dropped);
     unbind_all(dropped);
     hg_session_unload_all(dropped);
+    hg_statements_fini(&dropped->statements);
     hg_idmap_fini(&dropped->buffers);
     hg_idmap_fini(&dropped->programs);
     hg_mutex_fini(&dropped->lock);

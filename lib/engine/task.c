@@ -58,6 +58,15 @@ enum hg_status hg_session_execute_wait(struct hg_session *session,
     return wait_for(&waiter, task, hg_session_execute(session, request, task));
 }
 
+enum hg_status hg_session_execute_prepared_wait(struct hg_session *session,
+                                                const struct hg_execute_prepared_request *request,
+                                                struct hg_task *task)
+{
+    struct waiter waiter;
+    waiter_init(&waiter, task);
+    return wait_for(&waiter, task, hg_session_execute_prepared(session, request, task));
+}
+
 enum hg_status hg_session_run_wait(struct hg_session *session, const struct hg_run_request *request,
                                    struct hg_task *task)
 {

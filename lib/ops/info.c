@@ -63,8 +63,8 @@ const struct hg_op *hg_op_info(enum hg_op_id id)
 /* Four times as many slots as names: most searches look at one. */
 #define SLOT_COUNT      128
 #define NAME_LENGTH_MIN 2
-#define SLOT_FACTOR     UINT64_C(0x9e3779b97f4a7c15) /* 2^64 over the golden ratio: spreads any bits \
-                                                      */
+/* 2^64 over the golden ratio: spreads whatever it multiplies. */
+#define SLOT_FACTOR UINT64_C(0x9e3779b97f4a7c15)
 _Static_assert(SLOT_COUNT >= 2 * HG_OP_ID_COUNT, "searches must end");
 
 struct slot {

@@ -141,6 +141,10 @@ struct hg_plan {
 HG_MUST_CHECK enum hg_status hg_op_plan(const struct hg_op_call *call, struct hg_plan *plan,
                                         struct hg_error *error);
 
+/* As much of hg_op_plan as needs no shapes: number and types of the operands, and the attributes as
+ * far as they mean something by themselves. Errors: HG_INVALID_ARGUMENT. */
+HG_MUST_CHECK enum hg_status hg_op_check(const struct hg_op_call *call, struct hg_error *error);
+
 /* Lanes of a block (B) of the program that KEY describes. KEY has passed a plan. */
 uint32_t hg_op_block_lanes(const struct hg_key *key);
 

@@ -175,16 +175,25 @@ static enum hg_status check_aliasing(struct hg_planner *planner)
     return HG_OK;
 }
 
+static enum hg_status check_shapeless(struct hg_planner *planner)
+{
+    enum hg_status status = check_operands(planner);
+    return status == HG_OK ? check_attributes(planner) : status;
+}
+
+enum hg_status hg_op_check(const struct hg_op_call *call, struct hg_error *error)
+{
+    struct hg_planner planner = {.call = call, .error = error};
+    return check_shapeless(&planner);
+}
+
 enum hg_status hg_op_plan(const struct hg_op_call *call, struct hg_plan *plan,
                           struct hg_error *error)
 {
     plan->step_count = 0;
     plan->temp_count = 0;
     struct hg_planner planner = {.call = call, .plan = plan, .error = error};
-    enum hg_status status = check_operands(&planner);
-    if (status == HG_OK) {
-        status = check_attributes(&planner);
-    }
+    enum hg_status status = check_shapeless(&planner);
     if (status == HG_OK) {
         status = call->op->plan(&planner);
     }

@@ -195,6 +195,48 @@ static enum hg_status execute_unfused(struct setting *setting)
     return status == HG_OK ? execute(setting, "gelu", 11, 0, 12, false) : status;
 }
 
+static enum hg_status prepare_op(struct setting *setting, uint64_t *handle)
+{
+    struct hg_operand_pattern operands[3];
+    for (int i = 0; i < 3; i++) {
+        operands[i] = (struct hg_operand_pattern){
+            .dtype = HG_F32, .has_shape = true, .rank = 1, .shape = {16}};
+    }
+    const struct hg_prepare_request request = {
+        .op = "vector_add", .op_length = 10, .operands = operands, .operand_count = 3};
+    return hg_session_prepare(setting->session, &request, handle, &setting->error);
+}
+
+/* So many that the session's table has to grow. */
+static enum hg_status prepare_many(struct setting *setting)
+{
+    enum hg_status status = HG_OK;
+    uint64_t handle;
+    for (int i = 0; i < 20 && status == HG_OK; i++) {
+        status = prepare_op(setting, &handle);
+    }
+    return status;
+}
+
+static enum hg_status execute_prepared(struct setting *setting)
+{
+    uint64_t handle;
+    enum hg_status status = prepare_op(setting, &handle);
+    for (int i = 0; i < 2 && status == HG_OK; i++) {
+        const uint64_t inputs[] = {1, 2};
+        const uint64_t output = 3;
+        const struct hg_execute_prepared_request request = {.handle = handle,
+                                                            .inputs = inputs,
+                                                            .input_count = 2,
+                                                            .outputs = &output,
+                                                            .output_count = 1};
+        struct hg_task task = {.allow_inline = i == 0};
+        status = hg_session_execute_prepared_wait(setting->session, &request, &task);
+        setting->error = task.error;
+    }
+    return status;
+}
+
 static void assemble(struct setting *setting, const char *text)
 {
     setting->binary = test_assemble(text, &setting->binary_size);
@@ -281,6 +323,8 @@ static const struct row rows[] = {
     {"execute queued", NULL, execute_queued, true},
     {"execute a product", NULL, execute_product, true},
     {"execute unfused", prepare_unfused, execute_unfused, true},
+    {"prepare", NULL, prepare_many, true},
+    {"execute prepared", NULL, execute_prepared, true},
     {"load", prepare_load, load, true},
     {"load of what names things", prepare_load_naming, load, true},
     {"run", prepare_run, run, true},
