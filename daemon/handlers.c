@@ -41,6 +41,7 @@ static void prepare_task(struct hg_request *request)
     /* A long batch leaves the loop to others: what is over the turn goes to the workers. */
     task->allow_inline =
         request->steps_done == 0 || hg_client_look(request->client) < request->client->turn_end_ns;
+    task->wants_times = true;
     task->error.status = HG_OK;
     task->error.detail = NULL;
     task->error.message[0] = '\0';

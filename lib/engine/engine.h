@@ -243,6 +243,8 @@ struct hg_task {
     void *context;
     uint64_t deadline_ns; /* hg_clock time; 0 = none */
     bool allow_inline;    /* may run on the calling thread if small */
+    bool wants_times; /* measure its stages also in place, for some tens of nanoseconds; of queued
+                         work and of builds the times are known anyway */
 
     struct hg_error error; /* error.status: the outcome */
     const char *cache;     /* label of the (first) cache asked, static */

@@ -394,6 +394,6 @@ enum hg_submitted hg_session_run(struct hg_session *session, const struct hg_run
         hg_prepared_fini(&prepared);
         return HG_TASK_DONE;
     }
-    prepared.ready_ticks = hg_clock_ticks();
+    prepared.ready_ticks = hg_task_ticks(task);
     return hg_work_start(&prepared);
 }

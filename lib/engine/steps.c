@@ -170,7 +170,7 @@ static enum hg_status prepare_steps(struct hg_prepared *prepared, const struct h
                                     struct hg_error *error)
 {
     struct hg_task *task = prepared->task;
-    uint64_t start_ticks = hg_clock_ticks();
+    uint64_t start_ticks = hg_task_ticks(task);
     uint64_t scratch_max = 0;
     for (uint32_t i = 0; i < steps->count; i++) {
         const struct hg_plan_step *step = &steps->items[i];
@@ -191,7 +191,7 @@ static enum hg_status prepare_steps(struct hg_prepared *prepared, const struct h
             task->outcome = result.outcome;
         }
     }
-    prepared->ready_ticks = hg_clock_ticks();
+    prepared->ready_ticks = hg_task_ticks(task);
     uint64_t prepare_ns = hg_clock_ticks_ns(start_ticks, prepared->ready_ticks);
     task->lookup_ns = prepare_ns > task->build_ns ? prepare_ns - task->build_ns : 0;
     return scratch_max == 0 ? HG_OK : hg_prepared_charge(prepared, scratch_max, error);

@@ -11,6 +11,7 @@
 #ifndef HG_LIB_ENGINE_WORK_H
 #define HG_LIB_ENGINE_WORK_H
 
+#include "lib/base/clock.h"
 #include "lib/engine/claims.h"
 #include "lib/engine/internal.h"
 
@@ -45,6 +46,12 @@ static inline void hg_task_begin(struct hg_task *task)
     task->run_ns = 0;
     task->work = NULL;
     atomic_store_explicit(&task->cancelled, false, memory_order_relaxed);
+}
+
+/* For what TASK says of its stages: 0 if nobody asks. */
+static inline uint64_t hg_task_ticks(const struct hg_task *task)
+{
+    return task->wants_times ? hg_clock_ticks() : 0;
 }
 
 /* LAUNCHES has room for HG_PLAN_STEPS_MAX. Only counts are set: the arrays are large. */

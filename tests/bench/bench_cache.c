@@ -160,7 +160,7 @@ static void measure_lookups(struct hg_engine *engine, struct hg_session *session
     enum { CALLS = 2000 };
     static double lookups[CALLS];
     static double builds[CALLS];
-    struct hg_task task = {.allow_inline = true};
+    struct hg_task task = {.allow_inline = true, .wants_times = true};
     for (size_t i = 0; i < CALLS; i++) {
         hg_engine_cache_flush(engine);
         call(session, &layers[2], layers[2].ring, &task);

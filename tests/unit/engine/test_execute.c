@@ -315,6 +315,31 @@ static void no_elements_is_success(void **state)
     hg_engine_destroy(&engine);
 }
 
+/* In place, stages are measured for those who ask; a build always is. */
+static void times_are_told_on_request(void **state)
+{
+    (void)state;
+    struct hg_engine *engine = test_engine();
+    struct hg_session *session = test_session(engine, 1000);
+    test_alloc(session, 1, HG_F32, 1000);
+    for (int wants = 0; wants < 2; wants++) {
+        struct hg_task task = {.wants_times = wants != 0};
+        hg_engine_cache_flush(engine);
+        assert_int_equal(test_run_op(session, "exp_of_nothing", 1, 0, 1, &task),
+                         HG_INVALID_ARGUMENT);
+        assert_int_equal(test_run_op(session, "sigmoid", 1, 0, 1, &task), HG_OK);
+        assert_true(task.build_ns > 0);
+        assert_int_equal(task.run_ns > 0, wants);
+        assert_int_equal(test_run_op(session, "sigmoid", 1, 0, 1, &task), HG_OK);
+        assert_int_equal(task.build_ns, 0);
+        assert_int_equal(task.lookup_ns > 0, wants);
+        assert_int_equal(task.run_ns > 0, wants);
+        assert_int_equal(task.queue_ns, 0);
+    }
+    hg_session_destroy(&session);
+    hg_engine_destroy(&engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +352,7 @@ int main(void)
         cmocka_unit_test(wrong_requests_are_named),
         cmocka_unit_test(temporaries_are_charged),
         cmocka_unit_test(no_elements_is_success),
+        cmocka_unit_test(times_are_told_on_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
