@@ -24,7 +24,7 @@ if [ -n "$$missing" ]; then \
     echo "installing:" $$missing; \
     $$sudo apt-get update -qq && \
     $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing \
-        </dev/null; \
+        </dev/null >/dev/null; \
 fi
 endef
 
