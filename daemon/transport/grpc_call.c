@@ -164,8 +164,7 @@ static void request_call(struct hg_grpc_call *call)
 /* ---- what comes in ------------------------------------------------------------------------------
  */
 
-/* Under the lock. */
-static void tell_loop(struct hg_grpc_call *call)
+void hg_grpc_call_tell(struct hg_grpc_call *call)
 {
     if (!call->told) {
         call->told = true;
@@ -174,9 +173,17 @@ static void tell_loop(struct hg_grpc_call *call)
     }
 }
 
-void hg_grpc_call_tell(struct hg_grpc_call *call)
+/* The same from the queue thread. What comes behind a message that the loop has not taken yet can
+ * wait until nothing more is there: more is likely to come. */
+static void tell_of_message(struct hg_grpc_call *call)
 {
-    tell_loop(call);
+    if (call->told || call->in_count <= 1) {
+        hg_grpc_call_tell(call);
+        return;
+    }
+    call->told = true;
+    hg_grpc_call_retain(call);
+    hg_grpc_post_later(&call->grpc->queue, &call->progress_event);
 }
 
 static void progress_event(struct hg_grpc_event *event)
@@ -191,17 +198,22 @@ static void progress_event(struct hg_grpc_event *event)
     hg_grpc_call_release(call);
 }
 
-/* Under the lock: asks for another message if there is room for it. */
-static void receive(struct hg_grpc_call *call)
+/* Asks for another message if there is room for it. Releases the lock, which the caller holds; as
+ * with sending, `receiving` keeps others out while the operation is started. */
+static void receive_and_unlock(struct hg_grpc_call *call)
 {
-    if (call->receiving || call->in_ended || call->in_count == HG_GRPC_INBOX ||
-        call->in_bytes >= call->grpc->inbox_bytes_max) {
+    const bool start_one = !call->receiving && !call->in_ended && call->in_count < HG_GRPC_INBOX &&
+                           call->in_bytes < call->grpc->inbox_bytes_max;
+    if (start_one) {
+        call->receiving = true;
+        hg_grpc_call_retain(call);
+    }
+    hg_mutex_unlock(&call->lock);
+    if (!start_one) {
         return;
     }
     const grpc_op op = {.op = GRPC_OP_RECV_MESSAGE,
                         .data.recv_message.recv_message = &call->incoming};
-    call->receiving = true;
-    hg_grpc_call_retain(call);
     HG_REQUIRE(grpc_call_start_batch(call->core, &op, 1, hg_grpc_tag_start(&call->receive_tag),
                                      NULL) == GRPC_CALL_OK);
 }
@@ -219,18 +231,18 @@ static void receive_tag(struct hg_grpc_tag *tag, bool ok)
         call->in_count++;
         call->in_bytes += grpc_byte_buffer_length(call->incoming);
         call->incoming = NULL;
-        receive(call);
     }
-    tell_loop(call);
-    hg_mutex_unlock(&call->lock);
+    tell_of_message(call);
+    receive_and_unlock(call);
     hg_grpc_call_release(call);
 }
 
 void hg_grpc_call_listen(struct hg_grpc_call *call)
 {
+    /* First: from here on, operations that receive are started one after the other. */
+    hg_grpc_call_watch(call);
     hg_mutex_lock(&call->lock);
-    receive(call);
-    hg_mutex_unlock(&call->lock);
+    receive_and_unlock(call);
     hg_grpc_send_open(call);
 }
 
@@ -245,9 +257,8 @@ enum hg_grpc_next hg_grpc_call_next(struct hg_grpc_call *call, grpc_slice *messa
         call->in_count--;
         call->in_bytes -= grpc_byte_buffer_length(buffer);
         next = HG_GRPC_MESSAGE;
-        receive(call);
     }
-    hg_mutex_unlock(&call->lock);
+    receive_and_unlock(call);
     if (buffer != NULL) {
         *message = hg_grpc_flatten(buffer);
         grpc_byte_buffer_destroy(buffer);

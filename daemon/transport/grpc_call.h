@@ -30,7 +30,7 @@ struct hg_grpc_connection;
 struct hg_grpc_session;
 
 /* Messages that have arrived and wait for the loop. */
-#define HG_GRPC_INBOX    32u
+#define HG_GRPC_INBOX    64u
 #define HG_GRPC_NO_STEPS UINT32_MAX
 
 /* ---- methods ------------------------------------------------------------------------------------
@@ -144,6 +144,7 @@ struct hg_grpc_call {
     struct hg_request *request; /* in flight */
     bool finished;
     bool waiting;
+    bool corked;            /* messages are queued, to go together */
     bool leased;            /* its status is sent: it ends when a view is back */
     bool gone;              /* the peer has given up */
     uint64_t written_bytes; /* of WriteStream */
@@ -162,6 +163,9 @@ HG_MUST_CHECK bool hg_grpc_call_post(struct hg_grpc *grpc, const struct hg_grpc_
  * HG_RESOURCE_EXHAUSTED. */
 HG_MUST_CHECK enum hg_status hg_grpc_call_send(struct hg_grpc_call *call, grpc_slice head,
                                                struct hg_request *request, uint64_t chunk_bytes);
+/* Between the two, messages of a stream only queue up; then they go together. */
+void hg_grpc_call_cork(struct hg_grpc_call *call);
+void hg_grpc_call_uncork(struct hg_grpc_call *call);
 /* Ends the call with ERROR (status OK: success) behind what is queued; the call may be gone
  * afterwards. COMPLETED_STEPS is that of a failed batch, else HG_GRPC_NO_STEPS. */
 void hg_grpc_call_finish(struct hg_grpc_call *call, const struct hg_error *error,
@@ -173,7 +177,7 @@ void hg_grpc_call_finish_after_view(struct hg_grpc_call *call);
 /* From now on `closed` is called when the peer gives up. Done by itself when start returns. */
 void hg_grpc_call_watch(struct hg_grpc_call *call);
 
-/* Starts receiving into the inbox. */
+/* Starts receiving into the inbox, and watches. */
 void hg_grpc_call_listen(struct hg_grpc_call *call);
 enum hg_grpc_next { HG_GRPC_MESSAGE, HG_GRPC_NONE_YET, HG_GRPC_END };
 /* Takes the next message out of the inbox, whole; the caller unrefs it. */

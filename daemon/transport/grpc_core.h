@@ -111,6 +111,8 @@ void hg_grpc_session_attach(struct hg_grpc_session *session, struct hg_grpc_call
 void hg_grpc_session_detach(struct hg_grpc_call *call);
 /* It has something to do: a turn follows. */
 void hg_grpc_session_wake(struct hg_grpc_session *session);
+/* The turn, now: not from a callback of dispatch, and the session may be gone afterwards. */
+void hg_grpc_session_turn(struct hg_grpc_session *session);
 /* Before something is submitted for it: its share of the loop begins, once in each turn. */
 void hg_grpc_session_begin(struct hg_grpc_session *session);
 /* C core is done with a view. */

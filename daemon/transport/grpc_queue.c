@@ -10,14 +10,44 @@
 /* ---- the queue thread ---------------------------------------------------------------------------
  */
 
+/* What was put off, in the order in which it came. */
+static void post_put_off(struct hg_grpc_queue *queue)
+{
+    struct hg_grpc_event *event = queue->later;
+    queue->later = NULL;
+    while (event != NULL) {
+        struct hg_grpc_event *next = event->next;
+        hg_grpc_post(queue, event);
+        event = next;
+    }
+}
+
+void hg_grpc_post_later(struct hg_grpc_queue *queue, struct hg_grpc_event *event)
+{
+    struct hg_grpc_event **last = &queue->later;
+    while (*last != NULL) {
+        last = &(*last)->next;
+    }
+    event->next = NULL;
+    *last = event;
+}
+
 static void *drain_queue(void *context)
 {
     struct hg_grpc_queue *queue = context;
     const gpr_timespec never = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    const gpr_timespec at_once = gpr_inf_past(GPR_CLOCK_MONOTONIC);
     for (;;) {
-        const grpc_event event = grpc_completion_queue_next(queue->core, never, NULL);
+        const grpc_event event =
+            grpc_completion_queue_next(queue->core, queue->later != NULL ? at_once : never, NULL);
+        if (event.type != GRPC_OP_COMPLETE) {
+            post_put_off(queue);
+        }
         if (event.type == GRPC_QUEUE_SHUTDOWN) {
             return NULL;
+        }
+        if (event.type == GRPC_QUEUE_TIMEOUT) {
+            continue;
         }
         struct hg_grpc_tag *tag = event.tag;
         (void)atomic_load_explicit(&tag->starts, memory_order_acquire);

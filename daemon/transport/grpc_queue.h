@@ -46,6 +46,7 @@ struct hg_grpc_queue {
     struct hg_wake *wake;
     struct hg_post post;                 /* goes on in the loop's next turn */
     _Atomic(struct hg_grpc_event *) top; /* posted, newest first */
+    struct hg_grpc_event *later;         /* the queue thread's: to be posted before it waits */
     struct hg_grpc_event *first;         /* taken by the loop, oldest first */
     uint64_t turn_ns;
 };
@@ -59,6 +60,9 @@ void hg_grpc_queue_stop(struct hg_grpc_queue *queue);
 
 /* Any thread: EVENT runs on the loop soon. */
 void hg_grpc_post(struct hg_grpc_queue *queue, struct hg_grpc_event *event);
+
+/* Queue thread: the same, once there is nothing more to do at once. */
+void hg_grpc_post_later(struct hg_grpc_queue *queue, struct hg_grpc_event *event);
 
 /* Any thread: TAG is about to be handed to C core. */
 static inline void *hg_grpc_tag_start(struct hg_grpc_tag *tag)

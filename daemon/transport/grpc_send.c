@@ -158,24 +158,29 @@ static size_t next_ops(struct hg_grpc_call *call, grpc_op *ops)
     return count;
 }
 
-/* Under the lock: gives C core what there is, unless it has something. */
-static void advance(struct hg_grpc_call *call)
+/*
+ * Gives C core what there is, unless it has something. Takes the lock, which the caller holds, and
+ * releases it: starting an operation may write to the socket, and nobody should wait for that.
+ * `sending` keeps others from starting one at the same time.
+ */
+static void advance_and_unlock(struct hg_grpc_call *call)
 {
     grpc_op ops[4];
-    if (call->sending || call->closing) {
-        return;
-    }
+    size_t count = 0;
     if (call->broken) {
         drop_messages(call);
         call->closing = call->ended;
-        return;
+    } else if (!call->sending && !call->closing) {
+        count = next_ops(call, ops);
     }
-    const size_t count = next_ops(call, ops);
+    if (count != 0) {
+        call->sending = true;
+        hg_grpc_call_retain(call);
+    }
+    hg_mutex_unlock(&call->lock);
     if (count == 0) {
         return;
     }
-    call->sending = true;
-    hg_grpc_call_retain(call);
     HG_REQUIRE(grpc_call_start_batch(call->core, ops, count, hg_grpc_tag_start(&call->send_tag),
                                      NULL) == GRPC_CALL_OK);
 }
@@ -190,12 +195,11 @@ void hg_grpc_send_tag(struct hg_grpc_tag *tag, bool ok)
         grpc_byte_buffer_destroy(call->outgoing);
         call->outgoing = NULL;
     }
-    advance(call);
     if (call->want_room) {
         call->want_room = false;
         hg_grpc_call_tell(call);
     }
-    hg_mutex_unlock(&call->lock);
+    advance_and_unlock(call);
     hg_grpc_call_release(call);
 }
 
@@ -203,8 +207,7 @@ void hg_grpc_send_open(struct hg_grpc_call *call)
 {
     hg_mutex_lock(&call->lock);
     call->open_now = true;
-    advance(call);
-    hg_mutex_unlock(&call->lock);
+    advance_and_unlock(call);
 }
 
 /* ---- the queue ----------------------------------------------------------------------------------
@@ -235,10 +238,23 @@ static void enqueue(struct hg_grpc_call *call, struct hg_grpc_message *message)
     }
     call->out_last = message;
     call->out_bytes += GRPC_SLICE_LENGTH(message->head) + message->left_bytes;
-    if (call->method->streams_out) {
-        advance(call);
+    if (call->method->streams_out && !call->corked) {
+        advance_and_unlock(call);
+    } else {
+        hg_mutex_unlock(&call->lock);
     }
-    hg_mutex_unlock(&call->lock);
+}
+
+void hg_grpc_call_cork(struct hg_grpc_call *call)
+{
+    call->corked = true;
+}
+
+void hg_grpc_call_uncork(struct hg_grpc_call *call)
+{
+    call->corked = false;
+    hg_mutex_lock(&call->lock);
+    advance_and_unlock(call);
 }
 
 /* The payload of REQUEST: a small one is copied into the head, a large one leased. */
@@ -318,8 +334,7 @@ void hg_grpc_send_status(struct hg_grpc_call *call, const struct hg_error *error
             add_trailer(call, "hologram-completed", number);
         }
     }
-    advance(call);
-    hg_mutex_unlock(&call->lock);
+    advance_and_unlock(call);
 }
 
 void hg_grpc_send_refuse(struct hg_grpc_call *call, grpc_status_code status, const char *text)
@@ -328,8 +343,7 @@ void hg_grpc_send_refuse(struct hg_grpc_call *call, grpc_status_code status, con
     call->ended = true;
     call->status = status;
     call->status_text = grpc_slice_from_static_string(text);
-    advance(call);
-    hg_mutex_unlock(&call->lock);
+    advance_and_unlock(call);
 }
 
 void hg_grpc_call_finish_after_view(struct hg_grpc_call *call)

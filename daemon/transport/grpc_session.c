@@ -119,9 +119,8 @@ static void wind_up(struct hg_grpc_session *session)
     }
 }
 
-static void turn_cb(void *context)
+void hg_grpc_session_turn(struct hg_grpc_session *session)
 {
-    struct hg_grpc_session *session = context;
     if (session->closing) {
         wind_up(session);
         return;
@@ -136,6 +135,11 @@ static void turn_cb(void *context)
     if (more || session->client.pump || session->closing) {
         hg_grpc_session_wake(session);
     }
+}
+
+static void turn_cb(void *context)
+{
+    hg_grpc_session_turn(context);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------

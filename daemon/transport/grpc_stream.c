@@ -151,7 +151,7 @@ void hg_grpc_stream_end(struct hg_grpc_session *session, const struct hg_error *
 
 void hg_grpc_stream_progress(struct hg_grpc_call *call)
 {
-    hg_grpc_session_wake(call->session);
+    hg_grpc_session_turn(call->session);
 }
 
 void hg_grpc_stream_closed(struct hg_grpc_call *call)
@@ -224,10 +224,10 @@ static void end_of_stream(struct hg_grpc_session *session)
     hg_grpc_stream_end(session, &error);
 }
 
-bool hg_grpc_stream_pump(struct hg_grpc_session *session)
+/* Takes messages; false at the end of the turn. What is no request is told in ERROR. */
+static bool take_messages(struct hg_grpc_session *session, struct hg_error *error)
 {
     struct hg_client *client = &session->client;
-    struct hg_error error = HG_ERROR_INIT;
     while (may_read(session)) {
         if (hg_clock_now_ns() >= client->turn_end_ns) {
             return false;
@@ -243,17 +243,29 @@ bool hg_grpc_stream_pump(struct hg_grpc_session *session)
             break;
         }
         session->used_ns = hg_clock_now_ns();
-        const bool good = submit_message(session, hg_grpc_bytes(&message), &error);
+        const bool good = submit_message(session, hg_grpc_bytes(&message), error);
         grpc_slice_unref(message);
         if (!good) {
-            hg_grpc_stream_end(session, &error);
-            return true;
+            break;
         }
     }
-    if (client->hang_up && client->in_flight == 0) {
+    return true;
+}
+
+bool hg_grpc_stream_pump(struct hg_grpc_session *session)
+{
+    struct hg_client *client = &session->client;
+    struct hg_grpc_call *call = session->stream;
+    struct hg_error error = HG_ERROR_INIT;
+    hg_grpc_call_cork(call);
+    const bool done = take_messages(session, &error);
+    hg_grpc_call_uncork(call);
+    if (error.status != HG_OK) {
+        hg_grpc_stream_end(session, &error);
+    } else if (client->hang_up && client->in_flight == 0) {
         end_of_stream(session);
     }
-    return true;
+    return done;
 }
 
 /* The head of a read's Response, with room in its lengths for the payload that follows. */
