@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "daemon/codec_hot.h"
 #include "daemon/codec_scan.h"
 #include "daemon/limits.h"
 #include "proto/hologram/v1/hologram.pb-c.h"
@@ -278,8 +279,8 @@ static enum hg_status convert_request(const Hologram__V1__Request *wire, struct 
     }
 }
 
-enum hg_decoded hg_codec_decode(const uint8_t *data, size_t size, struct hg_arena *arena,
-                                struct hg_message *message, struct hg_error *error)
+enum hg_decoded hg_codec_decode_general(const uint8_t *data, size_t size, struct hg_arena *arena,
+                                        struct hg_message *message, struct hg_error *error)
 {
     struct hg_error reason = HG_ERROR_INIT;
     if (hg_codec_scan(&hologram__v1__request__descriptor, data, size, error) != HG_OK) {
@@ -305,4 +306,12 @@ enum hg_decoded hg_codec_decode(const uint8_t *data, size_t size, struct hg_aren
         return HG_DECODED_INVALID;
     }
     return HG_DECODED_OK;
+}
+
+enum hg_decoded hg_codec_decode(const uint8_t *data, size_t size, struct hg_arena *arena,
+                                struct hg_message *message, struct hg_error *error)
+{
+    return hg_codec_decode_hot(data, size, arena, message)
+               ? HG_DECODED_OK
+               : hg_codec_decode_general(data, size, arena, message, error);
 }

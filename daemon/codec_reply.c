@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "daemon/codec_hot.h"
 #include "daemon/limits.h"
 #include "lib/base/check.h"
 #include "proto/hologram/v1/hologram.pb-c.h"
@@ -360,8 +361,8 @@ static enum hg_status encode_ops(struct encoder *encoder)
     return finish(encoder);
 }
 
-enum hg_status hg_codec_encode(const struct hg_reply *reply, struct hg_arena *arena,
-                               hg_codec_reserve_fn *reserve, void *context)
+enum hg_status hg_codec_encode_general(const struct hg_reply *reply, struct hg_arena *arena,
+                                       hg_codec_reserve_fn *reserve, void *context)
 {
     struct encoder encoder = {
         .reply = reply, .arena = arena, .reserve = reserve, .context = context};
@@ -396,4 +397,11 @@ enum hg_status hg_codec_encode(const struct hg_reply *reply, struct hg_arena *ar
     default:
         return finish(&encoder);
     }
+}
+
+enum hg_status hg_codec_encode(const struct hg_reply *reply, struct hg_arena *arena,
+                               hg_codec_reserve_fn *reserve, void *context)
+{
+    return hg_codec_is_hot(reply) ? hg_codec_encode_hot(reply, reserve, context)
+                                  : hg_codec_encode_general(reply, arena, reserve, context);
 }

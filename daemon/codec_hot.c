@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decodes hot requests straight from the wire format, within the bounds that the scan enforces. */
+#include "daemon/codec_hot.h"
+
+#include <string.h>
+
+#include "daemon/limits.h"
+
+/* A tag as it lies on the wire: field number and wire type in one varint. */
+#define VARINT(field)  ((field) << 3 | 0u)
+#define FIXED64(field) ((field) << 3 | 1u)
+#define BYTES(field)   ((field) << 3 | 2u)
+
+#define VARINT_BYTES_MAX 10
+/* Longer lengths than the largest message has are left to the general way. */
+#define LENGTH_BYTES_MAX 3
+/* More than any operation has. */
+#define ATTRIBUTES_MAX 8
+
+struct span {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+struct hot {
+    struct hg_arena *arena;
+    uint32_t fields;
+    uint32_t messages;
+    uint32_t elements;
+};
+
+/* ---- values: each false if there is none, or none that encoders write ---------------------------
+ */
+
+static inline bool take_varint(struct span *span, uint64_t *value)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < VARINT_BYTES_MAX && span->at < span->end; i++) {
+        const uint8_t byte = *span->at++;
+        sum |= (uint64_t)(byte & 0x7f) << (7 * i);
+        if (byte < 0x80) {
+            *value = sum;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A tag of one or two bytes, and the bound on how many there may be. */
+static inline bool take_tag(struct hot *hot, struct span *span, uint32_t *tag)
+{
+    *tag = *span->at++;
+    if (++hot->fields > HG_DECODE_FIELDS_MAX) {
+        return false;
+    }
+    if (*tag < 0x80) {
+        return true;
+    }
+    if (span->at == span->end || *span->at == 0 || *span->at >= 0x80) {
+        return false;
+    }
+    *tag = (*tag & 0x7f) | (uint32_t)*span->at++ << 7;
+    return true;
+}
+
+/* A length and the bytes after it. */
+static inline bool take_bytes(struct span *span, struct span *content)
+{
+    size_t length = 0;
+    for (unsigned i = 0; i < LENGTH_BYTES_MAX && span->at < span->end; i++) {
+        const uint8_t byte = *span->at++;
+        length |= (size_t)(byte & 0x7f) << (7 * i);
+        if (byte < 0x80) {
+            if ((size_t)(span->end - span->at) < length) {
+                return false;
+            }
+            *content = (struct span){span->at, span->at + length};
+            span->at += length;
+            return true;
+        }
+    }
+    return false;
+}
+
+static inline bool begin_message(struct hot *hot)
+{
+    return ++hot->messages <= HG_DECODE_MESSAGES_MAX;
+}
+
+/* True the first time: what an encoder writes once may come once. */
+static inline bool first_time(uint32_t *seen, uint32_t tag)
+{
+    const uint32_t bit = 1u << (tag >> 3);
+    const bool first = (*seen & bit) == 0;
+    *seen |= bit;
+    return first;
+}
+
+static bool take_text(struct hot *hot, struct span *span, const char **text, size_t *length)
+{
+    struct span content;
+    if (!take_bytes(span, &content)) {
+        return false;
+    }
+    const size_t size = (size_t)(content.end - content.at);
+    char *copy = hg_arena_alloc(hot->arena, size + 1);
+    if (copy == NULL || (size != 0 && memchr(content.at, 0, size) != NULL)) {
+        return false;
+    }
+    memcpy(copy, content.at, size);
+    copy[size] = '\0';
+    *text = copy;
+    *length = size;
+    return true;
+}
+
+/* A packed list. */
+static bool take_ids(struct hot *hot, struct span *span, const uint64_t **ids, uint32_t *count)
+{
+    struct span content;
+    if (!take_bytes(span, &content)) {
+        return false;
+    }
+    uint32_t wanted = 0;
+    for (const uint8_t *at = content.at; at < content.end; at++) {
+        wanted += *at < 0x80;
+    }
+    if (wanted > HG_DECODE_ELEMENTS_MAX - hot->elements) {
+        return false;
+    }
+    hot->elements += wanted;
+    uint64_t *list = hg_arena_alloc(hot->arena, wanted * sizeof(*list));
+    if (list == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < wanted; i++) {
+        if (!take_varint(&content, &list[i])) {
+            return false;
+        }
+    }
+    *ids = list;
+    *count = wanted;
+    return content.at == content.end;
+}
+
+/* ---- bodies -------------------------------------------------------------------------------------
+ */
+
+static bool take_fixed64(struct span *span, uint64_t *value)
+{
+    uint64_t sum = 0;
+    if (span->end - span->at < 8) {
+        return false;
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        sum |= (uint64_t)span->at[i] << (8 * i);
+    }
+    span->at += 8;
+    *value = sum;
+    return true;
+}
+
+static bool take_attribute(struct hot *hot, struct span span, struct hg_named_attribute *attribute)
+{
+    uint32_t seen = 0;
+    *attribute = (struct hg_named_attribute){.name = ""};
+    if (!begin_message(hot)) {
+        return false;
+    }
+    while (span.at < span.end) {
+        uint32_t tag;
+        bool taken = take_tag(hot, &span, &tag);
+        if (taken && tag == BYTES(1u)) {
+            taken = first_time(&seen, tag) &&
+                    take_text(hot, &span, &attribute->name, &attribute->name_length);
+        } else {
+            taken = taken && tag == FIXED64(2u) && first_time(&seen, tag) &&
+                    take_fixed64(&span, &attribute->bits);
+        }
+        if (!taken) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Collects attributes on the stack until their number is known. */
+struct attributes {
+    struct hg_named_attribute items[ATTRIBUTES_MAX];
+    uint32_t count;
+};
+
+static bool add_attribute(struct hot *hot, struct span *span, struct attributes *attributes)
+{
+    struct span content;
+    return attributes->count < ATTRIBUTES_MAX && take_bytes(span, &content) &&
+           take_attribute(hot, content, &attributes->items[attributes->count++]);
+}
+
+static bool keep_attributes(struct hot *hot, const struct attributes *attributes,
+                            struct hg_execute_request *request)
+{
+    if (attributes->count == 0) {
+        return true;
+    }
+    const size_t size = attributes->count * sizeof(attributes->items[0]);
+    struct hg_named_attribute *kept = hg_arena_alloc(hot->arena, size);
+    if (kept == NULL) {
+        return false;
+    }
+    memcpy(kept, attributes->items, size);
+    request->attributes = kept;
+    request->attribute_count = attributes->count;
+    return true;
+}
+
+static bool take_execute(struct hot *hot, struct span span, struct hg_execute_request *request)
+{
+    struct attributes attributes;
+    uint32_t seen = 0;
+    attributes.count = 0;
+    *request = (struct hg_execute_request){.op = ""};
+    if (!begin_message(hot)) {
+        return false;
+    }
+    while (span.at < span.end) {
+        uint32_t tag;
+        bool taken = take_tag(hot, &span, &tag);
+        if (!taken) {
+            return false;
+        }
+        switch (tag) {
+        case BYTES(1u):
+            taken =
+                first_time(&seen, tag) && take_text(hot, &span, &request->op, &request->op_length);
+            break;
+        case BYTES(2u):
+            taken = first_time(&seen, tag) &&
+                    take_ids(hot, &span, &request->inputs, &request->input_count);
+            break;
+        case BYTES(3u):
+            taken = first_time(&seen, tag) &&
+                    take_ids(hot, &span, &request->outputs, &request->output_count);
+            break;
+        case BYTES(4u):
+            taken = add_attribute(hot, &span, &attributes);
+            break;
+        default:
+            return false;
+        }
+        if (!taken) {
+            return false;
+        }
+    }
+    return keep_attributes(hot, &attributes, request);
+}
+
+static bool take_data(struct hot *hot, struct span *span, struct hg_bytes *data)
+{
+    struct span content;
+    if (!take_bytes(span, &content)) {
+        return false;
+    }
+    const size_t size = (size_t)(content.end - content.at);
+    uint8_t *copy = hg_arena_alloc(hot->arena, size);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, content.at, size);
+    *data = (struct hg_bytes){copy, size};
+    return true;
+}
+
+static bool take_write(struct hot *hot, struct span span, struct hg_write_args *write)
+{
+    uint32_t seen = 0;
+    *write = (struct hg_write_args){0};
+    if (!begin_message(hot)) {
+        return false;
+    }
+    while (span.at < span.end) {
+        uint32_t tag;
+        bool taken = take_tag(hot, &span, &tag);
+        if (taken && tag == VARINT(1u)) {
+            taken = take_varint(&span, &write->id);
+        } else if (taken && tag == VARINT(2u)) {
+            taken = take_varint(&span, &write->offset);
+        } else {
+            taken = taken && tag == BYTES(3u) && first_time(&seen, tag) &&
+                    take_data(hot, &span, &write->data);
+        }
+        if (!taken) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_read(struct hot *hot, struct span span, struct hg_read_args *read)
+{
+    *read = (struct hg_read_args){0};
+    if (!begin_message(hot)) {
+        return false;
+    }
+    while (span.at < span.end) {
+        uint32_t tag;
+        bool taken = take_tag(hot, &span, &tag);
+        if (taken && tag == VARINT(1u)) {
+            taken = take_varint(&span, &read->id);
+        } else if (taken && tag == VARINT(2u)) {
+            taken = take_varint(&span, &read->offset);
+        } else {
+            taken = taken && tag == VARINT(3u) && take_varint(&span, &read->length);
+        }
+        if (!taken) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A step has one body and nothing else. */
+static bool take_step(struct hot *hot, struct span span, struct hg_step *step)
+{
+    struct span body;
+    uint32_t tag;
+    if (!begin_message(hot) || span.at == span.end || !take_tag(hot, &span, &tag) ||
+        (tag != BYTES(3u) && tag != BYTES(4u)) || !take_bytes(&span, &body) ||
+        span.at != span.end) {
+        return false;
+    }
+    if (tag == BYTES(3u)) {
+        step->kind = HG_REQUEST_WRITE;
+        return take_write(hot, body, &step->write);
+    }
+    step->kind = HG_REQUEST_EXECUTE;
+    return take_execute(hot, body, &step->execute);
+}
+
+static bool take_batch(struct hot *hot, struct span span, struct hg_batch_args *batch)
+{
+    struct hot counting = *hot;
+    struct span rest = span;
+    struct span content;
+    uint32_t count = 0;
+    uint32_t tag;
+    if (!begin_message(hot)) {
+        return false;
+    }
+    for (; rest.at < rest.end; count++) {
+        if (!take_tag(&counting, &rest, &tag) || tag != BYTES(1u) || !take_bytes(&rest, &content)) {
+            return false;
+        }
+    }
+    if (count > HG_DECODE_MESSAGES_MAX) {
+        return false;
+    }
+    struct hg_step *steps = hg_arena_alloc(hot->arena, count * sizeof(*steps));
+    if (steps == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!take_tag(hot, &span, &tag) || !take_bytes(&span, &content) ||
+            !take_step(hot, content, &steps[i])) {
+            return false;
+        }
+    }
+    *batch = (struct hg_batch_args){steps, count};
+    return true;
+}
+
+/* ---- requests -----------------------------------------------------------------------------------
+ */
+
+/* The body that comes with TAG, if it is a hot one. */
+static bool take_body(struct hot *hot, uint32_t tag, struct span body, struct hg_step *step)
+{
+    switch (tag) {
+    case BYTES(13u):
+        step->kind = HG_REQUEST_WRITE;
+        return take_write(hot, body, &step->write);
+    case BYTES(14u):
+        step->kind = HG_REQUEST_READ;
+        return take_read(hot, body, &step->read);
+    case BYTES(15u):
+        step->kind = HG_REQUEST_EXECUTE;
+        return take_execute(hot, body, &step->execute);
+    case BYTES(16u):
+        step->kind = HG_REQUEST_BATCH;
+        return take_batch(hot, body, &step->batch);
+    case BYTES(27u):
+        step->kind = HG_REQUEST_PING;
+        return begin_message(hot) && body.at == body.end;
+    default:
+        return false;
+    }
+}
+
+static bool take_request(struct hot *hot, struct span span, struct hg_message *message)
+{
+    uint64_t id = 0;
+    uint64_t stream = 0;
+    uint64_t timeout_us = 0;
+    while (span.at < span.end) {
+        struct span body;
+        uint32_t tag;
+        bool taken = take_tag(hot, &span, &tag);
+        if (taken && tag == VARINT(1u)) {
+            taken = take_varint(&span, &id);
+        } else if (taken && tag == VARINT(2u)) {
+            taken = take_varint(&span, &stream);
+        } else if (taken && tag == VARINT(3u)) {
+            taken = take_varint(&span, &timeout_us);
+        } else {
+            /* Only lists of bytes are bodies, and there is one of them. */
+            taken = taken && (tag & 7) == 2 && message->step.kind == HG_REQUEST_NONE &&
+                    take_bytes(&span, &body) && take_body(hot, tag, body, &message->step);
+        }
+        if (!taken) {
+            return false;
+        }
+    }
+    message->id = id;
+    message->stream = (uint32_t)stream;
+    message->timeout_us = timeout_us;
+    return message->step.kind != HG_REQUEST_NONE;
+}
+
+bool hg_codec_decode_hot(const uint8_t *data, size_t size, struct hg_arena *arena,
+                         struct hg_message *message)
+{
+    struct hot hot = {.arena = arena, .messages = 1};
+    message->step.kind = HG_REQUEST_NONE;
+    if (take_request(&hot, (struct span){data, data + size}, message)) {
+        return true;
+    }
+    message->step.kind = HG_REQUEST_NONE;
+    return false;
+}
