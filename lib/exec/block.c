@@ -91,6 +91,9 @@ static uint64_t pass_lanes(const struct hg_run *run)
         return 1;
     }
     uint64_t tile = HG_TILE_BYTES / code->facts.wide_bytes;
+    if (code->in_memory && run->region.kind != HG_REGION_ROWS) {
+        return code->facts.block_lanes;
+    }
     if (code->one_pass) {
         uint64_t all = run->region.kind == HG_REGION_ROWS ? run->cut.rows : code->facts.block_lanes;
         return all > tile ? all : tile;
@@ -196,16 +199,12 @@ void hg_block_part(struct hg_run *run, uint32_t part)
     if (hg_workspace_reserve(workspace, &run->code, lanes) != HG_OK) {
         hg_run_stop(run, HG_RESOURCE_EXHAUSTED, "no memory for a worker's tiles");
     } else {
-        struct hg_pass pass;
-        pass.run = run;
-        pass.kernels = run->kernels;
-        pass.workspace = workspace;
-        pass.lanes = lanes;
-        pass.values = workspace->values;
-        pass.memory = NULL;
-        pass.rows_only = false;
-        pass.sums = NULL;
-        pass.walk.frames = workspace->frames;
+        struct hg_pass pass = {.run = run,
+                               .kernels = run->kernels,
+                               .workspace = workspace,
+                               .values = workspace->values,
+                               .walk = {.frames = workspace->frames},
+                               .lanes = lanes};
         run_units(&pass, part);
     }
     hg_workspace_put_back(workspace);

@@ -333,6 +333,23 @@ static void find_copies(struct hg_exec_code *code)
     }
 }
 
+/* Whether all that the program computes lane by lane goes from operands to operands. */
+static bool stays_in_memory(const struct hg_exec_code *code)
+{
+    for (uint32_t i = 0; i < code->facts.insn_count; i++) {
+        const struct hg_step *step = &code->steps[i];
+        uint8_t op = step->insn.op;
+        bool uniform = op == HG_OP_MOV_IMM || op == HG_OP_PARAM;
+        bool direct = (step->flags & (HG_STEP_IN_PLACE | HG_STEP_DIRECT)) != 0;
+        bool store = op == HG_OP_STG && plain_lane(&step->insn);
+        bool no_value = (step->flags & (HG_STEP_CONTROL | HG_STEP_SEGMENT_END)) != 0;
+        if (!uniform && !direct && !store && !no_value) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- order ----------------------------------------------------------------------------------- */
 
 static bool shared_address(const struct hg_addr *addr)
@@ -386,6 +403,7 @@ enum hg_status hg_exec_code_load(struct hg_exec_code *code, const struct hg_prog
     place_steps(code, program);
     find_copies(code);
     find_order(code);
+    code->in_memory = stays_in_memory(code);
     memcpy(code->words, program->words, program->word_count * sizeof *code->words);
     code->word_count = program->word_count;
     return HG_OK;

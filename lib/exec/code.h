@@ -65,6 +65,7 @@ struct hg_exec_code {
     uint32_t reduce_max;    /* most REDUCE that end one segment together */
     bool one_pass;          /* each instruction must run once for a whole block */
     bool lane_by_lane;      /* each lane must finish before the next starts */
+    bool in_memory;         /* straight from operands to operands: tiles would only add dispatch */
 };
 
 /*

@@ -4,38 +4,55 @@
 #include "lib/exec/exec.h"
 
 /*
- * Nanoseconds for 1,024 units of cost (one F32 addition of one lane each), by ISA level: measured
- * on tiles in L1 and L2, see README.md. Work in memory is slower, which matters only far above the
- * sizes where placement is in doubt.
+ * Nanoseconds for 1,024 units of cost (one F32 addition of one lane each), and for 1,024 terms of a
+ * product, by ISA level: measured in L1 and L2, see README.md. Work in memory is slower, which
+ * matters only far above the sizes where placement is in doubt.
  */
-static const uint32_t ns_per_1024[HG_ISA_LEVEL_COUNT] = {
+static const uint32_t unit_ns[HG_ISA_LEVEL_COUNT] = {
     [HG_ISA_GENERIC] = 600,
     [HG_ISA_AVX2] = 110,
     [HG_ISA_AVX512] = 70,
+};
+static const uint32_t term_ns[HG_ISA_LEVEL_COUNT] = {
+    [HG_ISA_GENERIC] = 2500,
+    [HG_ISA_AVX2] = 30,
+    [HG_ISA_AVX512] = 15,
 };
 
 /* Binding, dispatch and completion of a launch; and of a row of a reduction. */
 #define LAUNCH_NS 150
 #define ROW_NS    20
 
+/* What facts.cost counts for the terms of a product whose sizes are parameters. */
+#define COST_OF_TERMS 64
+
+/* COUNT units of which 1,024 take NS, saturating. */
+static uint64_t time_of(uint64_t lanes, uint64_t each, uint32_t ns)
+{
+    uint64_t count;
+    if (!hg_mul_u64(lanes, each, &count) || count > UINT64_MAX / 65536) {
+        return UINT64_MAX / 8;
+    }
+    return count * ns / 1024;
+}
+
 uint64_t hg_exec_estimate_ns(const struct hg_program *program,
                              const uint64_t params[HG_PARAM_COUNT])
 {
     const struct hg_code_facts *facts = &program->facts;
+    enum hg_isa_level level = hg_cpu_isa_level();
+    uint64_t lanes = params[HG_PARAM_N];
     uint64_t cost = facts->cost;
-    if ((facts->facts & HG_FACT_MMA) != 0 && (facts->params_read >> HG_PARAM_FIRST & 1u) != 0) {
-        /* Of a product whose sizes are parameters, k is the first after n, rows and cols. */
-        cost = cost > params[HG_PARAM_FIRST] ? cost : params[HG_PARAM_FIRST];
+    uint64_t ns = LAUNCH_NS;
+    /* Of a product whose sizes are parameters, k is the first after n, rows and cols. */
+    bool sized = (facts->facts & HG_FACT_MMA) != 0 && (facts->params_read >> HG_PARAM_FIRST & 1u);
+    if (sized) {
+        ns += time_of(lanes, params[HG_PARAM_FIRST], term_ns[level]);
+        cost = cost > COST_OF_TERMS ? cost - COST_OF_TERMS : 1;
     }
-    uint64_t units;
-    uint64_t rows_ns;
-    if (!hg_mul_u64(params[HG_PARAM_N], cost, &units) ||
-        !hg_mul_u64(params[HG_PARAM_ROWS], ROW_NS, &rows_ns) || units > UINT64_MAX / 1024 ||
-        rows_ns > UINT64_MAX / 2) {
-        return UINT64_MAX / 2;
+    ns += time_of(lanes, cost, unit_ns[level]);
+    if ((facts->facts & HG_FACT_REDUCE) != 0) {
+        ns += time_of(params[HG_PARAM_ROWS], ROW_NS, 1024);
     }
-    uint64_t lanes_ns = units / 1024 * ns_per_1024[hg_cpu_isa_level()] +
-                        units % 1024 * ns_per_1024[hg_cpu_isa_level()] / 1024;
-    bool reduces = (facts->facts & HG_FACT_REDUCE) != 0;
-    return LAUNCH_NS + lanes_ns + (reduces ? rows_ns : 0);
+    return ns;
 }

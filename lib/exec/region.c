@@ -162,9 +162,16 @@ void hg_run_units(const struct hg_run *run, uint32_t part, uint64_t *first, uint
 
 bool hg_run_stopped_at(struct hg_run *run, uint32_t pc)
 {
-    uint32_t expected = HG_NO_STEP;
-    if (atomic_compare_exchange_strong_explicit(&run->region.stop, &expected, pc,
-                                                memory_order_relaxed, memory_order_relaxed) ||
+    _Atomic uint32_t *stop = &run->region.stop;
+    uint32_t expected = atomic_load_explicit(stop, memory_order_relaxed);
+    if (expected == HG_NO_STEP && run->region.parts == 1) {
+        atomic_store_explicit(stop, pc, memory_order_relaxed);
+        return true;
+    }
+    if (expected == pc ||
+        (expected == HG_NO_STEP &&
+         atomic_compare_exchange_strong_explicit(stop, &expected, pc, memory_order_relaxed,
+                                                 memory_order_relaxed)) ||
         expected == pc) {
         return true;
     }

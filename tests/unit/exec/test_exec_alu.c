@@ -75,7 +75,7 @@ static void check_length(const struct bench *bench, const struct hg_program *pro
                         hg_exec_isa_level(), (int)mode, (unsigned long long)n,
                         (unsigned long long)i, (unsigned long long)got, (unsigned long long)want,
                         bench->sample->text);
-            for (unsigned k = 0; k < bench->sample->input_count; k++) {
+            for (unsigned k = 0; k < 3 && bench->inputs[k].data != NULL; k++) {
                 print_error("input %u: %llx\n", k,
                             (unsigned long long)element_at(bench->inputs[k].data,
                                                            bench->sample->inputs[k], i));

@@ -11,8 +11,7 @@
 
 /* Runs TEXT over N lanes with operand 0 read and 1 written (8 bytes a lane each). */
 static enum hg_status run_text(const char *text, uint64_t n, enum hg_executor executor,
-                               uint64_t fuel, const uint64_t *in, uint64_t *out,
-                               struct hg_error *error)
+                               uint64_t fuel, uint64_t *in, uint64_t *out, struct hg_error *error)
 {
     struct hg_program *program = program_of(text);
     struct hg_launch launch = launch_of(program, 1, n);
@@ -20,8 +19,7 @@ static enum hg_status run_text(const char *text, uint64_t n, enum hg_executor ex
     launch.fuel = fuel;
     launch.params[3] = 5;
     launch.first_class = 17;
-    const struct hg_operand operands[] = {{(void *)(uintptr_t)in, n * 8, false},
-                                          {out, n * 8, true}};
+    const struct hg_operand operands[] = {{in, n * 8, false}, {out, n * 8, true}};
     launch.operand_count = program->facts.slot_count;
     launch.operands[0] = program->facts.slot_count > 1 ? operands[0] : operands[1];
     launch.operands[1] = operands[1];
@@ -182,7 +180,7 @@ static void lane_loops(void **state)
 static uint64_t fuel_of(const char *text, uint64_t n, enum hg_executor executor)
 {
     static uint64_t out[4000];
-    static const uint64_t in[4000];
+    static uint64_t in[4000];
     for (uint64_t fuel = 1;; fuel++) {
         struct hg_error error = HG_ERROR_INIT;
         enum hg_status status = run_text(text, n, executor, fuel, in, out, &error);

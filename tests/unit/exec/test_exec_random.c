@@ -374,7 +374,7 @@ static void gen_body(struct generator *g, unsigned length)
 
 static void gen_reduce(struct generator *g)
 {
-    uint8_t used[3];
+    uint8_t used[3] = {0};
     unsigned count = 1 + (chance(30) ? below(2) : 0);
     for (unsigned i = 0; i < count; i++) {
         int a = source(g, HG_DT_ALL);
