@@ -63,6 +63,7 @@ const char *hg_cache_outcome_name(enum hg_cache_outcome outcome)
         [HG_CACHE_HIT] = "hit",
         [HG_CACHE_BUILD] = "build",
         [HG_CACHE_WAIT] = "wait",
+        [HG_CACHE_PRECOMPILED] = "precompiled",
     };
     return (unsigned)outcome < HG_ARRAY_COUNT(names) ? names[outcome] : "invalid";
 }

@@ -19,7 +19,10 @@ struct hg_cache;
 enum hg_cache_outcome {
     HG_CACHE_HIT,   /* the program was there */
     HG_CACHE_BUILD, /* this call built it */
-    HG_CACHE_WAIT   /* another call was building it; this one waited */
+    HG_CACHE_WAIT,  /* another call was building it; this one waited */
+    /* A build that had nothing to do: the program was there from the start. Said by the
+     * caller whose build function knows it, never by the cache. */
+    HG_CACHE_PRECOMPILED
 };
 const char *hg_cache_outcome_name(enum hg_cache_outcome outcome);
 

@@ -194,6 +194,7 @@ void hg_engine_stats(const struct hg_engine *engine, struct hg_engine_stats *sta
         .queue_depth = hg_sched_depth(engine->sched),
         .worker_progress = hg_sched_progress(engine->sched),
         .active_jobs = hg_sched_active(engine->sched),
+        .precompiled = atomic_load_explicit(&engine->precompiled, memory_order_relaxed),
         .executor = hg_executor_name(engine->options.executor),
         .isa_level = hg_exec_isa_level(),
     };

@@ -328,6 +328,7 @@ struct hg_engine_stats {
     uint32_t queue_depth;
     uint64_t worker_progress;
     uint32_t active_jobs;
+    uint64_t precompiled; /* of the caches' builds, those that were there from the start */
     struct hg_pool_stats pool;
     const char *executor;
     const char *isa_level;

@@ -47,6 +47,7 @@ struct hg_engine {
     _Atomic uint64_t buffers;
     _Atomic uint64_t buffer_bytes;
     _Atomic uint64_t last_serial;
+    _Atomic uint64_t precompiled;
     _Atomic uint64_t loaded_programs;
     _Atomic uint64_t loaded_bytes;
 };

@@ -1,5 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-$(eval $(call library,engine,$(wildcard lib/engine/*.c)))
+# Programs that are there from the start, as constant data: of every operation, or with PROFILE=FILE
+# those that a running daemon used (`hologramctl cache profile`).
+PRECOMPILED := $(O)/gen/lib/engine/precompiled_table.c
+PRECOMPILE  := $(O)/host/precompile
+$(eval $(call library,engine,$(wildcard lib/engine/*.c) $(PRECOMPILED)))
+$(eval $(call program,host/precompile,$(wildcard lib/engine/precompile/*.c) lib/engine/keyfile.c \
+    lib/engine/sha256.c,ops program isa base,$(JEMALLOC_LIBS) -lm))
+
+# Rewritten only when another profile is chosen, so that it causes another table.
+$(O)/profile: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PROFILE)' | cmp -s - $@ || echo '$(PROFILE)' > $@
+$(PRECOMPILED): $(PRECOMPILE) $(O)/profile $(PROFILE)
+	@mkdir -p $(@D)
+	$(say) GEN $@
+	$(Q)$(PRECOMPILE) $(if $(PROFILE),--profile $(PROFILE)) > $@
 
 # libhologram-engine: everything under lib/ as one shared library with one header, for use in process.
 # Not in sanitizer builds, where libraries lack the symbols of their executable.

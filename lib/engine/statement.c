@@ -306,7 +306,8 @@ static enum hg_status warm(struct hg_session *session, const struct hg_op_call *
     uint32_t count = status == HG_OK && !call->policy.specialize_full ? plan.step_count : 0;
     for (uint32_t i = 0; i < count && status == HG_OK; i++) {
         struct hg_cache_pin pin;
-        status = hg_program_find(session->engine, &plan.steps[i].key, &pin, NULL, error);
+        struct hg_cache_result result;
+        status = hg_program_find(session->engine, &plan.steps[i].key, &pin, &result, error);
         if (status == HG_OK) {
             hg_cache_release(session->engine->cache, &pin);
         }

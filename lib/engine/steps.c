@@ -6,6 +6,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/engine/precompiled.h"
 
 /* ---- from a request -------------------------------------------------------------------------- */
 
@@ -150,18 +151,28 @@ static void bind_step(const struct hg_prepared *prepared, const struct hg_plan_s
     memcpy(launch->params, step->params, sizeof launch->params);
 }
 
+/* CONTEXT: whether the program was there from the start. */
 static enum hg_status build_op(const struct hg_key *key, void *context, struct hg_program **program,
                                struct hg_error *error)
 {
-    (void)context;
-    return hg_op_build(key, program, error);
+    bool *precompiled = context;
+    enum hg_status status = hg_precompiled_make(key, program, error);
+    *precompiled = status == HG_OK && *program != NULL;
+    return status != HG_OK || *precompiled ? status : hg_op_build(key, program, error);
 }
 
 enum hg_status hg_program_find(struct hg_engine *engine, const struct hg_key *key,
                                struct hg_cache_pin *pin, struct hg_cache_result *result,
                                struct hg_error *error)
 {
-    return hg_cache_acquire(engine->cache, key, build_op, NULL, pin, result, error);
+    bool precompiled = false;
+    enum hg_status status =
+        hg_cache_acquire(engine->cache, key, build_op, &precompiled, pin, result, error);
+    if (precompiled) {
+        result->outcome = HG_CACHE_PRECOMPILED;
+        atomic_fetch_add_explicit(&engine->precompiled, 1, memory_order_relaxed);
+    }
+    return status;
 }
 
 /* Finds or builds each step's program and prepares its launch. */

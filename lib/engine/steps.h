@@ -54,7 +54,7 @@ HG_MUST_CHECK enum hg_status hg_request_find_buffers(const struct hg_session *se
                                                      struct hg_buffer *buffers[HG_OP_OPERANDS_MAX],
                                                      struct hg_claims *claims,
                                                      struct hg_error *error);
-/* A program for KEY from the cache, or built. */
+/* A program for KEY: from the cache, or of those that were built beforehand, or built. */
 HG_MUST_CHECK enum hg_status hg_program_find(struct hg_engine *engine, const struct hg_key *key,
                                              struct hg_cache_pin *pin,
                                              struct hg_cache_result *result,

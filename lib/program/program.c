@@ -24,16 +24,12 @@ static void pack(const struct hg_code *code, uint64_t *words)
     }
 }
 
-enum hg_status hg_program_create(const struct hg_code *code, const struct hg_key *key,
-                                 struct hg_program **program, struct hg_error *error)
+/* A program but for its words, of which there are WORD_COUNT. */
+static enum hg_status create(const struct hg_key *key, const struct hg_code_facts *facts,
+                             uint32_t word_count, struct hg_program **program,
+                             struct hg_error *error)
 {
-    struct hg_code_facts facts;
-    enum hg_status status = hg_code_verify(code, &facts, error);
-    if (status != HG_OK) {
-        return status;
-    }
     /* Verification bounds the instructions, so neither the sum nor the product can overflow. */
-    uint32_t word_count = packed_words(code);
     size_t size = sizeof(struct hg_program) + word_count * sizeof(uint64_t);
     struct hg_program *created = hg_malloc(HG_TAG_PROGRAM, size);
     if (created == NULL) {
@@ -44,12 +40,41 @@ enum hg_status hg_program_create(const struct hg_code *code, const struct hg_key
     } else {
         hg_key_init(&created->key);
     }
-    created->facts = facts;
+    created->facts = *facts;
     atomic_init(&created->references, 1);
     created->word_count = word_count;
-    pack(code, created->words);
     *program = created;
     return HG_OK;
+}
+
+enum hg_status hg_program_create(const struct hg_code *code, const struct hg_key *key,
+                                 struct hg_program **program, struct hg_error *error)
+{
+    struct hg_code_facts facts;
+    enum hg_status status = hg_code_verify(code, &facts, error);
+    if (status != HG_OK) {
+        return status;
+    }
+    struct hg_program *created;
+    status = create(key, &facts, packed_words(code), &created, error);
+    if (status == HG_OK) {
+        pack(code, created->words);
+        *program = created;
+    }
+    return status;
+}
+
+enum hg_status hg_program_copy_verified(const struct hg_key *key, const struct hg_code_facts *facts,
+                                        const uint64_t *words, uint32_t word_count,
+                                        struct hg_program **program, struct hg_error *error)
+{
+    struct hg_program *created;
+    enum hg_status status = create(key, facts, word_count, &created, error);
+    if (status == HG_OK) {
+        memcpy(created->words, words, word_count * sizeof *words);
+        *program = created;
+    }
+    return status;
 }
 
 struct hg_program *hg_program_ref(struct hg_program *program)

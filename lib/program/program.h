@@ -28,6 +28,13 @@ struct hg_program {
  */
 HG_MUST_CHECK enum hg_status hg_program_create(const struct hg_code *code, const struct hg_key *key,
                                                struct hg_program **program, struct hg_error *error);
+/* A program of packed words that were verified before, with the FACTS that verification gave.
+ * Errors: HG_RESOURCE_EXHAUSTED. */
+HG_MUST_CHECK enum hg_status hg_program_copy_verified(const struct hg_key *key,
+                                                      const struct hg_code_facts *facts,
+                                                      const uint64_t *words, uint32_t word_count,
+                                                      struct hg_program **program,
+                                                      struct hg_error *error);
 struct hg_program *hg_program_ref(struct hg_program *program);
 /* NULLs *PROGRAM; frees with the last reference. */
 void hg_program_unref(struct hg_program **program);

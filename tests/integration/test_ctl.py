@@ -367,7 +367,7 @@ def test_run_tells_what_the_cache_did(ctl):
     ctl.put("x", np.arange(5, dtype="i8"), "--force")
     first = ctl.json("run", "neg", "x", "-o", "y")
     second = ctl.json("run", "neg", "x", "-o", "y")
-    assert (first["cache"], first["outcome"], second["outcome"]) == ("neg", "build", "hit")
+    assert (first["cache"], first["outcome"], second["outcome"]) == ("neg", "precompiled", "hit")
     assert "cache neg: hit" in ctl("run", "neg", "x", "-o", "y")[0]
 
 

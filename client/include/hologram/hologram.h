@@ -303,8 +303,8 @@ typedef struct hologram_call {
 
 /* How an execution went. */
 typedef struct hologram_execution {
-    char cache[32];  /* the cache that was asked */
-    char outcome[8]; /* hit, build or wait */
+    char cache[32];   /* the cache that was asked */
+    char outcome[16]; /* hit, precompiled, build or wait */
     uint64_t queue_ns;
     uint64_t lookup_ns;
     uint64_t build_ns;

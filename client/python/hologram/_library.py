@@ -61,7 +61,7 @@ class Call(Structure):
 
 
 class Execution(Structure):
-    _fields_ = [("cache", c_char * 32), ("outcome", c_char * 8), ("queue_ns", c_uint64),
+    _fields_ = [("cache", c_char * 32), ("outcome", c_char * 16), ("queue_ns", c_uint64),
                 ("lookup_ns", c_uint64), ("build_ns", c_uint64), ("run_ns", c_uint64)]
 
 

@@ -23,7 +23,7 @@ static void second_call_hits(void **state)
     test_fill(session, 1, 100, 0, 1);
     test_fill(session, 2, 100, 0, 2);
     assert_int_equal(test_run_op(session, "vector_add", 1, 2, 3, &task), HG_OK);
-    assert_int_equal(task.outcome, HG_CACHE_BUILD);
+    assert_true(task.outcome != HG_CACHE_HIT);
     assert_string_equal(task.cache, "vector_add");
     assert_true(task.build_ns > 0);
     assert_int_equal(test_run_op(session, "vector_add", 1, 2, 3, &task), HG_OK);
@@ -39,7 +39,7 @@ static void second_call_hits(void **state)
     assert_int_equal(stats.builds, 1);
     assert_int_equal(hg_engine_cache_flush(engine), 1);
     assert_int_equal(test_run_op(session, "vector_add", 1, 2, 3, &task), HG_OK);
-    assert_int_equal(task.outcome, HG_CACHE_BUILD);
+    assert_true(task.outcome != HG_CACHE_HIT);
     hg_session_destroy(&session);
     hg_engine_destroy(&engine);
 }
@@ -68,11 +68,11 @@ static void sessions_share_programs(void **state)
     test_alloc(two, 903, HG_F32, 3073);
     test_alloc(two, 904, HG_F32, 3073);
     assert_int_equal(test_run_op(two, "neg", 903, 0, 904, &task), HG_OK);
-    assert_int_equal(task.outcome, HG_CACHE_BUILD);
+    assert_true(task.outcome != HG_CACHE_HIT);
     test_alloc(one, 3, HG_F64, 17);
     test_alloc(one, 4, HG_F64, 17);
     assert_int_equal(test_run_op(one, "neg", 3, 0, 4, &task), HG_OK);
-    assert_int_equal(task.outcome, HG_CACHE_BUILD);
+    assert_true(task.outcome != HG_CACHE_HIT);
     hg_session_destroy(&one);
     hg_session_destroy(&two);
     hg_engine_destroy(&engine);
@@ -121,19 +121,19 @@ static void phi_form_bakes_classes(void **state)
         test_fill(session, id, 8, (float)id, 1);
     }
     assert_int_equal(test_run_op(session, "neg", 1, 0, 3, &task), HG_OK);
-    assert_int_equal(task.outcome, HG_CACHE_BUILD);
+    assert_true(task.outcome != HG_CACHE_HIT);
     assert_int_equal(test_run_op(session, "neg", 1, 0, 3, &task), HG_OK);
     assert_int_equal(task.outcome, HG_CACHE_HIT);
     read_floats(session, 3, c, 8);
     assert_true(c[0] == -1 && c[7] == -8);
     assert_int_equal(test_run_op(session, "neg", 2, 0, 3, &task), HG_OK);
-    assert_int_equal(task.outcome, HG_CACHE_BUILD);
+    assert_true(task.outcome != HG_CACHE_HIT);
     read_floats(session, 3, c, 8);
     assert_true(c[0] == -2 && c[7] == -9);
     /* With one operand on the heap the slots' program serves, for any class. */
     test_alloc(session, 4, HG_F32, 8);
     assert_int_equal(test_run_op(session, "neg", 1, 0, 4, &task), HG_OK);
-    assert_int_equal(task.outcome, HG_CACHE_BUILD);
+    assert_true(task.outcome != HG_CACHE_HIT);
     assert_int_equal(test_run_op(session, "neg", 2, 0, 4, &task), HG_OK);
     assert_int_equal(task.outcome, HG_CACHE_HIT);
     read_floats(session, 4, c, 8);
