@@ -79,6 +79,7 @@ enum hg_status hg_account_create(struct hg_engine *engine, const struct hg_sessi
     fresh->bytes_max = options->bytes_max;
     fresh->user_bytes_max = options->user_bytes_max;
     fresh->classes_max = options->boundary_classes_max;
+    fresh->shared_max = options->shared_buffers_max;
     atomic_init(&fresh->references, 1);
     *account = fresh;
     return HG_OK;
@@ -147,4 +148,18 @@ enum hg_status hg_account_charge_class(struct hg_account *account, struct hg_err
 void hg_account_refund_class(struct hg_account *account)
 {
     subtract(&account->classes, 1);
+}
+
+enum hg_status hg_account_charge_shared(struct hg_account *account, struct hg_error *error)
+{
+    if (!bounded_add(&account->user->shared, 1, account->shared_max)) {
+        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "user %lu may have %" PRIu64 " shared buffers",
+                       (unsigned long)account->user->uid, account->shared_max);
+    }
+    return HG_OK;
+}
+
+void hg_account_refund_shared(struct hg_account *account)
+{
+    subtract(&account->user->shared, 1);
 }

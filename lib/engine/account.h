@@ -20,10 +20,11 @@ struct hg_session_options;
 
 struct hg_user {
     uid_t uid;
-    _Atomic uint64_t bytes; /* heap memory; relaxed, a bound of its own orders nothing */
-    uint32_t references;    /* accounts; engine's lock */
-    uint32_t names;         /* named buffers; engine's lock */
-    uint32_t named_classes; /* of these, in the boundary pool; engine's lock */
+    _Atomic uint64_t bytes;  /* heap memory; relaxed, a bound of its own orders nothing */
+    _Atomic uint64_t shared; /* buffers of the shared pool; relaxed, as above */
+    uint32_t references;     /* accounts; engine's lock */
+    uint32_t names;          /* named buffers; engine's lock */
+    uint32_t named_classes;  /* of these, in the boundary pool; engine's lock */
     struct hg_user *next;
 };
 
@@ -36,6 +37,7 @@ struct hg_account {
     uint64_t bytes_max;
     uint64_t user_bytes_max;
     uint64_t classes_max;
+    uint64_t shared_max; /* of the user */
 };
 
 /* Gives the first reference. Errors: HG_RESOURCE_EXHAUSTED. */
@@ -55,5 +57,10 @@ void hg_account_refund(struct hg_account *account, uint64_t bytes);
 HG_MUST_CHECK enum hg_status hg_account_charge_class(struct hg_account *account,
                                                      struct hg_error *error);
 void hg_account_refund_class(struct hg_account *account);
+
+/* One buffer of the shared pool, besides its bytes. */
+HG_MUST_CHECK enum hg_status hg_account_charge_shared(struct hg_account *account,
+                                                      struct hg_error *error);
+void hg_account_refund_shared(struct hg_account *account);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
@@ -77,8 +78,46 @@ static enum hg_status take_heap(struct hg_account *account, uint64_t bytes, uint
     return HG_OK;
 }
 
-static enum hg_status take_block(struct hg_buffer *buffer, struct hg_error *error)
+/* A block of the shared pool; FD is the client's memfd, which is taken, or -1 for one of ours. */
+static enum hg_status take_shared(struct hg_buffer *buffer, int fd, struct hg_error *error)
 {
+    struct hg_account *account = buffer->account;
+    struct hg_pool *pool = buffer->engine->pool;
+    uint64_t pages = hg_div_up_u64(buffer->bytes == 0 ? 1 : buffer->bytes, HG_POOL_PAGE_BYTES);
+    uint64_t charge = pages * HG_POOL_PAGE_BYTES; /* sizes of buffers are far from overflow */
+    enum hg_status status = hg_account_charge_shared(account, error);
+    if (status != HG_OK) {
+        goto close_fd;
+    }
+    status = hg_account_charge(account, charge, error);
+    if (status != HG_OK) {
+        goto refund_shared;
+    }
+    status = fd >= 0 ? hg_pool_adopt(pool, fd, buffer->bytes, &buffer->block, error)
+                     : hg_pool_acquire(pool, HG_POOL_SHARED, buffer->bytes, false, &buffer->block,
+                                       error);
+    if (status == HG_OK) {
+        buffer->charged_bytes = charge;
+        return HG_OK;
+    }
+    fd = -1; /* the pool has taken it */
+    hg_account_refund(account, charge);
+
+refund_shared:
+    hg_account_refund_shared(account);
+close_fd:
+    if (fd >= 0) {
+        close(fd);
+    }
+    return status;
+}
+
+/* FD as in take_shared. */
+static enum hg_status take_block(struct hg_buffer *buffer, int fd, struct hg_error *error)
+{
+    if (buffer->spec.pool == HG_POOL_SHARED) {
+        return take_shared(buffer, fd, error);
+    }
     if (buffer->spec.pool == HG_POOL_BOUNDARY) {
         bool fallback = buffer->spec.boundary_fallback;
         enum hg_status status =
@@ -93,13 +132,20 @@ static enum hg_status take_block(struct hg_buffer *buffer, struct hg_error *erro
 /* Returns block and charges. */
 static void give_block_back(struct hg_buffer *buffer)
 {
-    bool is_class = buffer->block.kind == HG_POOL_BOUNDARY;
-    hg_pool_release(buffer->engine->pool, &buffer->block);
-    if (is_class) {
-        hg_account_refund_class(buffer->account);
-    } else {
-        hg_account_refund(buffer->account, buffer->charged_bytes);
+    enum hg_pool_kind kind = buffer->block.kind;
+    int read_fd = atomic_load_explicit(&buffer->read_fd, memory_order_relaxed);
+    if (read_fd >= 0) {
+        close(read_fd);
     }
+    hg_pool_release(buffer->engine->pool, &buffer->block);
+    if (kind == HG_POOL_BOUNDARY) {
+        hg_account_refund_class(buffer->account);
+        return;
+    }
+    if (kind == HG_POOL_SHARED) {
+        hg_account_refund_shared(buffer->account);
+    }
+    hg_account_refund(buffer->account, buffer->charged_bytes);
 }
 
 static void describe_operand(struct hg_buffer *buffer, uint64_t elements)
@@ -116,28 +162,28 @@ static void describe_operand(struct hg_buffer *buffer, uint64_t elements)
     operand->boundary_class = block->kind == HG_POOL_BOUNDARY ? block->class_index : -1;
 }
 
-enum hg_status hg_buffer_create(struct hg_account *account, const struct hg_buffer_spec *spec,
-                                uint64_t session_id, gid_t gid, struct hg_buffer **buffer,
-                                struct hg_error *error)
+/* Allocates a buffer; FD as in take_shared. */
+static enum hg_status make_buffer(struct hg_account *account, const struct hg_buffer_spec *spec,
+                                  int fd, struct hg_buffer **buffer, struct hg_error *error)
 {
     uint64_t elements = 0;
     uint64_t bytes = 0;
     enum hg_status status = check_spec(spec, &elements, &bytes, error);
     if (status != HG_OK) {
-        return status;
+        goto close_fd;
     }
     struct hg_buffer *fresh = hg_calloc(HG_TAG_SESSION, 1, sizeof *fresh);
     if (fresh == NULL) {
-        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
+        status = hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
+        goto close_fd;
     }
     fresh->engine = account->engine;
     fresh->account = account;
     fresh->spec = *spec;
     fresh->bytes = bytes;
-    fresh->session_id = session_id;
-    fresh->gid = gid;
     atomic_init(&fresh->references, 1);
-    status = take_block(fresh, error);
+    atomic_init(&fresh->read_fd, -1);
+    status = take_block(fresh, fd, error);
     if (status != HG_OK) {
         hg_free(HG_TAG_SESSION, fresh);
         return status;
@@ -151,6 +197,38 @@ enum hg_status hg_buffer_create(struct hg_account *account, const struct hg_buff
     atomic_fetch_add_explicit(&engine->buffer_bytes, bytes, memory_order_relaxed);
     *buffer = fresh;
     return HG_OK;
+
+close_fd:
+    if (fd >= 0) {
+        close(fd);
+    }
+    return status;
+}
+
+enum hg_status hg_buffer_create(struct hg_account *account, const struct hg_buffer_spec *spec,
+                                uint64_t session_id, gid_t gid, struct hg_buffer **buffer,
+                                struct hg_error *error)
+{
+    enum hg_status status = make_buffer(account, spec, -1, buffer, error);
+    if (status == HG_OK) {
+        (*buffer)->session_id = session_id;
+        (*buffer)->gid = gid;
+    }
+    return status;
+}
+
+enum hg_status hg_buffer_adopt(struct hg_account *account, const struct hg_buffer_spec *spec,
+                               int fd, uint64_t session_id, gid_t gid, struct hg_buffer **buffer,
+                               struct hg_error *error)
+{
+    struct hg_buffer_spec shared = *spec;
+    shared.pool = HG_POOL_SHARED;
+    enum hg_status status = make_buffer(account, &shared, fd, buffer, error);
+    if (status == HG_OK) {
+        (*buffer)->session_id = session_id;
+        (*buffer)->gid = gid;
+    }
+    return status;
 }
 
 struct hg_buffer *hg_buffer_ref(struct hg_buffer *buffer)

@@ -17,6 +17,7 @@ struct hg_buffer {
     struct hg_engine *engine;
     struct hg_account *account; /* that paid */
     struct hg_block block;
+    _Atomic int read_fd; /* of a shared block, opened for reading only at its first need; else -1 */
     _Atomic bool unzeroed; /* the memory still holds what its last owner wrote: settle it first */
     struct hg_buffer_spec spec;
     uint64_t bytes;         /* of the elements */
@@ -42,6 +43,11 @@ HG_MUST_CHECK enum hg_status hg_buffer_create(struct hg_account *account,
                                               const struct hg_buffer_spec *spec,
                                               uint64_t session_id, gid_t gid,
                                               struct hg_buffer **buffer, struct hg_error *error);
+/* The same in somebody else's memfd; takes FD, also on error. Errors: as hg_session_adopt. */
+HG_MUST_CHECK enum hg_status hg_buffer_adopt(struct hg_account *account,
+                                             const struct hg_buffer_spec *spec, int fd,
+                                             uint64_t session_id, gid_t gid,
+                                             struct hg_buffer **buffer, struct hg_error *error);
 struct hg_buffer *hg_buffer_ref(struct hg_buffer *buffer);
 /* NULLs *BUFFER. With the last reference the memory goes back: hold no lock. */
 void hg_buffer_unref(struct hg_buffer **buffer);

@@ -71,10 +71,11 @@ struct hg_session_options {
     const gid_t *groups; /* borrowed until return; supplementary groups, at most 64 are kept */
     uint32_t group_count;
     bool admin;
-    uint64_t bytes_max;      /* heap memory of the session's buffers and temporaries */
+    uint64_t bytes_max;      /* heap and shared memory of the session's buffers and temporaries */
     uint64_t user_bytes_max; /* the same over all sessions of the uid, named buffers included */
     uint32_t buffers_max;
     uint32_t boundary_classes_max;
+    uint32_t shared_buffers_max; /* of all sessions of the uid: each has a descriptor or two */
     uint32_t programs_max;
     uint32_t prepared_max; /* prepared operations */
     uint64_t fuel_max;     /* of a user's program, per block and segment */
@@ -152,6 +153,34 @@ void hg_view_release(struct hg_view *view);
 /* Calls VISIT for each buffer of the session, ascending by id. */
 typedef void hg_buffer_visit_fn(const struct hg_buffer_info *info, void *context);
 void hg_session_list(struct hg_session *session, hg_buffer_visit_fn *visit, void *context);
+
+/* ---- shared buffers -------------------------------------------------------------------------- */
+
+/*
+ * A buffer of the shared pool is memory that others may map, too, and change at any time, also
+ * during a run: what a run then computes of it is unspecified, but nothing else is harmed. Tasks of
+ * the engine are kept apart by claims as with any buffer; the others are not.
+ */
+
+/* As hg_session_alloc, in the memfd FD that somebody else made, which keeps its content; takes FD,
+ * also on error. spec->pool counts for nothing. INVALID_ARGUMENT also if it is no memfd that can be
+ * trusted to stay (hg_pool_adopt). */
+HG_MUST_CHECK enum hg_status hg_session_adopt(struct hg_session *session, uint64_t id,
+                                              const struct hg_buffer_spec *spec, int fd,
+                                              struct hg_buffer_info *info, struct hg_error *error);
+
+/* A buffer's descriptor, to be passed on. It keeps the memory, and the charge for it. */
+struct hg_descriptor {
+    struct hg_buffer *buffer; /* shared */
+    int fd;                   /* borrowed from it; -1: none */
+};
+/* Gives the descriptor of ID's memory that this session may have: for writing, or for reading only
+ * if it was opened so. None if the buffer is not in the shared pool, or was adopted and may only be
+ * read. Errors: NOT_FOUND, RESOURCE_EXHAUSTED. */
+HG_MUST_CHECK enum hg_status hg_session_descriptor(struct hg_session *session, uint64_t id,
+                                                   struct hg_descriptor *descriptor,
+                                                   struct hg_error *error);
+void hg_descriptor_release(struct hg_descriptor *descriptor);
 
 /* ---- named buffers --------------------------------------------------------------------------- */
 

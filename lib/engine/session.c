@@ -16,6 +16,7 @@ void hg_session_options_init(struct hg_session_options *options)
         .user_bytes_max = UINT64_C(4) << 30,
         .buffers_max = 4096,
         .boundary_classes_max = 16,
+        .shared_buffers_max = 256,
         .programs_max = 64,
         .prepared_max = 1024,
         .fuel_max = 1u << 24,

@@ -28,6 +28,7 @@ enum hg_pool_kind { HG_POOL_HEAP, HG_POOL_BOUNDARY, HG_POOL_SHARED, HG_POOL_KIND
 
 #define HG_POOL_CLASS_COUNT 96
 #define HG_POOL_CLASS_BYTES 12288
+#define HG_POOL_PAGE_BYTES  4096 /* shared blocks are whole pages */
 
 struct hg_pool;
 
