@@ -27,8 +27,8 @@ struct hg_ref {
     struct hg_ref_value *values; /* by place */
     uint64_t *images;            /* behind the values, and one more: */
     uint64_t *results; /* what an instruction has given so far; its sources are still whole */
-    uint64_t capacity;           /* lanes, or rows, that a value has room for */
-    struct hg_ref_leaf *leaves;  /* by REDUCE of the region */
+    uint64_t capacity; /* lanes, or rows, that a value has room for */
+    struct hg_ref_leaf *leaves; /* by REDUCE of the region */
 
     uint64_t block, start; /* block, and its first lane */
     uint64_t first, count; /* lanes of the pass */
