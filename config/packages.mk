@@ -8,7 +8,8 @@ PACKAGES := gcc make libc6-dev pkg-config libuv1-dev libprotobuf-c-dev protobuf-
 # Tests and the demo. g++ compiles the public header as C++; systemd has systemd-socket-activate.
 # curl reads the metrics.
 PACKAGES += g++ binutils libcmocka-dev libmpfr-dev libgmp-dev python3 python3-pytest python3-numpy \
-            python3-protobuf python3-pip python3-setuptools python3-wheel systemd curl git protobuf-compiler-grpc python3-grpcio openssl
+            python3-protobuf python3-pip python3-setuptools python3-wheel \
+            protobuf-compiler-grpc python3-grpcio openssl systemd procps man-db curl git
 
 # `make lint` and `make fuzz`; prometheus has promtool (and starts a server where systemd runs, so
 # `make test` does without it).

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics and health over HTTP."""
 
+import re
+import shutil
 import socket
 import subprocess
 import time
@@ -26,6 +28,48 @@ def busy(daemon):
     return daemon
 
 
+SAMPLE = re.compile(r'^([a-z_]+)(\{(?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*\})? (\S+)$')
+
+
+def families(body):
+    """The text format, strictly: HELP, then TYPE, then samples, one family after the other."""
+    found, name, kind = {}, None, None
+    for line in body.rstrip("\n").split("\n"):
+        if line.startswith("# HELP "):
+            name, text = line[7:].split(" ", 1)
+            assert name not in found and text.endswith("."), line
+            found[name] = []
+        elif line.startswith("# TYPE "):
+            typed, kind = line[7:].split(" ")
+            assert typed == name and kind in ("counter", "gauge", "histogram"), line
+            assert name.endswith("_total") == (kind == "counter"), line
+        else:
+            match = SAMPLE.match(line)
+            assert match, line
+            suffix = match[1].removeprefix(name)
+            assert suffix in ("_bucket", "_sum", "_count") if kind == "histogram" else suffix == ""
+            found[name].append((match[1], match[2] or "", float(match[3]), kind))
+    return found
+
+
+def test_metrics_follow_the_text_format(busy):
+    """Families are whole and typed, no sample comes twice, buckets are cumulative up to the count."""
+    for name, samples in families(busy.http("/metrics")[2]).items():
+        keys = [sample[:2] for sample in samples]
+        assert len(set(keys)) == len(keys), name
+        buckets = {}
+        for metric, labels, value, kind in samples:
+            assert kind == "gauge" or value >= 0, (metric, labels)
+            if metric.endswith("_bucket") and kind == "histogram":
+                rest = re.sub(r',?le="[^"]*"', "", labels)
+                assert buckets.get(rest, 0) <= value, (metric, labels)
+                buckets[rest] = value
+        for metric, labels, value, kind in samples:
+            if metric.endswith("_count") and kind == "histogram":
+                assert value == buckets[labels or "{}" if "{}" in buckets else labels], metric
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool comes with `make lint`")
 def test_metrics_are_what_prometheus_wants(busy):
     """promtool finds nothing to complain of."""
     status, head, body = busy.http("/metrics")
