@@ -224,7 +224,7 @@ static void resident_memory_is_small(void **state)
     (void)state;
     uint64_t before = hg_alloc_live_bytes(HG_TAG_CACHE) + hg_alloc_live_bytes(HG_TAG_PROGRAM);
     struct hg_cache *cache = test_cache(65536, MANY_BYTES);
-    struct test_build build = {.constants = 3};
+    struct test_build build = {.constants = 2};
     for (uint64_t number = 0; number < 4096; number++) {
         test_touch(cache, test_key(0, number), &build);
     }
@@ -245,7 +245,8 @@ static void survives_running_out_of_memory(void **state)
     (void)state;
     uint64_t before = hg_alloc_live_bytes_all();
     for (uint64_t skip = 0;; skip++) {
-        struct hg_cache_options options = {TEST_REGIONS, 100, MANY_BYTES};
+        struct hg_cache_options options = {
+            .region_count = TEST_REGIONS, .entries_max = 100, .bytes_max = MANY_BYTES};
         struct hg_cache *cache = NULL;
         struct test_build build = {0};
         struct hg_error error = HG_ERROR_INIT;
