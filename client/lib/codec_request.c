@@ -6,16 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/lib/internal.h"
+#include "client/lib/codec.h"
 #include "proto/hologram/v1/hologram.pb-c.h"
 
 typedef Hologram__V1__Request request;
 
 #define BODY(type) HOLOGRAM__V1__REQUEST__BODY_##type
 #define STEP(type) HOLOGRAM__V1__STEP__BODY_##type
-
-/* Attributes and scalars of one request; more than any operation has. */
-#define ATTRIBUTES_MAX 16u
 
 static void store_u32(uint8_t *bytes, uint32_t value)
 {
@@ -60,6 +57,21 @@ static void address(const hologram_client *client, hologram_ticket ticket, reque
     message->timeout_us = client->timeout_us;
 }
 
+uint8_t *hg_client_put_frame(hologram_client *client, hologram_ticket ticket, size_t message_bytes,
+                             uint64_t payload_bytes, size_t copy_bytes)
+{
+    if (check_size(client, message_bytes) != HOLOGRAM_OK) {
+        return NULL;
+    }
+    uint8_t *frame = hg_client_queue(client, HG_CLIENT_HEADER_BYTES + message_bytes + copy_bytes,
+                                     hg_client_deadline(client, ticket));
+    if (!frame) {
+        return NULL;
+    }
+    store_header(frame, (uint32_t)message_bytes, payload_bytes);
+    return frame + HG_CLIENT_HEADER_BYTES;
+}
+
 /* Queues MESSAGE and, copied behind it, COPY_BYTES bytes of payload of PAYLOAD_BYTES. */
 static hologram_status put_payload(hologram_client *client, hologram_ticket ticket,
                                    request *message, const void *payload, size_t copy_bytes,
@@ -67,19 +79,13 @@ static hologram_status put_payload(hologram_client *client, hologram_ticket tick
 {
     address(client, ticket, message);
     size_t bytes = hologram__v1__request__get_packed_size(message);
-    hologram_status status = check_size(client, bytes);
-    if (status != HOLOGRAM_OK) {
-        return status;
-    }
-    uint8_t *frame = hg_client_queue(client, HG_CLIENT_HEADER_BYTES + bytes + copy_bytes,
-                                     hg_client_deadline(client, ticket));
-    if (!frame) {
+    uint8_t *at = hg_client_put_frame(client, ticket, bytes, payload_bytes, copy_bytes);
+    if (!at) {
         return client->error.status;
     }
-    store_header(frame, (uint32_t)bytes, payload_bytes);
-    hologram__v1__request__pack(message, frame + HG_CLIENT_HEADER_BYTES);
+    hologram__v1__request__pack(message, at);
     if (copy_bytes > 0) {
-        memcpy(frame + HG_CLIENT_HEADER_BYTES + bytes, payload, copy_bytes);
+        memcpy(at + bytes, payload, copy_bytes);
     }
     hg_client_queued(client, HG_CLIENT_HEADER_BYTES + bytes + copy_bytes);
     return HOLOGRAM_OK;
@@ -106,38 +112,16 @@ static Hologram__V1__Alloc alloc_body(hologram_buffer buffer, const hologram_buf
     return body;
 }
 
-struct execute_body {
-    Hologram__V1__Execute body;
-    Hologram__V1__Attribute attributes[ATTRIBUTES_MAX];
-    Hologram__V1__Attribute *pointers[ATTRIBUTES_MAX];
-};
-
-/* BODY is filled in place: it points into itself. */
-static hologram_status execute_body(hologram_client *client, const hologram_call *call,
-                                    struct execute_body *body)
+hologram_status hg_client_check_call(hologram_client *client, const hologram_call *call)
 {
     if (!call->op) {
         return hg_client_fail(client, HOLOGRAM_INVALID_ARGUMENT, "the call names no operation");
     }
-    if (call->attribute_count > ATTRIBUTES_MAX) {
+    if (call->attribute_count > HG_CLIENT_ATTRIBUTES_MAX) {
         return hg_client_fail(client, HOLOGRAM_INVALID_ARGUMENT,
                               "%s: expected at most %u attributes, got %u", call->op,
-                              ATTRIBUTES_MAX, call->attribute_count);
+                              HG_CLIENT_ATTRIBUTES_MAX, call->attribute_count);
     }
-    hologram__v1__execute__init(&body->body);
-    body->body.op = (char *)call->op;
-    body->body.n_inputs = call->input_count;
-    body->body.inputs = (uint64_t *)call->inputs;
-    body->body.n_outputs = call->output_count;
-    body->body.outputs = (uint64_t *)call->outputs;
-    for (uint32_t i = 0; i < call->attribute_count; i++) {
-        hologram__v1__attribute__init(&body->attributes[i]);
-        body->attributes[i].name = (char *)call->attributes[i].name;
-        body->attributes[i].bits = call->attributes[i].bits;
-        body->pointers[i] = &body->attributes[i];
-    }
-    body->body.n_attributes = call->attribute_count;
-    body->body.attributes = body->pointers;
     return HOLOGRAM_OK;
 }
 
@@ -167,15 +151,6 @@ hologram_status hg_client_put_hello(hologram_client *client, hologram_ticket tic
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(HELLO);
     message.hello = &body;
-    return put(client, ticket, &message);
-}
-
-hologram_status hg_client_put_ping(hologram_client *client, hologram_ticket ticket)
-{
-    Hologram__V1__Ping body = HOLOGRAM__V1__PING__INIT;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(PING);
-    message.ping = &body;
     return put(client, ticket, &message);
 }
 
@@ -231,20 +206,6 @@ hologram_status hg_client_put_read(hologram_client *client, hologram_ticket tick
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(READ);
     message.read = &body;
-    return put(client, ticket, &message);
-}
-
-hologram_status hg_client_put_execute(hologram_client *client, hologram_ticket ticket,
-                                      const hologram_call *call)
-{
-    struct execute_body body;
-    hologram_status status = execute_body(client, call, &body);
-    if (status != HOLOGRAM_OK) {
-        return status;
-    }
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(EXECUTE);
-    message.execute = &body.body;
     return put(client, ticket, &message);
 }
 
@@ -379,37 +340,6 @@ static size_t store_varint(uint8_t *bytes, size_t value)
     return count;
 }
 
-hologram_status hg_client_put_batch(hologram_client *client, hologram_ticket ticket,
-                                    const struct hg_client_bytes *steps)
-{
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    address(client, ticket, &message);
-    uint8_t prefix[2 + VARINT_BYTES_MAX];
-    /* Field 16 of Request: its tag takes two bytes. */
-    size_t prefix_bytes = store_varint(prefix, (size_t)BODY(BATCH) << 3 | 2);
-    prefix_bytes += store_varint(prefix + prefix_bytes, steps->size);
-    size_t envelope = hologram__v1__request__get_packed_size(&message);
-    size_t bytes = envelope + prefix_bytes + steps->size;
-    hologram_status status = check_size(client, bytes);
-    if (status != HOLOGRAM_OK) {
-        return status;
-    }
-    uint8_t *frame =
-        hg_client_queue(client, HG_CLIENT_HEADER_BYTES + bytes, hg_client_deadline(client, ticket));
-    if (!frame) {
-        return client->error.status;
-    }
-    store_header(frame, (uint32_t)bytes, 0);
-    uint8_t *at = frame + HG_CLIENT_HEADER_BYTES;
-    hologram__v1__request__pack(&message, at);
-    memcpy(at + envelope, prefix, prefix_bytes);
-    if (steps->size > 0) {
-        memcpy(at + envelope + prefix_bytes, steps->data, steps->size);
-    }
-    hg_client_queued(client, HG_CLIENT_HEADER_BYTES + bytes);
-    return HOLOGRAM_OK;
-}
-
 static hologram_status reserve(hologram_client *client, struct hg_client_bytes *bytes, size_t more)
 {
     if (more <= bytes->capacity - bytes->size) {
@@ -428,23 +358,29 @@ static hologram_status reserve(hologram_client *client, struct hg_client_bytes *
     return HOLOGRAM_OK;
 }
 
-static hologram_status add_step(hologram_client *client, struct hg_client_bytes *steps,
-                                const Hologram__V1__Step *step)
+uint8_t *hg_client_add_step(hologram_client *client, struct hg_client_bytes *steps,
+                            size_t step_bytes)
 {
-    size_t step_bytes = hologram__v1__step__get_packed_size(step);
     size_t more = 1 + VARINT_BYTES_MAX + step_bytes;
-    hologram_status status = check_size(client, steps->size + more);
-    if (status == HOLOGRAM_OK) {
-        status = reserve(client, steps, more);
-    }
-    if (status != HOLOGRAM_OK) {
-        return status;
+    if (check_size(client, steps->size + more) != HOLOGRAM_OK ||
+        reserve(client, steps, more) != HOLOGRAM_OK) {
+        return NULL;
     }
     uint8_t *at = steps->data + steps->size;
     at[0] = TAG_BYTES(1); /* Batch.steps */
     size_t prefix_bytes = 1 + store_varint(at + 1, step_bytes);
-    hologram__v1__step__pack(step, at + prefix_bytes);
     steps->size += prefix_bytes + step_bytes;
+    return at + prefix_bytes;
+}
+
+static hologram_status add_step(hologram_client *client, struct hg_client_bytes *steps,
+                                const Hologram__V1__Step *step)
+{
+    uint8_t *at = hg_client_add_step(client, steps, hologram__v1__step__get_packed_size(step));
+    if (!at) {
+        return client->error.status;
+    }
+    hologram__v1__step__pack(step, at);
     return HOLOGRAM_OK;
 }
 
@@ -485,20 +421,6 @@ hologram_status hg_client_step_write(hologram_client *client, struct hg_client_b
     Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
     step.body_case = STEP(WRITE);
     step.write = &body;
-    return add_step(client, steps, &step);
-}
-
-hologram_status hg_client_step_execute(hologram_client *client, struct hg_client_bytes *steps,
-                                       const hologram_call *call)
-{
-    struct execute_body body;
-    hologram_status status = execute_body(client, call, &body);
-    if (status != HOLOGRAM_OK) {
-        return status;
-    }
-    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
-    step.body_case = STEP(EXECUTE);
-    step.execute = &body.body;
     return add_step(client, steps, &step);
 }
 

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "client/lib/internal.h"
+#include "client/lib/codec.h"
 #include "proto/hologram/v1/hologram.pb-c.h"
 
 #define BODY(type) HOLOGRAM__V1__RESPONSE__BODY_##type
@@ -34,6 +34,10 @@ static hologram_status status_of(const Hologram__V1__Status *status)
 hologram_status hg_client_decode(hologram_client *client, const uint8_t *message, size_t bytes,
                                  struct hg_client_reply *reply)
 {
+    hg_client_arena_reset(&client->arena);
+    if (hg_client_decode_hot(client, message, bytes, reply)) {
+        return HOLOGRAM_OK;
+    }
     hg_client_arena_reset(&client->arena);
     ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &client->arena};
     Hologram__V1__Response *response = hologram__v1__response__unpack(&allocator, bytes, message);

@@ -190,8 +190,10 @@ static void settle(hologram_client *client, struct hg_client_slot *slot,
     hologram_error error;
     slot->status = reply->status;
     error.status = reply->status;
-    hg_client_copy_text(error.message, sizeof error.message, reply->message);
-    hg_client_copy_text(error.detail, sizeof error.detail, reply->detail);
+    if (reply->status != HOLOGRAM_OK) {
+        hg_client_copy_text(error.message, sizeof error.message, reply->message);
+        hg_client_copy_text(error.detail, sizeof error.detail, reply->detail);
+    }
     if (slot->take) {
         slot->status = slot->take(client, reply, slot->result, &error);
     }

@@ -340,12 +340,15 @@ hologram_status hg_client_send(hologram_client *client, const uint8_t *data, uin
     }
     client->out_start = 0;
     client->out_end = 0;
+    client->out_requests = 0;
     return HOLOGRAM_OK;
 }
 
 uint8_t *hg_client_queue(hologram_client *client, size_t bytes, uint64_t deadline_ns)
 {
-    if (client->out_end + bytes > HG_CLIENT_OUT_BYTES && client->out_end > 0 &&
+    bool enough = client->out_requests >= HG_CLIENT_OUT_REQUESTS ||
+                  client->out_end + bytes > HG_CLIENT_OUT_BYTES;
+    if (enough && client->out_end > 0 &&
         hg_client_send(client, NULL, 0, deadline_ns) != HOLOGRAM_OK) {
         return NULL;
     }
@@ -364,4 +367,5 @@ uint8_t *hg_client_queue(hologram_client *client, size_t bytes, uint64_t deadlin
 void hg_client_queued(hologram_client *client, size_t bytes)
 {
     client->out_end += bytes;
+    client->out_requests++;
 }

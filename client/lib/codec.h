@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the codec's files share: room for frames and steps, and the short way of the messages that
+ * make up nearly all traffic (executes, pings, and their answers), which writes and reads the wire
+ * format without generated structs. A test compares it with protobuf-c.
+ */
+#ifndef HG_CLIENT_LIB_CODEC_H
+#define HG_CLIENT_LIB_CODEC_H
+
+#include "client/lib/internal.h"
+
+/* Attributes and scalars of one request; more than any operation has. */
+#define HG_CLIENT_ATTRIBUTES_MAX 16u
+
+/* Queues a frame of MESSAGE_BYTES, for the caller to fill from what is given on, with COPY_BYTES of
+ * room behind the message for a payload of PAYLOAD_BYTES. hg_client_queued(client, its whole size)
+ * follows. NULL, with the client's error set, on failure. */
+uint8_t *hg_client_put_frame(hologram_client *client, hologram_ticket ticket, size_t message_bytes,
+                             uint64_t payload_bytes, size_t copy_bytes);
+/* Adds a step of STEP_BYTES, which the caller fills. NULL, with the client's error set, on
+ * failure. */
+uint8_t *hg_client_add_step(hologram_client *client, struct hg_client_bytes *steps,
+                            size_t step_bytes);
+/* Refuses a call that names no operation or has too many attributes. */
+hologram_status hg_client_check_call(hologram_client *client, const hologram_call *call);
+
+/* Decodes an answer that is a success without a body, or with that of an execute or a complete
+ * batch. False: it is something else, or there is no memory; client->arena is then to be reset. */
+bool hg_client_decode_hot(hologram_client *client, const uint8_t *message, size_t bytes,
+                          struct hg_client_reply *reply);
+
+#endif

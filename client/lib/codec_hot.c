@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Executes and pings as bytes, and their answers from bytes. Sizes first, from the inside out, then
+ * the bytes, as protobuf-c lays them out: fields ascending, zeros and empty texts left out. */
+#include <string.h>
+
+#include "client/lib/codec.h"
+#include "proto/hologram/v1/hologram.pb-c.h"
+
+/* A tag: field number and wire type. */
+#define VARINT(field)  ((field) << 3 | 0u)
+#define FIXED64(field) ((field) << 3 | 1u)
+#define BYTES(field)   ((field) << 3 | 2u)
+
+#define EXECUTE_TAG BYTES(15u)
+#define BATCH_TAG   BYTES(16u)
+#define PING_TAG    BYTES(27u)
+
+#define FIXED64_BYTES 8u
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* Bytes of VALUE as a varint: one for each started seven bits. */
+static inline size_t varint_bytes(uint64_t value)
+{
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
+    return (bits * 9 + 64) / 64;
+}
+
+static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
+{
+    while (value >= 0x80) {
+        *at++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+/* A number behind a tag of one byte; absent when 0. */
+static inline size_t number_bytes(uint64_t value)
+{
+    return value != 0 ? 1 + varint_bytes(value) : 0;
+}
+
+static inline uint8_t *put_number(uint8_t *at, uint32_t tag, uint64_t value)
+{
+    if (value == 0) {
+        return at;
+    }
+    *at++ = (uint8_t)tag;
+    return put_varint(at, value);
+}
+
+/* CONTENT bytes behind a tag of one byte and their length; absent when there are none. */
+static inline size_t content_bytes(size_t content)
+{
+    return content != 0 ? 1 + varint_bytes(content) + content : 0;
+}
+
+static inline uint8_t *put_text(uint8_t *at, uint32_t tag, const char *text, size_t length)
+{
+    if (length == 0) {
+        return at;
+    }
+    *at++ = (uint8_t)tag;
+    at = put_varint(at, length);
+    memcpy(at, text, length);
+    return at + length;
+}
+
+static size_t ids_bytes(const uint64_t *ids, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += varint_bytes(ids[i]);
+    }
+    return bytes;
+}
+
+static uint8_t *put_ids(uint8_t *at, uint32_t tag, size_t bytes, const uint64_t *ids,
+                        uint32_t count)
+{
+    if (count == 0) {
+        return at;
+    }
+    *at++ = (uint8_t)tag;
+    at = put_varint(at, bytes);
+    for (uint32_t i = 0; i < count; i++) {
+        at = put_varint(at, ids[i]);
+    }
+    return at;
+}
+
+/* The sizes of an execute's parts. */
+struct execute_sizes {
+    size_t op;
+    size_t inputs;
+    size_t outputs;
+    size_t whole;
+};
+
+static size_t name_bytes(const hologram_attribute *attribute)
+{
+    return attribute->name ? strlen(attribute->name) : 0;
+}
+
+static size_t attribute_bytes(const hologram_attribute *attribute)
+{
+    return content_bytes(name_bytes(attribute)) + (attribute->bits != 0 ? 1 + FIXED64_BYTES : 0);
+}
+
+static struct execute_sizes measure_execute(const hologram_call *call)
+{
+    struct execute_sizes sizes = {
+        .op = strlen(call->op),
+        .inputs = ids_bytes(call->inputs, call->input_count),
+        .outputs = ids_bytes(call->outputs, call->output_count),
+    };
+    sizes.whole =
+        content_bytes(sizes.op) + content_bytes(sizes.inputs) + content_bytes(sizes.outputs);
+    for (uint32_t i = 0; i < call->attribute_count; i++) {
+        size_t bytes = attribute_bytes(&call->attributes[i]);
+        sizes.whole += 1 + varint_bytes(bytes) + bytes;
+    }
+    return sizes;
+}
+
+static uint8_t *put_attribute(uint8_t *at, const hologram_attribute *attribute)
+{
+    *at++ = (uint8_t)BYTES(4u);
+    at = put_varint(at, attribute_bytes(attribute));
+    at = put_text(at, BYTES(1u), attribute->name, name_bytes(attribute));
+    if (attribute->bits != 0) {
+        *at++ = (uint8_t)FIXED64(2u);
+        for (unsigned i = 0; i < FIXED64_BYTES; i++) {
+            *at++ = (uint8_t)(attribute->bits >> (8 * i));
+        }
+    }
+    return at;
+}
+
+/* The execute behind TAG. */
+static uint8_t *put_execute(uint8_t *at, uint32_t tag, const hologram_call *call,
+                            const struct execute_sizes *sizes)
+{
+    *at++ = (uint8_t)tag;
+    at = put_varint(at, sizes->whole);
+    at = put_text(at, BYTES(1u), call->op, sizes->op);
+    at = put_ids(at, BYTES(2u), sizes->inputs, call->inputs, call->input_count);
+    at = put_ids(at, BYTES(3u), sizes->outputs, call->outputs, call->output_count);
+    for (uint32_t i = 0; i < call->attribute_count; i++) {
+        at = put_attribute(at, &call->attributes[i]);
+    }
+    return at;
+}
+
+static size_t envelope_bytes(const hologram_client *client, hologram_ticket ticket)
+{
+    return number_bytes(ticket) + number_bytes(client->stream) + number_bytes(client->timeout_us);
+}
+
+static uint8_t *put_envelope(uint8_t *at, const hologram_client *client, hologram_ticket ticket)
+{
+    at = put_number(at, VARINT(1u), ticket);
+    at = put_number(at, VARINT(2u), client->stream);
+    return put_number(at, VARINT(3u), client->timeout_us);
+}
+
+hologram_status hg_client_put_execute(hologram_client *client, hologram_ticket ticket,
+                                      const hologram_call *call)
+{
+    hologram_status status = hg_client_check_call(client, call);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    struct execute_sizes sizes = measure_execute(call);
+    size_t bytes = envelope_bytes(client, ticket) + 1 + varint_bytes(sizes.whole) + sizes.whole;
+    uint8_t *at = hg_client_put_frame(client, ticket, bytes, 0, 0);
+    if (!at) {
+        return client->error.status;
+    }
+    at = put_envelope(at, client, ticket);
+    (void)put_execute(at, EXECUTE_TAG, call, &sizes);
+    hg_client_queued(client, HG_CLIENT_HEADER_BYTES + bytes);
+    return HOLOGRAM_OK;
+}
+
+hologram_status hg_client_put_ping(hologram_client *client, hologram_ticket ticket)
+{
+    size_t bytes = envelope_bytes(client, ticket) + varint_bytes(PING_TAG) + 1;
+    uint8_t *at = hg_client_put_frame(client, ticket, bytes, 0, 0);
+    if (!at) {
+        return client->error.status;
+    }
+    at = put_varint(put_envelope(at, client, ticket), PING_TAG);
+    *at = 0;
+    hg_client_queued(client, HG_CLIENT_HEADER_BYTES + bytes);
+    return HOLOGRAM_OK;
+}
+
+hologram_status hg_client_step_execute(hologram_client *client, struct hg_client_bytes *steps,
+                                       const hologram_call *call)
+{
+    hologram_status status = hg_client_check_call(client, call);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    struct execute_sizes sizes = measure_execute(call);
+    uint8_t *at = hg_client_add_step(client, steps, 1 + varint_bytes(sizes.whole) + sizes.whole);
+    if (!at) {
+        return client->error.status;
+    }
+    (void)put_execute(at, BYTES(4u), call, &sizes);
+    return HOLOGRAM_OK;
+}
+
+hologram_status hg_client_put_batch(hologram_client *client, hologram_ticket ticket,
+                                    const struct hg_client_bytes *steps)
+{
+    size_t bytes = envelope_bytes(client, ticket) + varint_bytes(BATCH_TAG) +
+                   varint_bytes(steps->size) + steps->size;
+    uint8_t *at = hg_client_put_frame(client, ticket, bytes, 0, 0);
+    if (!at) {
+        return client->error.status;
+    }
+    at = put_varint(put_envelope(at, client, ticket), BATCH_TAG);
+    at = put_varint(at, steps->size);
+    if (steps->size > 0) {
+        memcpy(at, steps->data, steps->size);
+    }
+    hg_client_queued(client, HG_CLIENT_HEADER_BYTES + bytes);
+    return HOLOGRAM_OK;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+#define VARINT_BYTES_MAX 10u
+#define LENGTH_BYTES_MAX 3u
+
+struct span {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+/* What an answer becomes: the generated structs, so that whoever takes it need not know how it was
+ * decoded. */
+struct answer {
+    Hologram__V1__Response response;
+    Hologram__V1__ExecuteResult execute;
+    Hologram__V1__BatchResult batch;
+};
+
+static inline bool take_varint(struct span *span, uint64_t *value, unsigned bytes_max)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < bytes_max && span->at < span->end; i++) {
+        uint8_t byte = *span->at++;
+        sum |= (uint64_t)(byte & 0x7f) << (7 * i);
+        if (byte < 0x80) {
+            *value = sum;
+            return true;
+        }
+    }
+    return false;
+}
+
+static inline bool take_bytes(struct span *span, struct span *content)
+{
+    uint64_t length = 0;
+    if (!take_varint(span, &length, LENGTH_BYTES_MAX) ||
+        (uint64_t)(span->end - span->at) < length) {
+        return false;
+    }
+    *content = (struct span){span->at, span->at + length};
+    span->at += length;
+    return true;
+}
+
+static bool take_text(hologram_client *client, struct span *span, char **text)
+{
+    struct span content;
+    if (!take_bytes(span, &content)) {
+        return false;
+    }
+    size_t length = (size_t)(content.end - content.at);
+    char *copy = hg_client_arena_alloc(&client->arena, length + 1);
+    if (!copy) {
+        return false;
+    }
+    memcpy(copy, content.at, length);
+    copy[length] = '\0';
+    *text = copy;
+    return true;
+}
+
+static bool take_execution(hologram_client *client, struct span span,
+                           Hologram__V1__ExecuteResult *result)
+{
+    hologram__v1__execute_result__init(result);
+    while (span.at < span.end) {
+        bool taken = false;
+        switch (*span.at++) {
+        case BYTES(1u):
+            taken = take_text(client, &span, &result->cache);
+            break;
+        case BYTES(2u):
+            taken = take_text(client, &span, &result->outcome);
+            break;
+        case VARINT(3u):
+            taken = take_varint(&span, &result->queue_ns, VARINT_BYTES_MAX);
+            break;
+        case VARINT(4u):
+            taken = take_varint(&span, &result->lookup_ns, VARINT_BYTES_MAX);
+            break;
+        case VARINT(5u):
+            taken = take_varint(&span, &result->build_ns, VARINT_BYTES_MAX);
+            break;
+        case VARINT(6u):
+            taken = take_varint(&span, &result->run_ns, VARINT_BYTES_MAX);
+            break;
+        default:
+            break;
+        }
+        if (!taken) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_batch(struct span span, Hologram__V1__BatchResult *result)
+{
+    uint64_t completed = 0;
+    hologram__v1__batch_result__init(result);
+    while (span.at < span.end) {
+        if (*span.at++ != VARINT(1u) || !take_varint(&span, &completed, VARINT_BYTES_MAX)) {
+            return false;
+        }
+    }
+    result->completed = (uint32_t)completed;
+    return true;
+}
+
+/* The one body that there may be. */
+static bool take_body(hologram_client *client, struct span *span, uint64_t tag,
+                      struct answer *answer)
+{
+    struct span body;
+    Hologram__V1__Response *response = &answer->response;
+    if (response->body_case != HOLOGRAM__V1__RESPONSE__BODY__NOT_SET ||
+        (tag != EXECUTE_TAG && tag != BATCH_TAG) || !take_bytes(span, &body)) {
+        return false;
+    }
+    if (tag == EXECUTE_TAG) {
+        response->body_case = HOLOGRAM__V1__RESPONSE__BODY_EXECUTE;
+        response->execute = &answer->execute;
+        return take_execution(client, body, &answer->execute);
+    }
+    response->body_case = HOLOGRAM__V1__RESPONSE__BODY_BATCH;
+    response->batch = &answer->batch;
+    return take_batch(body, &answer->batch);
+}
+
+bool hg_client_decode_hot(hologram_client *client, const uint8_t *message, size_t bytes,
+                          struct hg_client_reply *reply)
+{
+    struct span span = {message, message + bytes};
+    struct answer *answer = hg_client_arena_alloc(&client->arena, sizeof *answer);
+    if (!answer) {
+        return false;
+    }
+    hologram__v1__response__init(&answer->response);
+    while (span.at < span.end) {
+        uint64_t tag = 0;
+        bool taken = take_varint(&span, &tag, 2);
+        taken =
+            taken && (tag == VARINT(1u) ? take_varint(&span, &answer->response.id, VARINT_BYTES_MAX)
+                                        : take_body(client, &span, tag, answer));
+        if (!taken) {
+            return false;
+        }
+    }
+    *reply = (struct hg_client_reply){.id = answer->response.id,
+                                      .status = HOLOGRAM_OK,
+                                      .message = "",
+                                      .detail = "",
+                                      .response = &answer->response};
+    return true;
+}
