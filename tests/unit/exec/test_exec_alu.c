@@ -288,12 +288,74 @@ static void chains(void **state)
     }
 }
 
+/* Under ftz denormals are zeros of their sign to everything that computes, and to nothing that
+ * moves bits; by default they are numbers. */
+static void flushing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text; /* r1: -2^-140, r2: 2^-126, both F32; leaves r9 */
+        uint32_t ieee, ftz;
+    } cases[] = {
+        {"mov.f32 r9, r1\n", 0x80000200, 0x80000200},
+        {"neg.f32 r9, r1\n", 0x00000200, 0x00000200},
+        {"min.f32 r9, r1, r2\n", 0x80000200, 0x80000000},
+        {"max.f32 r9, r1, r1\n", 0x80000200, 0x80000000},
+        {"add.f32 r9, r1, r1\n", 0x80000400, 0x80000000},
+        {"mov_imm.f32 r3, 0.5\nmul.f32 r9, r2, r3\n", 0x00400000, 0},
+        {"sqrt.f32 r9, r1\n", 0x7fc00000, 0x80000000},
+        {"cvt.f64.f32 r3, r1\nmov_imm.f64 r4, 0\nseteq.f64 p0, r3, r4\nsel.f32 r9, p0, r1, r2\n",
+         0x00800000, 0x80000200},
+        {"mov_imm.f32 r3, 0\nsetlt.f32 p0, r1, r3\nsel.f32 r9, p0, r1, r2\n", 0x80000200,
+         0x00800000},
+        {"reduce.regs.add.f32 r9, r1, 1\n", 0x80000200, 0x80000000},
+        {"cvt.bf16.f32 r3, r1\ncvt.f32.bf16 r9, r3\n", 0x80000000, 0x80000000},
+        {"cvt.f16.f32 r3, r2\ncvt.f32.f16 r9, r3\n", 0, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[400];
+        snprintf(text, sizeof text,
+                 "ldg.f32 r1, [b0 + lane]\nldg.f32 r2, [b1 + lane]\n%sstg.f32 [b2 + lane], r9\n"
+                 "exit\n",
+                 cases[i].text);
+        struct hg_program *program = program_of(text);
+        for (int run = 0; run < 2 * (HG_ISA_LEVEL_COUNT + 1); run++) {
+            hg_cpu_limit((enum hg_isa_level)(run / 2 < HG_ISA_LEVEL_COUNT ? run / 2 : 2));
+            uint32_t a[20];
+            uint32_t b[20];
+            uint32_t c[20];
+            for (int e = 0; e < 20; e++) {
+                a[e] = 0x80000200;
+                b[e] = 0x00800000;
+            }
+            struct hg_launch launch = launch_of(program, 1, 20);
+            launch.fp_mode = run % 2 == 0 ? HG_FP_IEEE : HG_FP_FTZ;
+            launch.executor =
+                run / 2 < HG_ISA_LEVEL_COUNT ? HG_EXECUTOR_BLOCK : HG_EXECUTOR_REFERENCE;
+            launch.operands[0] = (struct hg_operand){a, sizeof a, false};
+            launch.operands[1] = (struct hg_operand){b, sizeof b, false};
+            launch.operands[2] = (struct hg_operand){c, sizeof c, true};
+            launch.operand_count = 3;
+            launch_ok(&launch);
+            for (int e = 0; e < 20; e++) {
+                uint32_t want = run % 2 == 0 ? cases[i].ieee : cases[i].ftz;
+                if (!same_element(HG_F32, c[e], want)) {
+                    print_error("case %zu, run %d: %x, expected %x\n", i, run, c[e], want);
+                    fail();
+                }
+            }
+        }
+        hg_cpu_limit(HG_ISA_AVX512);
+        hg_program_unref(&program);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arithmetic),  cmocka_unit_test(conversions),
         cmocka_unit_test(comparisons), cmocka_unit_test(register_folds),
-        cmocka_unit_test(chains),
+        cmocka_unit_test(chains),      cmocka_unit_test(flushing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

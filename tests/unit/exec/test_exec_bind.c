@@ -140,6 +140,8 @@ static void aliasing(void **state)
         "end:\nexit\n",
         /* a scalar that the output has in it */
         "loop.blocks @end\nldg.f32 r1, [b0]\nstg.f32 [b1 + lane], r1\nend:\nexit\n",
+        /* the same elements by another lane mode */
+        "loop.blocks @end\nldg.f32 r1, [b0 + lane/1]\nstg.f32 [b1 + lane], r1\nend:\nexit\n",
         /* a computed address */
         "mov_imm.u64 r2, 0\nloop.blocks @end\nldg.f32 r1, [b0 + r2 + lane]\n"
         "stg.f32 [b1 + lane], r1\nend:\nexit\n",
@@ -301,14 +303,14 @@ static void threads(void **state)
     static const char *const division =
         "loop.blocks @a\nldg.i32 r1, [b0 + lane]\nmov_imm.i32 r2, 0x3f000000\nsub.i32 r1, r1, r2\n"
         "div.i32 r1, r2, r1\nstg.i32 [b1 + lane], r1\na:\nexit\n";
+    static const char *const uniform_store =
+        "loop.blocks @a\nparam.u32 r1, 3\nldg.u32 r2, [b0]\nadd.u32 r1, r1, r2\n"
+        "stg.u32 [b1], r1\na:\nexit\n";
     static const struct {
         const char *text;
         uint64_t rows, cols;
-    } cases[] = {{softmax, 1, 60000},
-                 {softmax, 600, 100},
-                 {softmax, 7, 8000},
-                 {product, 200, 300},
-                 {division, 1, 60000}};
+    } cases[] = {{uniform_store, 1, 60000}, {softmax, 1, 60000}, {softmax, 600, 100},
+                 {softmax, 7, 8000},        {product, 200, 300}, {division, 1, 60000}};
     struct region in = region_new(60000 * 4, 0);
     for (uint64_t i = 0; i < 60000; i++) {
         float value = (float)(i * 7919 % 1000) / 500.0f;

@@ -95,6 +95,7 @@ static void small_facts(void **state)
          "u32", 12803},
         {"mov_imm.u32 r1, 750\nphase.adv r1\nmov_imm.u32 r1, 30\nphase.adv r1\nphase.get r9\n",
          "u32", 12},
+        {"mov_imm.u32 r1, 700\nphase.adv r1\nbar.sync\nphase.adv r1\nphase.get r9\n", "u32", 632},
         {"cls.get r1\ncvt.u32.u8 r9, r1\n", "u32", 17},
         {"param.u32 r9, 3\n", "u32", 5},
     };
@@ -170,6 +171,29 @@ static void lane_loops(void **state)
                 want = want * 3 + i;
             }
             assert_int_equal(out[i], want);
+        }
+    }
+}
+
+/* A launch-uniform register that changes from round to round, mixed with per-lane ones. */
+static void uniform_rounds(void **state)
+{
+    (void)state;
+    static const char *const text =
+        "mov_imm.u32 r8, 5\nmov_imm.u64 r7, 1\nloop.blocks @end\nldg.u64 r1, [b0 + lane]\n"
+        "mov_imm.u64 r6, 3\nloop r8, @turn\nadd.u64 r6, r6, r7\nmul.u64 r1, r1, r6\n"
+        "turn:\nstg.u64 [b1 + lane], r1\nend:\nexit\n";
+    enum { N = 4000 };
+    static uint64_t in[N];
+    static uint64_t out[N];
+    for (uint64_t i = 0; i < N; i++) {
+        in[i] = i + 1;
+    }
+    for (int e = 0; e < 2; e++) {
+        struct hg_error error = HG_ERROR_INIT;
+        assert_int_equal(run_text(text, N, (enum hg_executor)e, 0, in, out, &error), HG_OK);
+        for (uint64_t i = 0; i < N; i++) {
+            assert_int_equal(out[i], in[i] * 4 * 5 * 6 * 7 * 8);
         }
     }
 }
@@ -421,10 +445,15 @@ static void classes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_facts), cmocka_unit_test(control),
-        cmocka_unit_test(lane_loops),  cmocka_unit_test(fuel),
-        cmocka_unit_test(stops),       cmocka_unit_test(cancelled_between_blocks),
-        cmocka_unit_test(lowest_lane), cmocka_unit_test(classes),
+        cmocka_unit_test(small_facts),
+        cmocka_unit_test(control),
+        cmocka_unit_test(lane_loops),
+        cmocka_unit_test(uniform_rounds),
+        cmocka_unit_test(fuel),
+        cmocka_unit_test(stops),
+        cmocka_unit_test(cancelled_between_blocks),
+        cmocka_unit_test(lowest_lane),
+        cmocka_unit_test(classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -452,6 +452,30 @@ static void across_segments(void **state)
     memory_free(&end);
 }
 
+/* The same without scratch: all lanes, of whatever tile, see one old and one new value. */
+static void uniform_update(void **state)
+{
+    (void)state;
+    static const char *const text =
+        "ldg.u32 r5, [b2]\nldg.u32 r1, [b0 + lane]\nadd.u32 r1, r1, r5\nmov_imm.u32 r6, 1\n"
+        "add.u32 r5, r5, r6\nstg.u32 [b2], r5\nldg.u32 r7, [b2]\nadd.u32 r1, r1, r7\n"
+        "stg.u32 [b1 + lane], r1\nexit\n";
+    enum { N = 3000 };
+    const size_t bytes[] = {N * 4, N * 4, 4};
+    struct memory start = memory_of(3, bytes, 6);
+    set_element(start.region[2].data, HG_U32, 0, 20);
+    struct hg_error error;
+    struct memory end = run_everywhere(text, &start, 1, N, &error);
+    assert_int_equal(error.status, HG_OK);
+    assert_int_equal(element_at(end.region[2].data, HG_U32, 0), 21);
+    for (uint64_t i = 0; i < N; i++) {
+        assert_int_equal(element_at(end.region[1].data, HG_U32, i),
+                         (uint32_t)(element_at(start.region[0].data, HG_U32, i) + 41));
+    }
+    memory_free(&start);
+    memory_free(&end);
+}
+
 /* POOL memory is zeroed, per block, bounded and freed with it. */
 static void pools(void **state)
 {
@@ -536,9 +560,16 @@ static void phi(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loads),   cmocka_unit_test(stores),          cmocka_unit_test(in_place),
-        cmocka_unit_test(gathers), cmocka_unit_test(scatters),        cmocka_unit_test(computed),
-        cmocka_unit_test(scratch), cmocka_unit_test(across_segments), cmocka_unit_test(pools),
+        cmocka_unit_test(loads),
+        cmocka_unit_test(stores),
+        cmocka_unit_test(in_place),
+        cmocka_unit_test(gathers),
+        cmocka_unit_test(scatters),
+        cmocka_unit_test(computed),
+        cmocka_unit_test(scratch),
+        cmocka_unit_test(across_segments),
+        cmocka_unit_test(uniform_update),
+        cmocka_unit_test(pools),
         cmocka_unit_test(phi),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
