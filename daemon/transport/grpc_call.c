@@ -283,7 +283,11 @@ grpc_slice hg_grpc_flatten(grpc_byte_buffer *buffer)
 static void close_event(struct hg_grpc_event *event)
 {
     struct hg_grpc_call *call = HG_GRPC_OF(struct hg_grpc_call, close_event, event);
-    if (!call->finished && call->cancelled != 0) {
+    if (!call->finished && call->leased) {
+        /* C core may keep what it could not send as long as the call lives. */
+        call->out_lease->call = NULL;
+        hg_grpc_call_detach(call);
+    } else if (!call->finished && call->cancelled != 0) {
         call->gone = true;
         if (call->method->closed != NULL) {
             call->method->closed(call);

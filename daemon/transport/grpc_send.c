@@ -357,5 +357,6 @@ void hg_grpc_call_finish_after_view(struct hg_grpc_call *call)
     /* The loop has not returned to its events, so the lease is there even if it is back. */
     lease->call = call;
     call->leased = true;
+    hg_grpc_call_watch(call);
     hg_grpc_send_status(call, &success, HG_GRPC_NO_STEPS);
 }

@@ -20,7 +20,12 @@
 
 static void reply_cb(struct hg_client *client, struct hg_request *request)
 {
+    const struct hg_grpc_session *session = (const struct hg_grpc_session *)client;
     struct hg_grpc_call *call = request->call;
+    if (session->kind == HG_GRPC_STREAM && session->stream == NULL) {
+        hg_dispatch_release_view(request);
+        return;
+    }
     const uint64_t started_ns = hg_clock_now_ns();
     call->method->reply(call, request);
     hg_histogram_observe(&client->server->metrics.stages[HG_STAGE_ENCODE],

@@ -154,9 +154,13 @@ void hg_grpc_stream_progress(struct hg_grpc_call *call)
     hg_grpc_session_turn(call->session);
 }
 
+/* The call goes first: as long as it lives C core may keep what it could not send, and the session
+ * waits for that. */
 void hg_grpc_stream_closed(struct hg_grpc_call *call)
 {
-    hg_grpc_session_close(call->session);
+    struct hg_error error = HG_ERROR_INIT;
+    (void)hg_fail(&error, HG_CANCELLED, "cancelled");
+    hg_grpc_stream_end(call->session, &error);
 }
 
 /* As a native connection: requests in flight are answered, then the end. */
@@ -307,10 +311,6 @@ static enum hg_status send_response(struct hg_grpc_call *call, struct hg_request
 void hg_grpc_stream_reply(struct hg_grpc_call *call, struct hg_request *request)
 {
     struct hg_grpc_session *session = (struct hg_grpc_session *)request->client;
-    if (session->stream == NULL) {
-        hg_dispatch_release_view(request);
-        return;
-    }
     if (send_response(call, request) != HG_OK) {
         HG_LOG_ERROR(SESSION, "no memory for a reply: ending the stream",
                      HG_STR("client", session->client.name));

@@ -27,6 +27,15 @@ def link(daemon):
         yield opened
 
 
+@pytest.fixture(autouse=True)
+def memory_comes_back(daemon):
+    """After each test the daemon that they share is empty."""
+    yield
+    with daemon.connect() as native:
+        wait_for(lambda: native.used_bytes() == dict.fromkeys(native.used_bytes(), 0),
+                 what="memory given back")
+
+
 def prepare_long(session, first=1):
     session.alloc(first, LONG)
     session.alloc(first + 1, LONG)
@@ -211,6 +220,26 @@ def test_a_reader_that_does_not_read_holds_only_itself(daemon):
             second.alloc(1, 4)
             session.close()
         assert code_of(lambda: list(pieces))[0] in (CANCELLED, grpc.StatusCode.OK)
+
+
+def test_cancelled_with_lent_buffers(daemon):
+    """Streams and calls go while C core still holds slices of buffers: all of them come back."""
+    hello = pb.Request(hello=pb.Hello(protocol_version_min=1, protocol_version_max=1))
+    alloc = pb.Request(alloc=pb.Alloc(id=1, dtype=pb.F32, shape=[1 << 20]))
+    reads = [pb.Request(stream=n, read=pb.Read(id=1, length=1 << 20)) for n in range(100)]
+    for round in range(200 if FULL else 20):
+        with channel(daemon.path, (("grpc.http2.lookahead_bytes", 65536),)) as link:
+            stream = service_pb2_grpc.HologramStub(link).Session(iter([hello, alloc, *reads]))
+            next(stream)
+            next(stream)
+            session = Session(link)
+            session.alloc(1, 1 << 20)
+            calls = [session.Read.future(pb.Read(id=1, length=3 << 20)) for _ in range(5)]
+            time.sleep(0.01 * (round % 3))
+            stream.cancel()
+            for call in calls[:3]:
+                call.cancel()
+            session.close()
 
 
 @pytest.mark.parametrize("start", [b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
