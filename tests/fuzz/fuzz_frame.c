@@ -40,7 +40,6 @@ static void take_answers(int fd)
 {
     static uint8_t answers[65536];
     while (recv(fd, answers, sizeof(answers), MSG_DONTWAIT) > 0) {
-        continue;
     }
 }
 
