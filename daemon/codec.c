@@ -45,18 +45,53 @@ static enum hg_status out_of_arena(struct hg_error *error)
     return hg_fail(error, HG_RESOURCE_EXHAUSTED, "request: out of memory");
 }
 
-static enum hg_status convert_dtype(Hologram__V1__DType wire, enum hg_dtype *dtype,
-                                    struct hg_error *error)
+static enum hg_status convert_dtype(const char *what, Hologram__V1__DType wire,
+                                    enum hg_dtype *dtype, struct hg_error *error)
 {
     if (wire == HOLOGRAM__V1__DTYPE__DTYPE_UNSPECIFIED) {
-        return hg_fail(error, HG_INVALID_ARGUMENT, "alloc: dtype: expected one, got none");
+        return hg_fail(error, HG_INVALID_ARGUMENT, "%s: dtype: expected one, got none", what);
     }
     if ((int)wire < 0 || (int)wire > HG_DTYPE_COUNT) {
-        return hg_fail(error, HG_INVALID_ARGUMENT, "alloc: dtype: expected 1 to %d, got %d",
+        return hg_fail(error, HG_INVALID_ARGUMENT, "%s: dtype: expected 1 to %d, got %d", what,
                        HG_DTYPE_COUNT, (int)wire);
     }
     *dtype = (enum hg_dtype)((int)wire - 1);
     return HG_OK;
+}
+
+static enum hg_status convert_shape(const char *what, const uint64_t *shape, size_t count,
+                                    struct hg_buffer_spec *spec, struct hg_error *error)
+{
+    if (count > HG_RANK_MAX) {
+        return hg_fail(error, HG_INVALID_ARGUMENT,
+                       "%s: shape: expected at most %d dimensions, got %zu", what, HG_RANK_MAX,
+                       count);
+    }
+    spec->rank = (uint8_t)count;
+    for (size_t i = 0; i < count; i++) {
+        spec->shape[i] = shape[i];
+    }
+    return HG_OK;
+}
+
+static enum hg_status convert_pool(Hologram__V1__Pool wire, enum hg_pool_kind *pool,
+                                   struct hg_error *error)
+{
+    switch (wire) {
+    case HOLOGRAM__V1__POOL__POOL_UNSPECIFIED:
+    case HOLOGRAM__V1__POOL__HEAP:
+        *pool = HG_POOL_HEAP;
+        return HG_OK;
+    case HOLOGRAM__V1__POOL__BOUNDARY:
+        *pool = HG_POOL_BOUNDARY;
+        return HG_OK;
+    case HOLOGRAM__V1__POOL__SHARED:
+        *pool = HG_POOL_SHARED;
+        return HG_OK;
+    default:
+        return hg_fail(error, HG_INVALID_ARGUMENT,
+                       "alloc: pool: expected HEAP, BOUNDARY or SHARED, got %d", (int)wire);
+    }
 }
 
 static enum hg_status convert_alloc(const Hologram__V1__Alloc *wire, struct hg_alloc_args *args,
@@ -64,28 +99,25 @@ static enum hg_status convert_alloc(const Hologram__V1__Alloc *wire, struct hg_a
 {
     args->id = wire->id;
     args->spec = (struct hg_buffer_spec){.pool = HG_POOL_HEAP};
-    if (convert_dtype(wire->dtype, &args->spec.dtype, error) != HG_OK) {
+    if (convert_dtype("alloc", wire->dtype, &args->spec.dtype, error) != HG_OK ||
+        convert_shape("alloc", wire->shape, wire->n_shape, &args->spec, error) != HG_OK ||
+        convert_pool(wire->pool, &args->spec.pool, error) != HG_OK) {
         return error->status;
-    }
-    if (wire->n_shape > HG_RANK_MAX) {
-        return hg_fail(error, HG_INVALID_ARGUMENT,
-                       "alloc: shape: expected at most %d dimensions, got %zu", HG_RANK_MAX,
-                       wire->n_shape);
-    }
-    args->spec.rank = (uint8_t)wire->n_shape;
-    for (size_t i = 0; i < wire->n_shape; i++) {
-        args->spec.shape[i] = wire->shape[i];
-    }
-    if (wire->pool == HOLOGRAM__V1__POOL__BOUNDARY) {
-        args->spec.pool = HG_POOL_BOUNDARY;
-    } else if (wire->pool != HOLOGRAM__V1__POOL__HEAP &&
-               wire->pool != HOLOGRAM__V1__POOL__POOL_UNSPECIFIED) {
-        return hg_fail(error, HG_INVALID_ARGUMENT, "alloc: pool: expected HEAP or BOUNDARY, got %d",
-                       (int)wire->pool);
     }
     args->spec.boundary_fallback =
         wire->boundary_fallback == HOLOGRAM__V1__BOUNDARY_FALLBACK__FALLBACK_HEAP;
     return HG_OK;
+}
+
+static enum hg_status convert_adopt(const Hologram__V1__Adopt *wire, struct hg_alloc_args *args,
+                                    struct hg_error *error)
+{
+    args->id = wire->id;
+    args->spec = (struct hg_buffer_spec){.pool = HG_POOL_SHARED};
+    if (convert_dtype("adopt", wire->dtype, &args->spec.dtype, error) != HG_OK) {
+        return error->status;
+    }
+    return convert_shape("adopt", wire->shape, wire->n_shape, &args->spec, error);
 }
 
 /* Ids and attributes beyond any operation's are refused by the engine, which names the op. */
@@ -244,6 +276,12 @@ static enum hg_status convert_rest(const Hologram__V1__Request *wire, struct hg_
     case HOLOGRAM__V1__REQUEST__BODY_PING:
         step->kind = HG_REQUEST_PING;
         return HG_OK;
+    case HOLOGRAM__V1__REQUEST__BODY_EXPECT_DESCRIPTORS:
+        step->kind = HG_REQUEST_EXPECT_DESCRIPTORS;
+        return HG_OK;
+    case HOLOGRAM__V1__REQUEST__BODY_ADOPT:
+        step->kind = HG_REQUEST_ADOPT;
+        return convert_adopt(wire->adopt, &step->alloc, error);
     default:
         return hg_fail(error, HG_UNIMPLEMENTED, "request: no body that this server knows");
     }

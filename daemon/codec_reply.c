@@ -39,13 +39,17 @@ static void fill_buffer(const struct hg_buffer_info *info, Hologram__V1__BufferI
         const uint64_t *in;
         uint64_t *out;
     } shape = {.in = info->spec.shape};
+    static const Hologram__V1__Pool pools[HG_POOL_KIND_COUNT] = {
+        [HG_POOL_HEAP] = HOLOGRAM__V1__POOL__HEAP,
+        [HG_POOL_BOUNDARY] = HOLOGRAM__V1__POOL__BOUNDARY,
+        [HG_POOL_SHARED] = HOLOGRAM__V1__POOL__SHARED,
+    };
     hologram__v1__buffer_info__init(wire);
     wire->id = info->id;
     wire->dtype = wire_dtype(info->spec.dtype);
     wire->n_shape = info->spec.rank;
     wire->shape = shape.out;
-    wire->pool = info->spec.pool == HG_POOL_BOUNDARY ? HOLOGRAM__V1__POOL__BOUNDARY
-                                                     : HOLOGRAM__V1__POOL__HEAP;
+    wire->pool = pools[info->spec.pool];
     wire->bytes = info->bytes;
     wire->name = borrow(info->name);
     wire->boundary_class = info->boundary_class > 0 ? (uint32_t)info->boundary_class : 0;
@@ -82,8 +86,8 @@ static enum hg_status finish(struct encoder *encoder)
 
 static enum hg_status encode_hello(struct encoder *encoder)
 {
-    static const char *const features[] = {"batch",         "cancel",   "deadline",
-                                           "named-buffers", "programs", "streams"};
+    static const char *const features[] = {"batch",    "cancel",        "deadline", "named-buffers",
+                                           "programs", "shared-memory", "streams"};
     const struct hg_hello_reply *hello = &encoder->reply->hello;
     char *names[HG_ARRAY_COUNT(features)];
     for (size_t i = 0; i < HG_ARRAY_COUNT(features); i++) {
@@ -119,10 +123,12 @@ static enum hg_status encode_buffer(struct encoder *encoder)
     fill_buffer(&encoder->reply->buffer, &buffer);
     if (encoder->reply->kind == HG_REQUEST_ALLOC) {
         alloc.buffer = &buffer;
+        alloc.descriptor = encoder->reply->descriptor;
         encoder->response.body_case = HOLOGRAM__V1__RESPONSE__BODY_ALLOC;
         encoder->response.alloc = &alloc;
     } else {
         open.buffer = &buffer;
+        open.descriptor = encoder->reply->descriptor;
         encoder->response.body_case = HOLOGRAM__V1__RESPONSE__BODY_OPEN;
         encoder->response.open = &open;
     }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "daemon/foreign.h"
 #include "daemon/server.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -134,10 +135,61 @@ static enum hg_handled handle_execute(struct hg_request *request, const struct h
     return handled;
 }
 
+/* The reply describes buffer ID, which is new: its descriptor, if it has one, goes with it. */
+static void reply_buffer(struct hg_request *request, enum hg_request_kind kind, uint64_t id)
+{
+    struct hg_client *client = request->client;
+    struct hg_reply *reply = &request->reply;
+    struct hg_error unheard = HG_ERROR_INIT;
+    if (reply->buffer.spec.pool == HG_POOL_SHARED && client->transport->passes_descriptors &&
+        hg_session_descriptor(client->session, id, &request->passing, &reply->error) != HG_OK) {
+        (void)!hg_session_free(client->session, id, &unheard);
+        return;
+    }
+    reply->kind = kind;
+    reply->descriptor = request->passing.fd >= 0;
+}
+
 static enum hg_handled handle_alloc(struct hg_request *request, const struct hg_step *step)
 {
+    struct hg_client *client = request->client;
+    if (step->alloc.spec.pool == HG_POOL_SHARED && !client->transport->passes_descriptors) {
+        return fail(request, HG_UNIMPLEMENTED,
+                    "alloc: pool: SHARED needs the native protocol, which passes descriptors");
+    }
+    if (hg_session_alloc(client->session, step->alloc.id, &step->alloc.spec, &request->reply.buffer,
+                         &request->reply.error) == HG_OK) {
+        reply_buffer(request, HG_REQUEST_ALLOC, step->alloc.id);
+    }
+    return done();
+}
+
+static enum hg_handled handle_expect(struct hg_request *request, const struct hg_step *step)
+{
+    (void)step;
+    if (!request->client->transport->passes_descriptors) {
+        return fail(request, HG_UNIMPLEMENTED,
+                    "expect_descriptors: only the native protocol passes descriptors");
+    }
+    request->client->takes_descriptors = true;
+    return done();
+}
+
+static enum hg_handled handle_adopt(struct hg_request *request, const struct hg_step *step)
+{
     struct hg_reply *reply = &request->reply;
-    if (hg_session_alloc(request->client->session, step->alloc.id, &step->alloc.spec,
+    const int fd = request->adopted_fd;
+    if (fd < 0) {
+        return fail(request, HG_INVALID_ARGUMENT,
+                    "adopt: expected a descriptor with the request, got none (expect_descriptors "
+                    "has to be answered first)");
+    }
+    if (!hg_foreign_is_memory(fd)) {
+        return fail(request, HG_INVALID_ARGUMENT,
+                    "adopt: expected a memfd, got a descriptor of another kind");
+    }
+    request->adopted_fd = -1; /* the engine takes it */
+    if (hg_session_adopt(request->client->session, step->alloc.id, &step->alloc.spec, fd,
                          &reply->buffer, &reply->error) == HG_OK) {
         reply->kind = HG_REQUEST_ALLOC;
     }
@@ -198,6 +250,11 @@ static enum hg_handled handle_step(struct hg_request *request, const struct hg_s
     case HG_REQUEST_RUN_PROGRAM:
         return submit_task(request, step);
     case HG_REQUEST_ALLOC: {
+        if (step->alloc.spec.pool == HG_POOL_SHARED) {
+            return fail(request, HG_INVALID_ARGUMENT,
+                        "alloc: pool: SHARED is no step of a batch: its descriptor needs an answer "
+                        "of its own");
+        }
         const enum hg_handled handled = handle_alloc(request, step);
         request->reply.kind = HG_REQUEST_NONE;
         return handled;
@@ -300,7 +357,7 @@ static enum hg_handled handle_open(struct hg_request *request, const struct hg_s
     struct hg_reply *reply = &request->reply;
     if (hg_session_open(request->client->session, step->open.name, step->open.id,
                         step->open.writable, &reply->buffer, &reply->error) == HG_OK) {
-        reply->kind = HG_REQUEST_OPEN;
+        reply_buffer(request, HG_REQUEST_OPEN, step->open.id);
     }
     return done();
 }
@@ -464,6 +521,8 @@ static handler_fn *const handlers[HG_REQUEST_KIND_COUNT] = {
     [HG_REQUEST_LIST_OPS] = handle_list_ops,
     [HG_REQUEST_LIST_BUFFERS] = handle_list_buffers,
     [HG_REQUEST_PING] = handle_ping,
+    [HG_REQUEST_EXPECT_DESCRIPTORS] = handle_expect,
+    [HG_REQUEST_ADOPT] = handle_adopt,
 };
 
 enum hg_handled hg_handle(struct hg_request *request)

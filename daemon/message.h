@@ -35,7 +35,9 @@
     HG_REQUEST_KIND(LIST_OPS, "list_ops")                                                          \
     HG_REQUEST_KIND(LIST_BUFFERS, "list_buffers")                                                  \
     HG_REQUEST_KIND(CANCEL, "cancel")                                                              \
-    HG_REQUEST_KIND(PING, "ping")
+    HG_REQUEST_KIND(PING, "ping")                                                                  \
+    HG_REQUEST_KIND(EXPECT_DESCRIPTORS, "expect_descriptors")                                      \
+    HG_REQUEST_KIND(ADOPT, "adopt")
 
 enum hg_request_kind {
 #define HG_REQUEST_KIND_ENUM(name, label) HG_REQUEST_##name,
@@ -114,7 +116,7 @@ struct hg_step {
     enum hg_request_kind kind;
     union {
         struct hg_hello hello;
-        struct hg_alloc_args alloc;
+        struct hg_alloc_args alloc; /* adopt, too */
         struct hg_free_args free;
         struct hg_write_args write;
         struct hg_read_args read;
@@ -188,6 +190,7 @@ struct hg_reply {
     uint64_t id;
     struct hg_error error;
     enum hg_request_kind kind;
+    bool descriptor; /* of alloc and open: one goes with it */
     union {
         struct hg_hello_reply hello;
         struct hg_buffer_info buffer; /* alloc, open */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/request.h"
 
+#include "daemon/foreign.h"
 #include "daemon/limits.h"
 #include "lib/base/check.h"
 
@@ -34,6 +35,9 @@ struct hg_request *hg_request_get(struct hg_request_pool *pool)
     request->steps_done = 0;
     request->cancelled = false;
     request->view_held = false;
+    request->adopted_fd = -1;
+    request->passing = (struct hg_descriptor){.fd = -1};
+    request->reply.descriptor = false;
     request->payload_length = 0;
     request->message.id = 0;
     request->message.stream = 0;
@@ -52,6 +56,10 @@ void hg_request_put(struct hg_request_pool *pool, struct hg_request *request)
 {
     HG_REQUIRE(!request->view_held && pool->live_count > 0);
     pool->live_count--;
+    hg_descriptor_release(&request->passing);
+    if (request->adopted_fd >= 0) {
+        hg_foreign_close(request->adopted_fd);
+    }
     if (pool->free_count >= HG_REQUESTS_KEPT_MAX) {
         request_free(request);
         return;

@@ -47,9 +47,11 @@ struct hg_request {
     struct hg_task task;
     struct hg_view view; /* of a write's destination or a read's source; data NULL: none */
     bool view_held;
-    uint64_t payload_length;   /* of a write */
-    uint64_t output_position;  /* the transport's own */
-    struct hg_grpc_call *call; /* gRPC's own */
+    int adopted_fd;               /* came with an adopt; -1: none */
+    struct hg_descriptor passing; /* goes with the reply */
+    uint64_t payload_length;      /* of a write */
+    uint64_t output_position;     /* the transport's own */
+    struct hg_grpc_call *call;    /* gRPC's own */
     struct hg_arena arena;
 };
 

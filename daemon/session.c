@@ -92,6 +92,7 @@ enum hg_status hg_client_open(struct hg_client *client, struct hg_error *error)
     options.user_bytes_max = config->limits_user_memory_bytes_max;
     options.buffers_max = (uint32_t)config->limits_buffers_max;
     options.boundary_classes_max = (uint32_t)config->limits_boundary_classes_max;
+    options.shared_buffers_max = (uint32_t)config->limits_shared_buffers_max;
     options.programs_max = (uint32_t)config->limits_programs_max;
     options.fuel_max = config->limits_fuel_max;
     const enum hg_status status =

@@ -37,6 +37,7 @@ struct hg_transport {
     void (*reply)(struct hg_client *client, struct hg_request *request);
     /* Something that the transport may wait for changed: have a turn soon. */
     void (*wake)(struct hg_client *client);
+    bool passes_descriptors; /* it can send request->passing with the reply */
 };
 
 struct hg_client {
@@ -61,6 +62,7 @@ struct hg_client {
     uint32_t running;           /* on workers */
     uint32_t views;             /* held for receiving or sending */
     struct hg_request *writing; /* WAITING or RECEIVING, at most one */
+    bool takes_descriptors;     /* the transport receives them for adopt */
     bool pump;                  /* something queued or parked may be able to run */
     bool hang_up;               /* no further request is wanted: answer what there is, close */
     uint64_t turn_end_ns;       /* until when it may work on the loop in this turn */

@@ -68,7 +68,8 @@ static void reply_cb(struct hg_client *client, struct hg_request *request)
     if (request->view_held) {
         reservation.payload_bytes = request->view.length;
     }
-    if (hg_codec_encode(&request->reply, &request->arena, reserve_frame, &reservation) != HG_OK ||
+    if (!hg_output_descriptor(&native->output, &request->passing) ||
+        hg_codec_encode(&request->reply, &request->arena, reserve_frame, &reservation) != HG_OK ||
         (request->view_held && !queue_payload(native, request))) {
         HG_LOG_ERROR(SESSION, "no memory for a reply: closing the connection",
                      HG_STR("client", client->name));
@@ -86,7 +87,8 @@ static void wake_cb(struct hg_client *client)
     hg_loop_post(client->server->loop, &native->post);
 }
 
-static const struct hg_transport native_transport = {.reply = reply_cb, .wake = wake_cb};
+static const struct hg_transport native_transport = {
+    .reply = reply_cb, .wake = wake_cb, .passes_descriptors = true};
 
 static void queue_error(struct hg_native *native, const struct hg_error *error)
 {
@@ -162,6 +164,7 @@ void hg_native_close(struct hg_native *native)
         end_sending(ended);
         hg_watch_close(&native->watch);
         close(native->fd);
+        hg_descriptors_fini(&native->descriptors);
         hg_free(HG_TAG_TRANSPORT, native->in);
         native->in = NULL;
         hg_client_close(&native->client);

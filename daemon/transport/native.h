@@ -19,6 +19,7 @@
 
 #include "daemon/loop.h"
 #include "daemon/session.h"
+#include "daemon/transport/descriptors.h"
 #include "daemon/transport/frame.h"
 #include "daemon/transport/output.h"
 
@@ -45,13 +46,14 @@ struct hg_native {
     size_t in_capacity;
     size_t in_start;
     size_t in_end;
-    uint64_t payload_left; /* of PAYLOAD and SKIP */
-    bool readable;         /* the kernel may have more */
-    bool ended;            /* the peer will send nothing more */
-    bool half_closed;      /* ended, but it still reads */
-    bool broken;           /* nothing can be sent any more */
-    bool undecided;        /* the first bytes may be those of HTTP/2 */
-    bool closed;           /* the descriptor is gone; work on workers is waited for */
+    struct hg_descriptors descriptors; /* came, and no adopt has had them yet */
+    uint64_t payload_left;             /* of PAYLOAD and SKIP */
+    bool readable;                     /* the kernel may have more */
+    bool ended;                        /* the peer will send nothing more */
+    bool half_closed;                  /* ended, but it still reads */
+    bool broken;                       /* nothing can be sent any more */
+    bool undecided;                    /* the first bytes may be those of HTTP/2 */
+    bool closed;                       /* the descriptor is gone; work on workers is waited for */
 
     struct hg_output output;
     uint64_t received_ns; /* when the last byte came */

@@ -62,22 +62,72 @@ void hg_output_payload(struct hg_output *output, struct hg_request *request)
     output->last = request;
 }
 
+bool hg_output_descriptor(struct hg_output *output, struct hg_descriptor *passing)
+{
+    if (passing->fd < 0) {
+        return true;
+    }
+    if (output->descriptor_count == output->descriptor_capacity) {
+        const size_t capacity = output->descriptor_capacity * 2 + 4;
+        struct hg_output_descriptor *grown =
+            hg_realloc(HG_TAG_TRANSPORT, output->descriptors, capacity * sizeof(*grown));
+        if (grown == NULL) {
+            return false;
+        }
+        output->descriptors = grown;
+        output->descriptor_capacity = capacity;
+    }
+    output->descriptors[output->descriptor_count++] =
+        (struct hg_output_descriptor){output->position + hg_output_queued(output), *passing};
+    *passing = (struct hg_descriptor){.fd = -1};
+    return true;
+}
+
+static void drop_first_descriptor(struct hg_output *output)
+{
+    hg_descriptor_release(&output->descriptors[0].passing);
+    output->descriptor_count--;
+    memmove(output->descriptors, output->descriptors + 1,
+            output->descriptor_count * sizeof(*output->descriptors));
+}
+
+/* The descriptor that the next byte takes along, or -1. A payload at the same position belongs to
+ * the reply before, and leaves first. */
+static int descriptor_now(const struct hg_output *output)
+{
+    const bool is_next =
+        output->descriptor_count != 0 && output->descriptors[0].position == output->position &&
+        (output->first == NULL || output->first->output_position > output->position);
+    return is_next ? output->descriptors[0].passing.fd : -1;
+}
+
+/* Where this send has to stop: the reply that takes the next descriptor begins with one of its own.
+ */
+static uint64_t stop_position(const struct hg_output *output, bool takes_first)
+{
+    const size_t next = takes_first ? 1 : 0;
+    return next < output->descriptor_count ? output->descriptors[next].position : UINT64_MAX;
+}
+
 /* Fills PIECES from the front of the queue; gives their number. */
-static size_t collect(const struct hg_output *output, struct iovec *pieces)
+static size_t collect(const struct hg_output *output, uint64_t stop, struct iovec *pieces)
 {
     const struct hg_request *payload = output->first;
     uint64_t skip = output->first_sent;
-    size_t offset = output->start;
+    uint64_t position = output->position;
+    const uint64_t end = position + hg_output_queued(output);
     size_t count = 0;
     while (count < HG_SEND_PIECES_MAX) {
-        size_t until = output->end;
-        if (payload != NULL) {
-            until = output->start + (size_t)(payload->output_position - output->position);
+        uint64_t until = end < stop ? end : stop;
+        if (payload != NULL && payload->output_position < until) {
+            until = payload->output_position;
         }
-        if (offset < until) {
-            pieces[count++] = (struct iovec){output->data + offset, until - offset};
-            offset = until;
-        } else if (payload != NULL) {
+        if (position < until) {
+            pieces[count++] =
+                (struct iovec){output->data + output->start + (size_t)(position - output->position),
+                               (size_t)(until - position)};
+            position = until;
+        } else if (payload != NULL && payload->output_position == position) {
             pieces[count++] =
                 (struct iovec){payload->view.data + skip, (size_t)(payload->view.length - skip)};
             payload = payload->next;
@@ -127,6 +177,24 @@ static ssize_t send_pieces(int fd, struct iovec *pieces, size_t count)
                       : sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+static ssize_t send_with_descriptor(int fd, struct iovec *pieces, size_t count, int passed)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.bytes = {0}};
+    struct msghdr message = {.msg_iov = pieces,
+                             .msg_iovlen = count,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(part), &passed, sizeof(int));
+    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void rest(struct hg_output *output)
 {
     output->start = output->end = 0;
@@ -135,6 +203,9 @@ static void rest(struct hg_output *output)
         output->data = NULL;
         output->capacity = 0;
     }
+    hg_free(HG_TAG_TRANSPORT, output->descriptors);
+    output->descriptors = NULL;
+    output->descriptor_capacity = 0;
 }
 
 enum hg_sent hg_output_send(struct hg_output *output, int fd, uint64_t *sent_bytes,
@@ -142,7 +213,10 @@ enum hg_sent hg_output_send(struct hg_output *output, int fd, uint64_t *sent_byt
 {
     while (!hg_output_empty(output)) {
         struct iovec pieces[HG_SEND_PIECES_MAX];
-        const ssize_t sent = send_pieces(fd, pieces, collect(output, pieces));
+        const int passed = descriptor_now(output);
+        const size_t count = collect(output, stop_position(output, passed >= 0), pieces);
+        const ssize_t sent = passed < 0 ? send_pieces(fd, pieces, count)
+                                        : send_with_descriptor(fd, pieces, count, passed);
         if (sent < 0 && errno == EINTR) {
             continue;
         }
@@ -150,6 +224,9 @@ enum hg_sent hg_output_send(struct hg_output *output, int fd, uint64_t *sent_byt
             return errno == EAGAIN || errno == EWOULDBLOCK ? HG_SENT_SOME : HG_SENT_BROKEN;
         }
         *sent_bytes += (uint64_t)sent;
+        if (passed >= 0) {
+            drop_first_descriptor(output);
+        }
         consume(output, (uint64_t)sent, ended);
     }
     rest(output);
@@ -165,6 +242,12 @@ void hg_output_fini(struct hg_output *output, struct hg_request **ended)
         *ended = payload;
     }
     output->last = NULL;
+    while (output->descriptor_count != 0) {
+        drop_first_descriptor(output);
+    }
+    hg_free(HG_TAG_TRANSPORT, output->descriptors);
+    output->descriptors = NULL;
+    output->descriptor_capacity = 0;
     hg_free(HG_TAG_TRANSPORT, output->data);
     output->data = NULL;
     output->capacity = output->start = output->end = 0;

@@ -21,7 +21,16 @@ struct hg_output {
     uint64_t position;        /* of data[start] in all that was ever queued */
     struct hg_request *first; /* with payloads to send, linked by `next` */
     struct hg_request *last;
-    uint64_t first_sent; /* bytes of the first payload that are gone */
+    uint64_t first_sent;                      /* bytes of the first payload that are gone */
+    struct hg_output_descriptor *descriptors; /* in their order; NULL before the first */
+    size_t descriptor_count;
+    size_t descriptor_capacity;
+};
+
+/* A descriptor that leaves together with the byte at POSITION, a reply's first. */
+struct hg_output_descriptor {
+    uint64_t position;
+    struct hg_descriptor passing;
 };
 
 /* Gives room for SIZE more bytes at the end, or NULL when out of memory. The bytes count as queued.
@@ -29,6 +38,10 @@ struct hg_output {
 HG_MUST_CHECK uint8_t *hg_output_reserve(struct hg_output *output, size_t size);
 /* Queues the view of REQUEST behind what was reserved so far; it stays held. */
 void hg_output_payload(struct hg_output *output, struct hg_request *request);
+
+/* Moves PASSING, if it holds a descriptor, to the reply that is reserved next. False when out of
+ * memory. */
+HG_MUST_CHECK bool hg_output_descriptor(struct hg_output *output, struct hg_descriptor *passing);
 
 enum hg_sent {
     HG_SENT_ALL,

@@ -167,6 +167,9 @@ static bool step_message(struct hg_native *native)
         hg_codec_decode(native->in + native->in_start, native->frame.message_bytes, &request->arena,
                         &request->message, &error);
     take(native, native->frame.message_bytes);
+    if (request->message.step.kind == HG_REQUEST_ADOPT) {
+        request->adopted_fd = hg_descriptors_pop(&native->descriptors);
+    }
     hg_histogram_observe(&server->metrics.stages[HG_STAGE_DECODE],
                          hg_client_look(&native->client) - request->arrived_ns);
     switch (decoded) {
@@ -281,10 +284,29 @@ static void peer_ended(struct hg_native *native)
     native->readable = false;
 }
 
-/* One piece is the common case; recv spares the kernel a header and a list to copy. */
-static ssize_t receive_pieces(int fd, struct iovec *pieces, size_t count)
+/* With whatever descriptors come along. */
+static ssize_t receive_with_descriptors(struct hg_native *native, struct msghdr *message)
 {
+    struct hg_error error = HG_ERROR_INIT;
+    union hg_descriptor_room room;
+    message->msg_control = room.bytes;
+    message->msg_controllen = sizeof(room.bytes);
+    const ssize_t size = recvmsg(native->fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (size > 0 && hg_descriptors_receive(&native->descriptors, message, &error) != HG_OK) {
+        hg_native_stop(native, &error);
+    }
+    return size;
+}
+
+/* One piece is the common case; recv spares the kernel a header and a list to copy. Descriptors
+ * that nobody expects are dropped by the kernel. */
+static ssize_t receive_pieces(struct hg_native *native, struct iovec *pieces, size_t count)
+{
+    const int fd = native->fd;
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    if (native->client.takes_descriptors) {
+        return receive_with_descriptors(native, &message);
+    }
     return count == 1 ? recv(fd, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT)
                       : recvmsg(fd, &message, MSG_DONTWAIT);
 }
@@ -311,10 +333,12 @@ static bool receive_bytes(struct hg_native *native)
     if (native->state != HG_RECEIVE_SKIP && room != 0) {
         pieces[count++] = (struct iovec){native->in + native->in_end, room};
     }
-    const ssize_t size = receive_pieces(native->fd, pieces, count);
+    const ssize_t size = receive_pieces(native, pieces, count);
     if (size > 0) {
         /* A short read means that the kernel has no more, so the next one would be in vain. */
         native->readable = (size_t)size == direct + (native->state != HG_RECEIVE_SKIP ? room : 0);
+        /* A read also ends where descriptors came. */
+        native->readable = native->readable || native->client.takes_descriptors;
         account(native, (size_t)size, direct);
         return true;
     }
@@ -356,6 +380,21 @@ static void report_truncation(struct hg_native *native)
     hg_native_stop(native, &error);
 }
 
+/* All requests are decoded, and descriptors are left that no adopt wanted. */
+static bool stop_at_surplus(struct hg_native *native)
+{
+    struct hg_error error = HG_ERROR_INIT;
+    if (native->descriptors.count == 0 || native->state != HG_RECEIVE_HEADER ||
+        buffered(native) != 0) {
+        return false;
+    }
+    (void)hg_fail(&error, HG_INVALID_ARGUMENT,
+                  "descriptors: expected one with each adopt, got %u more",
+                  native->descriptors.count);
+    hg_native_stop(native, &error);
+    return true;
+}
+
 bool hg_native_receive(struct hg_native *native)
 {
     while (hg_native_may_read(native)) {
@@ -364,6 +403,9 @@ bool hg_native_receive(struct hg_native *native)
         }
         if (step(native)) {
             continue;
+        }
+        if (stop_at_surplus(native)) {
+            break;
         }
         const bool waits = native->state == HG_RECEIVE_WAIT || native->state == HG_RECEIVE_STOP;
         if (waits || !native->readable || !receive_bytes(native)) {

@@ -101,7 +101,7 @@ BUFFERS = [
     ("unknown dtype", dict(alloc=pb.Alloc(id=20, dtype=13, shape=[1])), INVALID_ARGUMENT,
      "alloc: dtype: expected 1 to 12, got 13"),
     ("unknown pool", dict(alloc=pb.Alloc(id=20, dtype=1, pool=7)), INVALID_ARGUMENT,
-     "alloc: pool: expected HEAP or BOUNDARY, got 7"),
+     "alloc: pool: expected HEAP, BOUNDARY or SHARED, got 7"),
     ("overflowing shape", dict(alloc=pb.Alloc(id=20, dtype=1, shape=[2**32, 2**32, 2])),
      INVALID_ARGUMENT, "buffer 20: the product of the shape overflows"),
     ("overflowing bytes", dict(alloc=pb.Alloc(id=20, dtype=pb.F64, shape=[2**62])),
