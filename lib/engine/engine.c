@@ -126,6 +126,7 @@ static enum hg_status create_parts(struct hg_engine *engine, struct hg_error *er
 /* Each part may be missing. The workers go first: they use the others. */
 static void destroy_parts(struct hg_engine *engine)
 {
+    atomic_store_explicit(&engine->stopping, true, memory_order_relaxed);
     if (engine->sched != NULL) {
         hg_sched_destroy(&engine->sched);
     }
@@ -138,6 +139,7 @@ static void destroy_parts(struct hg_engine *engine)
     if (engine->pool != NULL) {
         hg_pool_destroy(&engine->pool);
     }
+    hg_free(HG_TAG_ENGINE, engine->restored);
     hg_mutex_fini(&engine->zero_lock);
     hg_mutex_fini(&engine->lock);
     hg_free(HG_TAG_ENGINE, engine);
@@ -194,6 +196,8 @@ void hg_engine_stats(const struct hg_engine *engine, struct hg_engine_stats *sta
         .queue_depth = hg_sched_depth(engine->sched),
         .worker_progress = hg_sched_progress(engine->sched),
         .active_jobs = hg_sched_active(engine->sched),
+        .warmed = atomic_load_explicit(&engine->warmed, memory_order_relaxed),
+        .is_warming = atomic_load_explicit(&engine->restoring, memory_order_acquire) > 0,
         .precompiled = atomic_load_explicit(&engine->precompiled, memory_order_relaxed),
         .executor = hg_executor_name(engine->options.executor),
         .isa_level = hg_exec_isa_level(),

@@ -358,6 +358,8 @@ struct hg_engine_stats {
     uint64_t worker_progress;
     uint32_t active_jobs;
     uint64_t precompiled; /* of the caches' builds, those that were there from the start */
+    uint64_t warmed;      /* programs found or built by restoring and warming */
+    bool is_warming;      /* that is going on */
     struct hg_pool_stats pool;
     const char *executor;
     const char *isa_level;
@@ -367,6 +369,37 @@ void hg_engine_cache_stats(const struct hg_engine *engine, enum hg_cache_id cach
                            struct hg_cache_region_stats *stats);
 /* Drops every cached program; gives their number. */
 uint64_t hg_engine_cache_flush(struct hg_engine *engine);
+
+/* ---- keeping the cache warm ------------------------------------------------------------------ */
+
+/*
+ * The keys of what is cached, hottest first, with their hits, as a key file (keyfile.h): for a
+ * later process, and for `make PROFILE=`. Keys that mean nothing elsewhere (users' programs, baked
+ * handles) are left out. Free with hg_engine_profile_free. Errors: HG_RESOURCE_EXHAUSTED.
+ */
+HG_MUST_CHECK enum hg_status hg_engine_profile(struct hg_engine *engine, uint8_t **bytes,
+                                               size_t *size, struct hg_error *error);
+void hg_engine_profile_free(uint8_t *bytes);
+/*
+ * Puts the profile into the file at PATH, at once and durably: whatever happens, the old file or
+ * the new one is there. For one thread at a time; takes as long as the disk does. Errors:
+ * HG_FAILED_PRECONDITION (restoring is not over), HG_RESOURCE_EXHAUSTED (memory, a full disk),
+ * HG_UNAVAILABLE (what the system says). All of them leave the old file and harm nothing.
+ */
+HG_MUST_CHECK enum hg_status hg_engine_cache_save(struct hg_engine *engine, const char *path,
+                                                  struct hg_error *error);
+/*
+ * Begins to build the programs of the file at PATH on a worker, and returns: reading it is done
+ * there too. A file that is damaged, of another version or no key file is ignored with one line in
+ * the log, one that is not there without. Call it once, at the start. Errors:
+ * HG_RESOURCE_EXHAUSTED.
+ */
+HG_MUST_CHECK enum hg_status hg_engine_cache_restore(struct hg_engine *engine, const char *path,
+                                                     struct hg_error *error);
+/* The same for the bytes of a key file, checked before it returns (and copied). Errors:
+ * HG_INVALID_ARGUMENT, HG_DATA_LOSS, HG_RESOURCE_EXHAUSTED. */
+HG_MUST_CHECK enum hg_status hg_engine_cache_warm(struct hg_engine *engine, const uint8_t *bytes,
+                                                  size_t size, struct hg_error *error);
 
 #pragma GCC visibility pop
 

@@ -18,6 +18,8 @@
 
 #define HG_SESSION_GROUPS_MAX 64
 
+struct hg_keyfile_entry;
+
 /* Published buffers, ascending by name; each holds a reference. */
 struct hg_names {
     struct hg_buffer **items;
@@ -39,6 +41,8 @@ struct hg_engine {
     uint64_t last_session_id;
     struct hg_user *users;
     struct hg_names names;
+    struct hg_keyfile_entry *restored; /* hits of earlier processes, see warm.c */
+    uint32_t restored_count;
 
     struct hg_mutex zero_lock; /* HG_RANK_RUN: zeroing of a block at its first use */
 
@@ -48,6 +52,9 @@ struct hg_engine {
     _Atomic uint64_t buffer_bytes;
     _Atomic uint64_t last_serial;
     _Atomic uint64_t precompiled;
+    _Atomic uint64_t warmed;
+    _Atomic bool stopping;      /* long jobs end early */
+    _Atomic uint32_t restoring; /* such jobs that have not ended; not relaxed, see warm.c */
     _Atomic uint64_t loaded_programs;
     _Atomic uint64_t loaded_bytes;
 };

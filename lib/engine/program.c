@@ -357,8 +357,8 @@ static enum hg_status prepare_run(struct hg_session *session, const struct hg_ru
         return status;
     }
     struct hg_launch *launch;
-    hg_prepared_add_step(prepared, (struct hg_cache_pin){hg_program_ref(loaded->pin.program)},
-                         &launch);
+    const struct hg_cache_loan loan = {hg_program_ref(loaded->pin.program), HG_CACHE_COUNTED};
+    hg_prepared_add_step(prepared, loan, &launch);
     /* With branches and loops the time is not known before; fuel bounds it. */
     prepared->must_queue = (facts->facts & HG_FACT_CONTROL) != 0;
     launch->fuel = request->fuel == 0 ? session->options.fuel_max : request->fuel;

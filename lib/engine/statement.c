@@ -18,8 +18,9 @@
 /* The plan of the last execution, and the operands it was for: those of the statement's call. */
 struct memo {
     bool is_valid;
-    struct hg_plan_step *items;
-    uint32_t capacity; /* of items */
+    struct hg_plan_step *items;      /* one block with the handles behind them */
+    struct hg_cache_handle *handles; /* of their keys */
+    uint32_t capacity;               /* of each */
     uint32_t count;
     uint32_t temp_count;
     uint64_t temp_bytes[HG_PLAN_TEMPS_MAX];
@@ -121,21 +122,30 @@ enum hg_status hg_session_unprepare(struct hg_session *session, uint64_t handle,
 
 /* ---- the plan that is kept ------------------------------------------------------------------- */
 
+static void reserve_memo(struct memo *memo, uint32_t count)
+{
+    if (count > memo->capacity) {
+        hg_free(HG_TAG_SESSION, memo->items);
+        memo->items =
+            hg_malloc(HG_TAG_SESSION, count * (sizeof *memo->items + sizeof *memo->handles));
+        memo->handles = (struct hg_cache_handle *)(void *)(memo->items + count);
+        memo->capacity = memo->items == NULL ? 0 : count;
+    }
+}
+
 /* Keeps PLAN, made for the operands in the statement's call. Without memory for it the next
  * execution plans again. */
-static void remember(struct hg_statement *statement, const struct hg_plan *plan)
+static void remember(const struct hg_cache *cache, struct hg_statement *statement,
+                     const struct hg_plan *plan)
 {
     struct memo *memo = &statement->memo;
-    if (plan->step_count > memo->capacity) {
-        hg_free(HG_TAG_SESSION, memo->items);
-        memo->items = hg_malloc(HG_TAG_SESSION, plan->step_count * sizeof *memo->items);
-        memo->capacity = memo->items == NULL ? 0 : plan->step_count;
-    }
+    reserve_memo(memo, plan->step_count);
     memo->is_valid = plan->step_count <= memo->capacity;
-    if (memo->is_valid && plan->step_count > 0) {
-        memcpy(memo->items, plan->steps, plan->step_count * sizeof *memo->items);
-    }
     memo->count = plan->step_count;
+    for (uint32_t i = 0; memo->is_valid && i < plan->step_count; i++) {
+        memo->items[i] = plan->steps[i];
+        hg_cache_handle_init(cache, &plan->steps[i].key, &memo->handles[i]);
+    }
     memo->temp_count = plan->temp_count;
     memcpy(memo->temp_bytes, plan->temp_bytes, plan->temp_count * sizeof memo->temp_bytes[0]);
 }
@@ -192,8 +202,9 @@ static enum hg_status check_types(const struct hg_statement *statement,
 
 /* Plans for BUFFERS into PLAN and keeps it. What is remembered is always for the operands that the
  * call holds: nothing is, while these change. */
-static enum hg_status plan_anew(struct hg_statement *statement, struct hg_buffer *const buffers[],
-                                struct hg_plan *plan, struct hg_error *error)
+static enum hg_status plan_anew(const struct hg_engine *engine, struct hg_statement *statement,
+                                struct hg_buffer *const buffers[], struct hg_plan *plan,
+                                struct hg_error *error)
 {
     enum hg_status status = check_types(statement, buffers, error);
     if (status != HG_OK) {
@@ -203,23 +214,24 @@ static enum hg_status plan_anew(struct hg_statement *statement, struct hg_buffer
     hg_request_set_operands(&statement->call, buffers);
     status = hg_op_plan(&statement->call, plan, error);
     if (status == HG_OK) {
-        remember(statement, plan);
+        remember(engine->cache, statement, plan);
     }
     return status;
 }
 
 /* The steps for BUFFERS, remembered or in PLAN. */
-static enum hg_status find_steps(struct hg_statement *statement, struct hg_buffer *const buffers[],
-                                 struct hg_plan *plan, struct hg_steps *steps,
-                                 struct hg_error *error)
+static enum hg_status find_steps(const struct hg_engine *engine, struct hg_statement *statement,
+                                 struct hg_buffer *const buffers[], struct hg_plan *plan,
+                                 struct hg_steps *steps, struct hg_error *error)
 {
     const struct memo *memo = &statement->memo;
     if (memo->is_valid &&
         (are_the_same(&statement->call, buffers) || are_alike(&statement->call, buffers))) {
-        *steps = (struct hg_steps){memo->items, memo->count, memo->temp_count, memo->temp_bytes};
+        *steps = (struct hg_steps){memo->items, memo->count, memo->temp_count, memo->temp_bytes,
+                                   memo->handles};
         return HG_OK;
     }
-    enum hg_status status = plan_anew(statement, buffers, plan, error);
+    enum hg_status status = plan_anew(engine, statement, buffers, plan, error);
     *steps = hg_steps_of_plan(plan);
     return status;
 }
@@ -305,11 +317,12 @@ static enum hg_status warm(struct hg_session *session, const struct hg_op_call *
     /* Programs that bake handles are other ones for each buffer. */
     uint32_t count = status == HG_OK && !call->policy.specialize_full ? plan.step_count : 0;
     for (uint32_t i = 0; i < count && status == HG_OK; i++) {
-        struct hg_cache_pin pin;
+        struct hg_cache_loan loan;
         struct hg_cache_result result;
-        status = hg_program_find(session->engine, &plan.steps[i].key, &pin, &result, error);
+        status =
+            hg_program_borrow(session->engine, &plan.steps[i].key, NULL, &loan, &result, error);
         if (status == HG_OK) {
-            hg_cache_release(session->engine->cache, &pin);
+            hg_cache_return(&loan);
         }
     }
     return status;
@@ -372,7 +385,7 @@ static enum hg_status prepare_work(struct hg_session *session,
     struct hg_plan plan; /* large, and usually not used */
     struct hg_steps steps;
     if (status == HG_OK) {
-        status = find_steps(slot->statement, buffers, &plan, &steps, error);
+        status = find_steps(session->engine, slot->statement, buffers, &plan, &steps, error);
     }
     return status == HG_OK ? hg_steps_prepare(prepared, op, &steps, buffers, error) : status;
 }

@@ -161,13 +161,16 @@ static enum hg_status build_op(const struct hg_key *key, void *context, struct h
     return status != HG_OK || *precompiled ? status : hg_op_build(key, program, error);
 }
 
-enum hg_status hg_program_find(struct hg_engine *engine, const struct hg_key *key,
-                               struct hg_cache_pin *pin, struct hg_cache_result *result,
-                               struct hg_error *error)
+enum hg_status hg_program_borrow(struct hg_engine *engine, const struct hg_key *key,
+                                 struct hg_cache_handle *handle, struct hg_cache_loan *loan,
+                                 struct hg_cache_result *result, struct hg_error *error)
 {
     bool precompiled = false;
     enum hg_status status =
-        hg_cache_acquire(engine->cache, key, build_op, &precompiled, pin, result, error);
+        handle != NULL
+            ? hg_cache_borrow_handle(engine->cache, handle, build_op, &precompiled, loan, result,
+                                     error)
+            : hg_cache_borrow(engine->cache, key, build_op, &precompiled, loan, result, error);
     if (precompiled) {
         result->outcome = HG_CACHE_PRECOMPILED;
         atomic_fetch_add_explicit(&engine->precompiled, 1, memory_order_relaxed);
@@ -185,16 +188,18 @@ static enum hg_status prepare_steps(struct hg_prepared *prepared, const struct h
     uint64_t scratch_max = 0;
     for (uint32_t i = 0; i < steps->count; i++) {
         const struct hg_plan_step *step = &steps->items[i];
-        struct hg_cache_pin pin;
+        struct hg_cache_handle *handle = steps->handles != NULL ? &steps->handles[i] : NULL;
+        struct hg_cache_loan loan;
         struct hg_cache_result result;
-        enum hg_status status = hg_program_find(prepared->engine, &step->key, &pin, &result, error);
+        enum hg_status status =
+            hg_program_borrow(prepared->engine, &step->key, handle, &loan, &result, error);
         if (status != HG_OK) {
             return status;
         }
         struct hg_launch *launch;
-        hg_prepared_add_step(prepared, pin, &launch);
+        hg_prepared_add_step(prepared, loan, &launch);
         bind_step(prepared, step, buffers, launch);
-        uint64_t scratch = hg_exec_scratch_bytes(pin.program, step->params[HG_PARAM_ROWS],
+        uint64_t scratch = hg_exec_scratch_bytes(loan.program, step->params[HG_PARAM_ROWS],
                                                  step->params[HG_PARAM_COLS]);
         scratch_max = scratch > scratch_max ? scratch : scratch_max;
         task->build_ns += result.build_ns;

@@ -16,11 +16,13 @@ struct hg_steps {
     uint32_t count;
     uint32_t temp_count;
     const uint64_t *temp_bytes;
+    struct hg_cache_handle *handles; /* of each step's key; NULL: look up by key */
 };
 
 static inline struct hg_steps hg_steps_of_plan(const struct hg_plan *plan)
 {
-    return (struct hg_steps){plan->steps, plan->step_count, plan->temp_count, plan->temp_bytes};
+    return (struct hg_steps){plan->steps, plan->step_count, plan->temp_count, plan->temp_bytes,
+                             NULL};
 }
 
 /* The operation of a name; NULL after filling ERROR. */
@@ -54,11 +56,13 @@ HG_MUST_CHECK enum hg_status hg_request_find_buffers(const struct hg_session *se
                                                      struct hg_buffer *buffers[HG_OP_OPERANDS_MAX],
                                                      struct hg_claims *claims,
                                                      struct hg_error *error);
-/* A program for KEY: from the cache, or of those that were built beforehand, or built. */
-HG_MUST_CHECK enum hg_status hg_program_find(struct hg_engine *engine, const struct hg_key *key,
-                                             struct hg_cache_pin *pin,
-                                             struct hg_cache_result *result,
-                                             struct hg_error *error);
+/* A program for KEY: from the cache, or of those that were built beforehand, or built. HANDLE is
+ * the key's, or NULL. This thread returns the loan. */
+HG_MUST_CHECK enum hg_status hg_program_borrow(struct hg_engine *engine, const struct hg_key *key,
+                                               struct hg_cache_handle *handle,
+                                               struct hg_cache_loan *loan,
+                                               struct hg_cache_result *result,
+                                               struct hg_error *error);
 
 /* Claims, takes temporaries, and finds or builds each step's program and fills its launch. What
  * PREPARED got is given back by hg_prepared_fini also on errors, which tell the operation. */

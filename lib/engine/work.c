@@ -27,15 +27,15 @@ struct hg_work {
     struct hg_launch launches[];
 };
 
-void hg_prepared_add_step(struct hg_prepared *prepared, struct hg_cache_pin pin,
+void hg_prepared_add_step(struct hg_prepared *prepared, struct hg_cache_loan loan,
                           struct hg_launch **launch)
 {
     HG_REQUIRE(prepared->step_count < HG_PLAN_STEPS_MAX);
     const struct hg_engine *engine = prepared->engine;
     struct hg_launch *fresh = &prepared->launches[prepared->step_count];
-    prepared->pins[prepared->step_count++] = pin;
-    bool phi = (pin.program->facts.facts & HG_FACT_PHI) != 0;
-    fresh->program = pin.program;
+    prepared->loans[prepared->step_count++] = loan;
+    bool phi = (loan.program->facts.facts & HG_FACT_PHI) != 0;
+    fresh->program = loan.program;
     fresh->operand_count = 0;
     fresh->boundary_base = phi ? engine->boundary_base : NULL;
     fresh->boundary_classes[0] = 0;
@@ -61,8 +61,8 @@ enum hg_status hg_prepared_charge(struct hg_prepared *prepared, uint64_t bytes,
 
 void hg_prepared_fini(struct hg_prepared *prepared)
 {
-    for (uint32_t i = 0; i < prepared->step_count; i++) {
-        hg_cache_release(prepared->engine->cache, &prepared->pins[i]);
+    for (uint32_t i = prepared->step_count; i-- > 0;) { /* the last one first */
+        hg_cache_return(&prepared->loans[i]);
     }
     for (uint32_t i = 0; i < prepared->temp_count; i++) {
         hg_pool_release(prepared->engine->pool, &prepared->temps[i]);
@@ -235,6 +235,10 @@ static enum hg_status queue(struct hg_prepared *prepared, struct hg_error *error
     enum hg_status status = hg_claims_take(&prepared->claims, error);
     if (status != HG_OK) {
         return status;
+    }
+    /* From here on other threads use the programs. */
+    for (uint32_t i = prepared->step_count; i-- > 0;) {
+        hg_cache_hold(&prepared->loans[i]);
     }
     struct hg_work *work = create_work(prepared);
     if (work == NULL) {

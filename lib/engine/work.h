@@ -21,14 +21,14 @@ struct hg_prepared {
     struct hg_task *task;
     const char *label;   /* the operation, for error texts; static */
     bool must_queue;     /* its run time cannot be estimated: never in place */
-    uint32_t step_count; /* launches that are filled, each with its pin */
+    uint32_t step_count; /* launches that are filled, each with its program */
     uint32_t temp_count;
     uint64_t charged_bytes;
     uint64_t ready_ticks; /* when preparation ended: from then on it runs, */
     uint64_t ready_ns;    /*   or waits and runs (the clock's time: other threads measure on) */
     struct hg_claims claims;
     struct hg_block temps[HG_PLAN_TEMPS_MAX];
-    struct hg_cache_pin pins[HG_PLAN_STEPS_MAX];
+    struct hg_cache_loan loans[HG_PLAN_STEPS_MAX];
     struct hg_launch *launches; /* HG_PLAN_STEPS_MAX of them, or step_count once queued */
 };
 
@@ -70,7 +70,7 @@ static inline void hg_prepared_init(struct hg_prepared *prepared, struct hg_sess
     hg_claims_init(&prepared->claims);
 }
 /* Takes a step's program; the result goes to the launch. Sets what all launches have in common. */
-void hg_prepared_add_step(struct hg_prepared *prepared, struct hg_cache_pin pin,
+void hg_prepared_add_step(struct hg_prepared *prepared, struct hg_cache_loan loan,
                           struct hg_launch **launch);
 /* Charges BYTES of temporary memory until the work ends. */
 HG_MUST_CHECK enum hg_status hg_prepared_charge(struct hg_prepared *prepared, uint64_t bytes,

@@ -3,6 +3,10 @@
  * Every entry point of the engine, with each of its allocations failing in turn: the status says
  * so, the engine works on, and nothing leaks.
  */
+#include <sched.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
 #include "tests/unit/engine/fixture.h"
 
 #define SWEEP_MAX 500
@@ -277,6 +281,46 @@ static enum hg_status run(struct setting *setting)
     return status;
 }
 
+static void prepare_files(struct setting *setting)
+{
+    (void)execute(setting, "vector_add", 1, 2, 3, true);
+    hg_log_set_level(HG_LOG_ERROR); /* what a restore without memory says is no news */
+}
+
+/* Both ways, until restoring is over. */
+static enum hg_status save_and_restore(struct setting *setting)
+{
+    const char *path = "/tmp/hologram-fault-keys";
+    struct hg_engine_stats stats;
+    enum hg_status status = hg_engine_cache_save(setting->engine, path, &setting->error);
+    if (status == HG_OK) {
+        status = hg_engine_cache_restore(setting->engine, path, &setting->error);
+    }
+    do {
+        (void)sched_yield();
+        hg_engine_stats(setting->engine, &stats);
+    } while (stats.is_warming);
+    (void)unlink(path);
+    return status;
+}
+
+static enum hg_status profile_and_warm(struct setting *setting)
+{
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    struct hg_engine_stats stats;
+    enum hg_status status = hg_engine_profile(setting->engine, &bytes, &size, &setting->error);
+    if (status == HG_OK) {
+        status = hg_engine_cache_warm(setting->engine, bytes, size, &setting->error);
+        hg_engine_profile_free(bytes);
+    }
+    do {
+        (void)sched_yield();
+        hg_engine_stats(setting->engine, &stats);
+    } while (stats.is_warming);
+    return status;
+}
+
 static void count_visit(const struct hg_buffer_info *info, void *context)
 {
     (void)info;
@@ -328,6 +372,8 @@ static const struct row rows[] = {
     {"load", prepare_load, load, true},
     {"load of what names things", prepare_load_naming, load, true},
     {"run", prepare_run, run, true},
+    {"save and restore", prepare_files, save_and_restore, true},
+    {"profile and warm", prepare_files, profile_and_warm, true},
     {"listings and figures", NULL, look_around, false},
 };
 
