@@ -79,7 +79,8 @@ struct hg_cache_pin {
 /*
  * Finds the program for KEY or builds it with BUILD. A failed build reaches every caller that
  * waited for it and is not kept. When the bounds are reached, entries that are not pinned are
- * evicted. Errors: what BUILD gives; HG_RESOURCE_EXHAUSTED if everything is pinned or memory ran
+ * evicted; while too much that was evicted is still looked at, what is built is given but not kept.
+ * Errors: what BUILD gives; HG_RESOURCE_EXHAUSTED if everything is pinned or memory ran
  * out. PIN and RESULT are untouched on error. RESULT may be NULL.
  */
 HG_MUST_CHECK enum hg_status hg_cache_acquire(struct hg_cache *cache, const struct hg_key *key,

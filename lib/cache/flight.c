@@ -100,15 +100,19 @@ static enum hg_status end_build(struct hg_cache *cache, const struct hg_cache_mi
                                 struct hg_error *failure)
 {
     struct hg_cache_region *region = &cache->figures.regions[miss->key->cache];
+    bool is_kept = false;
     hg_cache_figure_add(status == HG_OK ? &region->builds : &region->build_failures, 1);
     if (status == HG_OK) {
-        status = hg_cache_store(cache, miss->hash, built, failure);
+        status = hg_cache_store(cache, miss->hash, built, &is_kept, failure);
     } else {
         hg_cache_ghost_add(&cache->ghost, miss->hash, HG_CACHE_MISS_FAILED);
     }
     answer_waiters(build, status, built, failure);
-    if (status == HG_OK) {
+    if (is_kept) {
         lend(miss, built, loan);
+    } else if (status == HG_OK) {
+        /* The builder's reference is the caller's. */
+        *loan = (struct hg_cache_loan){.program = built, .section = HG_CACHE_COUNTED};
     }
     return status;
 }

@@ -48,10 +48,12 @@ struct hg_cache {
 /* ---- store.c: the table's one writer; under the lock ------------------------------------------
  */
 
-/* Puts PROGRAM into the table, which takes the caller's reference, and evicts what has to go.
- * Errors: HG_RESOURCE_EXHAUSTED; PROGRAM is the caller's still. */
+/* Puts PROGRAM into the table, which takes the caller's reference, and evicts what has to go. If
+ * too much that was evicted cannot be freed yet, nothing is evicted: PROGRAM is not kept, and the
+ * caller's still. Errors: HG_RESOURCE_EXHAUSTED; PROGRAM is the caller's still. */
 HG_MUST_CHECK enum hg_status hg_cache_store(struct hg_cache *cache, uint64_t hash,
-                                            struct hg_program *program, struct hg_error *error);
+                                            struct hg_program *program, bool *is_kept,
+                                            struct hg_error *error);
 /* Puts TABLE, which may be NULL, in place of the old one. */
 void hg_cache_replace_table(struct hg_cache *cache, struct hg_cache_table *table);
 /* Closes what is collected if it is much; gives what may be freed, without the lock. */

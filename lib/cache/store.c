@@ -56,19 +56,6 @@ static bool is_met(const struct limit *limit, uint64_t bytes)
            hg_cache_figure(limit->bytes) <= limit->bound.bytes_max - bytes;
 }
 
-/* Programs that were evicted while somebody looked at them use memory beyond the bounds; a reader
- * that stays must not let them grow without one. */
-static enum hg_status check_retired(struct hg_cache *cache, struct hg_error *error)
-{
-    uint64_t bytes = hg_cache_figure(&cache->retired.bytes);
-    if (bytes / 2 <= cache->bytes_max) {
-        return HG_OK;
-    }
-    hg_retired_close(&cache->retired);
-    return hg_fail(error, HG_RESOURCE_EXHAUSTED,
-                   "cache: %" PRIu64 " bytes of evicted programs are still in use", bytes);
-}
-
 static enum hg_status evict(struct hg_cache *cache, uint16_t region, struct hg_error *error)
 {
     struct hg_cache_table *table = current(cache);
@@ -100,7 +87,7 @@ static enum hg_status make_room(struct hg_cache *cache, const struct limit *limi
                        "cache: a program of %" PRIu64 " bytes is larger than the bound of %" PRIu64,
                        bytes, limit->bound.bytes_max);
     }
-    enum hg_status status = is_met(limit, bytes) ? HG_OK : check_retired(cache, error);
+    enum hg_status status = HG_OK;
     while (status == HG_OK && !is_met(limit, bytes)) {
         status = evict(cache, limit->region, error);
     }
@@ -148,17 +135,33 @@ static enum hg_status grow(struct hg_cache *cache, struct hg_error *error)
     return HG_OK;
 }
 
+/* Programs that were evicted while somebody looked at them use memory beyond the bounds. A reader
+ * that stays, or that the system does not let run, must not let them grow without one. */
+static bool may_evict(struct hg_cache *cache)
+{
+    if (hg_cache_figure(&cache->retired.bytes) / 2 <= cache->bytes_max) {
+        return true;
+    }
+    hg_retired_close(&cache->retired);
+    return false;
+}
+
 enum hg_status hg_cache_store(struct hg_cache *cache, uint64_t hash, struct hg_program *program,
-                              struct hg_error *error)
+                              bool *is_kept, struct hg_error *error)
 {
     uint64_t bytes = hg_program_bytes(program);
+    const struct limit region = limit_of_region(cache, program->key.cache);
+    const struct limit all = limit_of_all(cache);
     enum hg_status status = HG_OK;
+    *is_kept = false;
+    if (bytes <= all.bound.bytes_max && bytes <= region.bound.bytes_max &&
+        !(is_met(&region, bytes) && is_met(&all, bytes)) && !may_evict(cache)) {
+        return HG_OK;
+    }
     if (cache->has_region_bounds) {
-        struct limit region = limit_of_region(cache, program->key.cache);
         status = make_room(cache, &region, bytes, error);
     }
     if (status == HG_OK) {
-        struct limit all = limit_of_all(cache);
         status = make_room(cache, &all, bytes, error);
     }
     if (status == HG_OK) {
@@ -169,9 +172,10 @@ enum hg_status hg_cache_store(struct hg_cache *cache, uint64_t hash, struct hg_p
     }
     hg_cache_ghost_remove(&cache->ghost, hash);
     hg_cache_count_in(&cache->figures, program);
-    /* Not marked as used: a program that is asked for once leaves before one that is asked again.
-     */
-    hg_cache_table_insert(current(cache), hash, program, 0, 0);
+    /* Not VISITED: a program that is asked for once leaves before one that is asked for again. */
+    uint64_t flags = hg_cache_reuse_is_watched(&cache->reuse, hash) ? HG_CACHE_WATCHED : 0;
+    hg_cache_table_insert(current(cache), hash, program, flags, 0);
+    *is_kept = true;
     return HG_OK;
 }
 
