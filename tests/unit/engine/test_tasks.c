@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tasks in flight: conflicts over buffers, cancelling, deadlines, a full queue, many at once. */
+#include <pthread.h>
+
 #include "lib/base/clock.h"
 #include "tests/unit/engine/async.h"
 
@@ -187,6 +189,71 @@ static void many_tasks_at_once(void **state)
     hg_engine_destroy(&engine);
 }
 
+/* ---- a buffer of two sessions ---------------------------------------------------------------- */
+
+enum { SHARED_CALLS = 3000 };
+
+struct sharer {
+    struct hg_session *session;
+    uint64_t done;
+    uint64_t refused;
+};
+
+/* Adds 1 to all of buffer 1, in place, again and again. */
+static void *count_up(void *context)
+{
+    struct sharer *sharer = context;
+    const float one = 1;
+    struct hg_named_attribute s = {.name = "s", .name_length = 1};
+    memcpy(&s.bits, &one, sizeof one);
+    const uint64_t id = 1;
+    const struct hg_execute_request request = {.op = "scalar_add",
+                                               .op_length = 10,
+                                               .inputs = &id,
+                                               .input_count = 1,
+                                               .outputs = &id,
+                                               .output_count = 1,
+                                               .attributes = &s,
+                                               .attribute_count = 1};
+    for (int i = 0; i < SHARED_CALLS; i++) {
+        struct hg_task task = {.allow_inline = true};
+        enum hg_status status = hg_session_execute_wait(sharer->session, &request, &task);
+        sharer->done += status == HG_OK;
+        sharer->refused += status == HG_FAILED_PRECONDITION;
+    }
+    return NULL;
+}
+
+/* Two sessions write one published buffer in place on two threads: each call is done alone or
+ * refused, and what was done is all there. */
+static void published_buffers_are_claimed_in_place(void **state)
+{
+    (void)state;
+    struct hg_engine_options options = test_engine_options();
+    options.inline_max_ns = 10000000;
+    struct hg_engine *engine = test_engine_with(&options);
+    struct sharer sharers[2] = {{.session = test_session(engine, 1000)},
+                                {.session = test_session(engine, 1000)}};
+    test_alloc(sharers[0].session, 1, HG_F32, 500);
+    test_ok(hg_session_publish(sharers[0].session, 1, "counter", 0600, 1000, &error));
+    test_ok(hg_session_open(sharers[1].session, "counter", 1, true, NULL, &error));
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, count_up, &sharers[1]), 0);
+    (void)count_up(&sharers[0]);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    uint64_t done = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(sharers[i].done + sharers[i].refused, SHARED_CALLS);
+        done += sharers[i].done;
+    }
+    float values[500];
+    test_read(sharers[0].session, 1, values, sizeof values);
+    assert_true(values[0] == (float)done && values[499] == (float)done);
+    hg_session_destroy(&sharers[0].session);
+    hg_session_destroy(&sharers[1].session);
+    hg_engine_destroy(&engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +263,7 @@ int main(void)
         cmocka_unit_test(deadlines_are_kept),
         cmocka_unit_test(full_queue_refuses),
         cmocka_unit_test(many_tasks_at_once),
+        cmocka_unit_test(published_buffers_are_claimed_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
