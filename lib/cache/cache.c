@@ -66,6 +66,7 @@ enum hg_status hg_cache_create(const struct hg_cache_options *options, struct hg
         hg_free(HG_TAG_CACHE, fresh);
         return status;
     }
+    hg_epoch_start();
     hg_mutex_init(&fresh->lock, HG_RANK_CACHE);
     hg_retired_init(&fresh->retired);
     hg_cache_reuse_init(&fresh->reuse);

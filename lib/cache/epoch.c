@@ -55,6 +55,11 @@ static void start(void)
     threads.has_membarrier = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
 
+void hg_epoch_start(void)
+{
+    HG_REQUIRE(pthread_once(&threads.once, start) == 0);
+}
+
 /* Acquire: pairs with the last owner's release. */
 static bool claim(struct hg_epoch_reader *reader)
 {
@@ -77,7 +82,7 @@ static void raise_used(uint32_t used)
 /* Gives this thread a record; NULL if all are taken, or if its end cannot be noticed. */
 static struct hg_epoch_reader *give_record(void)
 {
-    HG_REQUIRE(pthread_once(&threads.once, start) == 0);
+    hg_epoch_start();
     if (!threads.notices_ends) {
         return NULL;
     }

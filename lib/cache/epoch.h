@@ -82,6 +82,9 @@ static inline void hg_epoch_leave(struct hg_cache_section *opened)
     }
 }
 
+/* Tells the system that this process will use membarrier: once, best before it has other threads,
+ * for which the kernel makes everybody wait some milliseconds. Sections do so too if nobody has. */
+void hg_epoch_start(void);
 /* The stamp of what the caller unlinked before the call. */
 uint64_t hg_epoch_advance(void);
 /* What has a stamp up to this may be freed. Only for stamps that were given before the call. */
