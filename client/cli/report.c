@@ -132,7 +132,14 @@ const char *cli_shape_text(const hologram_buffer_spec *spec, char text[CLI_SHAPE
 
 const char *cli_pool_name(hologram_pool pool)
 {
-    return pool == HOLOGRAM_POOL_BOUNDARY ? "boundary" : "heap";
+    switch (pool) {
+    case HOLOGRAM_POOL_BOUNDARY:
+        return "boundary";
+    case HOLOGRAM_POOL_SHARED:
+        return "shared";
+    default:
+        return "heap";
+    }
 }
 
 uint64_t cli_now_ns(void)

@@ -86,6 +86,16 @@ hologram_status hg_client_check_spec(hologram_client *client, const hologram_buf
     return HOLOGRAM_OK;
 }
 
+/* The memory of a shared buffer is lost to whoever does not take its descriptor. */
+static hologram_status check_pool(hologram_client *client, const hologram_buffer_spec *spec)
+{
+    if (spec->pool == HOLOGRAM_POOL_SHARED) {
+        return hg_client_fail(client, HOLOGRAM_INVALID_ARGUMENT,
+                              "alloc: shared memory comes from hologram_alloc_shared");
+    }
+    return hg_client_check_spec(client, spec);
+}
+
 hologram_status hologram_submit_alloc(hologram_client *client, const hologram_buffer_spec *spec,
                                       hologram_buffer *buffer, hologram_buffer_info *info,
                                       hologram_ticket *ticket)
@@ -93,7 +103,7 @@ hologram_status hologram_submit_alloc(hologram_client *client, const hologram_bu
     struct hg_client_want want = {
         .take = hg_client_take_alloc, .result = info, .detached = !ticket};
     hologram_ticket request;
-    hologram_status status = hg_client_check_spec(client, spec);
+    hologram_status status = check_pool(client, spec);
     if (status == HOLOGRAM_OK) {
         status = hg_client_begin(client, &want, &request);
     }
@@ -138,8 +148,7 @@ hologram_status hologram_alloc_matrix(hologram_client *client, hologram_dtype dt
     return hologram_alloc(client, &spec, buffer, NULL);
 }
 
-/* Frees a buffer that could not be filled; the error that says why stays. */
-static void undo_alloc(hologram_client *client, hologram_buffer buffer)
+void hg_client_undo_alloc(hologram_client *client, hologram_buffer buffer)
 {
     hologram_error error = client->error;
     hologram_ticket ticket;
@@ -161,7 +170,7 @@ hologram_status hologram_from_memory(hologram_client *client, hologram_dtype dty
         status = hologram_write(client, made, 0, data, n * hologram_dtype_bytes(dtype));
     }
     if (status != HOLOGRAM_OK) {
-        undo_alloc(client, made);
+        hg_client_undo_alloc(client, made);
         return status;
     }
     *buffer = made;
@@ -352,13 +361,14 @@ hologram_status hologram_unpublish(hologram_client *client, const char *name)
     return hg_client_complete(client, ticket, hg_client_put_unpublish(client, ticket, name));
 }
 
-hologram_status hologram_open(hologram_client *client, const char *name, bool writable,
-                              hologram_buffer *buffer, hologram_buffer_info *info)
+hologram_status hg_client_open(hologram_client *client, const char *name, bool writable,
+                               hg_client_take_fn *take, void *result, hologram_buffer_info *info,
+                               hologram_buffer *buffer)
 {
-    hologram_buffer_info found;
-    struct hg_client_want want = {.take = hg_client_take_open, .result = &found};
+    struct hg_client_want want = {.take = take, .result = result};
     hologram_ticket ticket;
     hologram_status status = reserve_opened(client);
+    client->takes_fds = true;
     if (status == HOLOGRAM_OK) {
         status = hg_client_begin(client, &want, &ticket);
     }
@@ -372,11 +382,20 @@ hologram_status hologram_open(hologram_client *client, const char *name, bool wr
         return status;
     }
     client->opened[client->opened_count++] =
-        (struct hg_client_opened){.buffer = id, .dtype = found.spec.dtype};
-    found.buffer = id;
+        (struct hg_client_opened){.buffer = id, .dtype = info->spec.dtype};
+    info->buffer = id;
     *buffer = id;
-    if (info) {
+    return HOLOGRAM_OK;
+}
+
+hologram_status hologram_open(hologram_client *client, const char *name, bool writable,
+                              hologram_buffer *buffer, hologram_buffer_info *info)
+{
+    hologram_buffer_info found;
+    hologram_status status =
+        hg_client_open(client, name, writable, hg_client_take_open, &found, &found, buffer);
+    if (status == HOLOGRAM_OK && info) {
         *info = found;
     }
-    return HOLOGRAM_OK;
+    return status;
 }

@@ -164,6 +164,29 @@ hologram_status hg_client_put_alloc(hologram_client *client, hologram_ticket tic
     return put(client, ticket, &message);
 }
 
+hologram_status hg_client_put_expect(hologram_client *client, hologram_ticket ticket)
+{
+    Hologram__V1__ExpectDescriptors body = HOLOGRAM__V1__EXPECT_DESCRIPTORS__INIT;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(EXPECT_DESCRIPTORS);
+    message.expect_descriptors = &body;
+    return put(client, ticket, &message);
+}
+
+hologram_status hg_client_put_adopt(hologram_client *client, hologram_ticket ticket,
+                                    hologram_buffer buffer, const hologram_buffer_spec *spec)
+{
+    Hologram__V1__Adopt body = HOLOGRAM__V1__ADOPT__INIT;
+    body.id = buffer;
+    body.dtype = (Hologram__V1__DType)spec->dtype;
+    body.n_shape = spec->rank;
+    body.shape = (uint64_t *)spec->shape;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(ADOPT);
+    message.adopt = &body;
+    return put(client, ticket, &message);
+}
+
 hologram_status hg_client_put_free(hologram_client *client, hologram_ticket ticket,
                                    hologram_buffer buffer)
 {

@@ -53,6 +53,8 @@ hologram_status hg_client_decode(hologram_client *client, const uint8_t *message
     reply->message = response->status ? response->status->message : "";
     reply->detail = response->status ? response->status->detail : "";
     reply->response = response;
+    reply->has_fd = (response->body_case == BODY(ALLOC) && response->alloc->descriptor) ||
+                    (response->body_case == BODY(OPEN) && response->open->descriptor);
     return HOLOGRAM_OK;
 }
 
@@ -167,6 +169,37 @@ hologram_status hg_client_take_open(hologram_client *client, const struct hg_cli
     const Hologram__V1__Response *response;
     hologram_status status = expect(reply, BODY(OPEN), &response, error);
     return status == HOLOGRAM_OK ? take_info(response->open->buffer, result, error) : status;
+}
+
+static hologram_status take_mapped(hologram_client *client, hg_client_take_fn *take,
+                                   const struct hg_client_reply *reply,
+                                   struct hg_client_mapped *mapped, hologram_error *error)
+{
+    hologram_status status = take(client, reply, &mapped->info, error);
+    if (status == HOLOGRAM_OK && client->reply_fd >= 0) {
+        status =
+            hg_client_map(client, mapped->info.bytes, mapped->writable, &mapped->memory, error);
+    }
+    return status;
+}
+
+hologram_status hg_client_take_alloc_mapped(hologram_client *client,
+                                            const struct hg_client_reply *reply, void *result,
+                                            hologram_error *error)
+{
+    hologram_status status = take_mapped(client, hg_client_take_alloc, reply, result, error);
+    if (status == HOLOGRAM_OK && client->reply_fd < 0) {
+        return hg_client_error(error, HOLOGRAM_INTERNAL,
+                               "the server gave no descriptor of the buffer's memory");
+    }
+    return status;
+}
+
+hologram_status hg_client_take_open_mapped(hologram_client *client,
+                                           const struct hg_client_reply *reply, void *result,
+                                           hologram_error *error)
+{
+    return take_mapped(client, hg_client_take_open, reply, result, error);
 }
 
 hologram_status hg_client_take_execution(hologram_client *client,

@@ -124,6 +124,8 @@ static hologram_client *new_client(int fd, const hologram_options *options)
     }
     client->fd = fd;
     client->next_id = 1;
+    client->reply_fd = -1;
+    client->send_fd = -1;
     client->in_size = HG_CLIENT_IN_BYTES;
     client->in = malloc(client->in_size);
     client->out_size = HG_CLIENT_OUT_BYTES;
@@ -215,6 +217,7 @@ void hologram_close(hologram_client **client)
     if (gone->fd >= 0) {
         close(gone->fd);
     }
+    hg_client_close_fds(gone);
     hg_client_slots_free(gone);
     hg_client_arena_free(&gone->arena);
     hg_client_arena_free(&gone->hello_arena);

@@ -11,6 +11,8 @@
 #ifndef HG_CLIENT_LIB_INTERNAL_H
 #define HG_CLIENT_LIB_INTERNAL_H
 
+#include <sys/socket.h>
+
 #include "client/include/hologram/hologram.h"
 
 #include "client/lib/arena.h"
@@ -29,6 +31,10 @@
 #define HG_CLIENT_CHUNK_BYTES    (8u << 20)  /* blocking transfers go in pieces of this size */
 #define HG_CLIENT_SLOTS_MAX      65536u      /* tickets that were not waited for */
 #define HG_CLIENT_GRACE_NS       2000000000u /* the server may be this late with its own timeout */
+
+/* Between two reads at most one descriptor is left of an answer that is not complete, and one more
+ * can come. */
+#define HG_CLIENT_FDS_MAX 2u
 
 struct hg_client_reply;
 
@@ -87,6 +93,13 @@ struct hologram_client {
     uint64_t payload_left; /* bytes of the current frame's payload still to come */
     uint8_t *payload_to;   /* where they go; NULL = nowhere */
     uint32_t payload_slot; /* the read that they finish */
+
+    bool takes_fds; /* answers may bring descriptors */
+    bool gives_fds; /* the server knows that ours may come */
+    uint32_t fd_count;
+    int fds[HG_CLIENT_FDS_MAX]; /* came, and their answers are not decoded yet */
+    int reply_fd;               /* of the answer being taken in; -1 = none */
+    int send_fd;                /* goes with the next byte that is sent, borrowed; -1 = none */
 
     struct hg_client_slot *slots;
     uint32_t slot_count;
@@ -170,12 +183,35 @@ hologram_status hg_client_check_spec(hologram_client *client, const hologram_buf
 /* The type of a buffer's elements, 0 if the id is none that this client minted. */
 hologram_dtype hg_client_dtype(const hologram_client *client, hologram_buffer buffer);
 
+/* Frees a buffer that could not be filled or mapped; the error that says why stays. */
+void hg_client_undo_alloc(hologram_client *client, hologram_buffer buffer);
+/* Opens NAME; RESULT is TAKE's and contains INFO. */
+hologram_status hg_client_open(hologram_client *client, const char *name, bool writable,
+                               hg_client_take_fn *take, void *result, hologram_buffer_info *info,
+                               hologram_buffer *buffer);
+
+/* ---- shared.c -------------------------------------------------------------------------------- */
+
+/* Keeps the descriptors that MESSAGE brought. */
+hologram_status hg_client_push_fds(hologram_client *client, struct msghdr *message);
+/* Makes the oldest the reply's. */
+hologram_status hg_client_pop_fd(hologram_client *client);
+/* Closes the reply's, if there is one. */
+void hg_client_drop_fd(hologram_client *client);
+void hg_client_close_fds(hologram_client *client);
+/* Maps BYTES bytes of the reply's. */
+hologram_status hg_client_map(hologram_client *client, uint64_t bytes, bool writable, void **memory,
+                              hologram_error *error);
+
 /* ---- codec_request.c: each appends one request ----------------------------------------------- */
 
 hologram_status hg_client_put_hello(hologram_client *client, hologram_ticket ticket,
                                     const char *name);
 hologram_status hg_client_put_ping(hologram_client *client, hologram_ticket ticket);
 hologram_status hg_client_put_alloc(hologram_client *client, hologram_ticket ticket,
+                                    hologram_buffer buffer, const hologram_buffer_spec *spec);
+hologram_status hg_client_put_expect(hologram_client *client, hologram_ticket ticket);
+hologram_status hg_client_put_adopt(hologram_client *client, hologram_ticket ticket,
                                     hologram_buffer buffer, const hologram_buffer_spec *spec);
 hologram_status hg_client_put_free(hologram_client *client, hologram_ticket ticket,
                                    hologram_buffer buffer);
@@ -233,6 +269,7 @@ struct hg_client_reply {
     hologram_status status;
     const char *message;
     const char *detail;
+    bool has_fd;          /* a descriptor came with it */
     const void *response; /* the decoded message, in client->arena */
 };
 
@@ -240,15 +277,23 @@ struct hg_client_reply {
 hologram_status hg_client_decode(hologram_client *client, const uint8_t *message, size_t bytes,
                                  struct hg_client_reply *reply);
 
-hg_client_take_fn hg_client_take_hello;     /* no result: client->server */
-hg_client_take_fn hg_client_take_alloc;     /* hologram_buffer_info */
-hg_client_take_fn hg_client_take_open;      /* hologram_buffer_info */
-hg_client_take_fn hg_client_take_execution; /* hologram_execution */
-hg_client_take_fn hg_client_take_batch;     /* uint32_t */
-hg_client_take_fn hg_client_take_program;   /* hologram_program_info */
-hg_client_take_fn hg_client_take_stats;     /* hologram_stats * */
-hg_client_take_fn hg_client_take_ops;       /* hologram_ops * */
-hg_client_take_fn hg_client_take_buffers;   /* hologram_buffers * */
+hg_client_take_fn hg_client_take_hello; /* no result: client->server */
+hg_client_take_fn hg_client_take_alloc; /* hologram_buffer_info */
+hg_client_take_fn hg_client_take_open;  /* hologram_buffer_info */
+/* The same with the memory mapped, if a descriptor came. */
+struct hg_client_mapped {
+    hologram_buffer_info info;
+    void *memory; /* NULL without one */
+    bool writable;
+};
+hg_client_take_fn hg_client_take_alloc_mapped; /* struct hg_client_mapped */
+hg_client_take_fn hg_client_take_open_mapped;  /* struct hg_client_mapped */
+hg_client_take_fn hg_client_take_execution;    /* hologram_execution */
+hg_client_take_fn hg_client_take_batch;        /* uint32_t */
+hg_client_take_fn hg_client_take_program;      /* hologram_program_info */
+hg_client_take_fn hg_client_take_stats;        /* hologram_stats * */
+hg_client_take_fn hg_client_take_ops;          /* hologram_ops * */
+hg_client_take_fn hg_client_take_buffers;      /* hologram_buffers * */
 
 /* Results that own the arena they lie in. */
 struct hologram_stats {

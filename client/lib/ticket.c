@@ -230,9 +230,13 @@ hologram_status hg_client_answer(hologram_client *client, const struct hg_client
     if (status != HOLOGRAM_OK) {
         return status;
     }
+    if (reply->has_fd && hg_client_pop_fd(client) != HOLOGRAM_OK) {
+        return client->failure.status;
+    }
     if (!slot->forgotten) {
         settle(client, slot, reply);
     }
+    hg_client_drop_fd(client);
     if (payload_bytes > 0) {
         client->payload_left = payload_bytes;
         client->payload_to = slot->forgotten ? NULL : slot->destination;

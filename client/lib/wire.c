@@ -171,12 +171,34 @@ static hologram_status take_frames(hologram_client *client)
     return HOLOGRAM_OK;
 }
 
+/* A recv that keeps descriptors which come along. */
+static ssize_t receive_into(hologram_client *client, uint8_t *to, size_t size, int flags)
+{
+    if (!client->takes_fds) {
+        return recv(client->fd, to, size, flags);
+    }
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * HG_CLIENT_FDS_MAX)];
+    } room;
+    struct iovec part = {.iov_base = to, .iov_len = size};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = room.bytes,
+                             .msg_controllen = sizeof room.bytes};
+    ssize_t count = recvmsg(client->fd, &message, flags | MSG_CMSG_CLOEXEC);
+    if (count > 0) {
+        (void)hg_client_push_fds(client, &message); /* a failure is the connection's */
+    }
+    return count;
+}
+
 /* One recv, to where its bytes belong. -1 with errno, 0 at the end. */
 static ssize_t receive_once(hologram_client *client, int flags)
 {
     if (client->payload_left > 0 && client->payload_to) {
         size_t want = client->payload_left < SSIZE_MAX ? (size_t)client->payload_left : SSIZE_MAX;
-        return recv(client->fd, client->payload_to, want, flags);
+        return receive_into(client, client->payload_to, want, flags);
     }
     size_t have = client->in_end - client->in_start;
     if (client->in_start > 0) {
@@ -184,7 +206,7 @@ static ssize_t receive_once(hologram_client *client, int flags)
         client->in_start = 0;
         client->in_end = have;
     }
-    return recv(client->fd, client->in + have, client->in_size - have, flags);
+    return receive_into(client, client->in + have, client->in_size - have, flags);
 }
 
 static hologram_status received(hologram_client *client, size_t bytes)
@@ -228,6 +250,9 @@ hologram_status hg_client_receive(hologram_client *client, bool block, uint64_t 
     for (;;) {
         ssize_t count = spin ? receive_spinning(client)
                              : receive_once(client, sleep_in_recv ? 0 : MSG_DONTWAIT);
+        if (client->failure.status != HOLOGRAM_OK) {
+            return hg_client_check(client);
+        }
         if (count > 0) {
             return received(client, (size_t)count);
         }
@@ -273,6 +298,23 @@ static hologram_status break_after_drain(hologram_client *client, const char *ca
     return break_errno(client, call);
 }
 
+union control {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static void attach(struct msghdr *message, union control *control, int fd)
+{
+    memset(control, 0, sizeof *control);
+    message->msg_control = control->bytes;
+    message->msg_controllen = sizeof control->bytes;
+    struct cmsghdr *part = CMSG_FIRSTHDR(message);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(part), &fd, sizeof fd);
+}
+
 /* One sendmsg of the queue and of DATA behind it; *SENT counts both. 0 if it would block. */
 static hologram_status send_once(hologram_client *client, const uint8_t *data, size_t bytes,
                                  size_t *sent)
@@ -283,9 +325,14 @@ static hologram_status send_once(hologram_client *client, const uint8_t *data, s
         {.iov_base = (void *)data, .iov_len = bytes},
     };
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = bytes > 0 ? 2 : 1};
+    union control control;
+    if (client->send_fd >= 0) {
+        attach(&message, &control, client->send_fd);
+    }
     for (;;) {
         ssize_t count = sendmsg(client->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (count >= 0) {
+            client->send_fd = -1;
             *sent = (size_t)count;
             return HOLOGRAM_OK;
         }

@@ -211,7 +211,8 @@ typedef uint64_t hologram_ticket;
 typedef enum hologram_pool {
     HOLOGRAM_POOL_DEFAULT = 0, /* heap */
     HOLOGRAM_POOL_HEAP = 1,
-    HOLOGRAM_POOL_BOUNDARY = 2 /* one class of 12,288 bytes; rationed */
+    HOLOGRAM_POOL_BOUNDARY = 2, /* one class of 12,288 bytes; rationed */
+    HOLOGRAM_POOL_SHARED = 3    /* mapped by this process, too: hologram_alloc_shared */
 } hologram_pool;
 
 typedef struct hologram_buffer_spec {
@@ -281,6 +282,34 @@ HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_open(hologram_client *
                                                                const char *name, bool writable,
                                                                hologram_buffer *buffer,
                                                                hologram_buffer_info *info);
+
+/* ---- shared memory --------------------------------------------------------------------------- */
+
+/*
+ * Buffers in memory that this process maps as well, so that nothing is copied. Between the answer
+ * of one request and the next request the memory is the caller's; what is written during an
+ * operation makes its result unspecified, and harms nothing else.
+ *
+ * MEMORY is the caller's until hologram_unmap, whatever happens to buffer, client and server. After
+ * the server has let the buffer go it reads as zeros.
+ */
+/* Allocates a zeroed buffer and maps it. spec->pool counts for nothing. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_alloc_shared(hologram_client *client, const hologram_buffer_spec *spec,
+                      hologram_buffer *buffer, void **memory);
+/* As hologram_open; maps the buffer if it is shared, for reading only unless WRITABLE. Else *MEMORY
+ * is NULL. INFO may be NULL. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_open_shared(hologram_client *client, const char *name, bool writable,
+                     hologram_buffer *buffer, void **memory, hologram_buffer_info *info);
+/* A buffer in the memfd FD of this process, which stays the caller's and keeps its content. It must
+ * be sealed with F_SEAL_SHRINK, open for writing, not on hugetlbfs, and large enough, else
+ * INVALID_ARGUMENT. Its holes are filled with zeros. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_adopt(hologram_client *client, int fd,
+                                                                const hologram_buffer_spec *spec,
+                                                                hologram_buffer *buffer);
+/* Unmaps the MEMORY (may be NULL) of a buffer of BYTES bytes. */
+HOLOGRAM_API void hologram_unmap(void *memory, uint64_t bytes);
 
 /* ---- operations ------------------------------------------------------------------------------ */
 

@@ -348,6 +348,16 @@ class AsyncClient:
         with self._control() as client:
             return client.open(name, writable)
 
+    async def shared(self, shape: Shape, dtype: DTypeLike = DType.F32) -> Buffer:
+        """As `Client.shared`."""
+        with self._control() as client:
+            return client.shared(shape, dtype)
+
+    async def adopt(self, fd: int, shape: Shape, dtype: DTypeLike = DType.F32) -> Buffer:
+        """As `Client.adopt`."""
+        with self._control() as client:
+            return client.adopt(fd, shape, dtype)
+
     async def publish(self, buffer: Buffer, name: str, mode: int = 0o600,
                       group: int | None = None) -> None:
         """As `Buffer.publish`."""

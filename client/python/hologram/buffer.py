@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import ops
+from ._memory import Memory
 from ._session import Session
 from .dtypes import DType, Scalar, to_storage
-from .errors import InvalidArgument
+from .errors import FailedPrecondition, InvalidArgument
 
 if TYPE_CHECKING:
     from .client import Client
@@ -35,11 +36,12 @@ class Buffer:
     does it sooner.
     """
 
-    __slots__ = ("client", "_session", "_id", "_shape", "_dtype", "_size", "_name", "__weakref__")
+    __slots__ = ("client", "_session", "_id", "_shape", "_dtype", "_size", "_name", "_memory",
+                 "__weakref__")
     __array_ufunc__ = None  # ndarray + buffer is ours to refuse or to answer
 
     def __init__(self, client: Client, session: Session, buffer_id: int, shape: tuple[int, ...],
-                 dtype: DType, name: str | None = None) -> None:
+                 dtype: DType, name: str | None = None, memory: Memory | None = None) -> None:
         """Not for users: takes an id that the daemon knows, or will when the batch runs."""
         self.client = client
         self._session = session
@@ -48,6 +50,7 @@ class Buffer:
         self._dtype = dtype
         self._size = ops.size_of(shape)
         self._name = name
+        self._memory = memory
 
     def __del__(self) -> None:
         self._session.release(self._id)
@@ -108,6 +111,19 @@ class Buffer:
         name = f" {self._name!r}" if self._name else ""
         state = "" if self.valid else ", gone"
         return f"<hologram.Buffer{name} {self._dtype} {self._shape}{state}>"
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The memory of a buffer from `Client.shared`, or of one that was opened and is shared, as an
+        array: what is written there needs no copy to be computed with, and results appear there.
+
+        The daemon works with it only during operations: leave it alone while one runs. The array
+        stays valid for as long as it is kept; once the buffer is gone it holds zeros. bf16 comes as
+        uint16 bit patterns.
+        """
+        if self._memory is None:
+            raise FailedPrecondition("array: expected a shared buffer: Client.shared makes one")
+        return np.asarray(self._memory)
 
     # ---- content --------------------------------------------------------------------------------
 

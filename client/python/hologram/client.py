@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _library, ops
 from ._library import LIBRARY
+from ._memory import Memory
 from ._session import Session, microseconds
 from ._steps import make_call, make_spec
 from .buffer import Buffer
@@ -29,6 +30,7 @@ Shape = int | Sequence[int]
 Pool = Literal["heap", "boundary"]
 
 _POOLS = {"heap": 1, "boundary": 2}
+_SHARED = 3
 _SCOPES = {"session": 0, "named": 1, "all": 2}
 
 
@@ -43,6 +45,14 @@ def connect(socket: str | os.PathLike[str] | None = None, timeout: float | None 
     name: for the daemon's logs; by default the program's name.
     """
     return Client(socket, timeout, connect_timeout=connect_timeout, name=name)
+
+
+def _sizes(shape: Shape) -> tuple[int, ...]:
+    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if len(sizes) > _library.RANK_MAX or any(size < 0 for size in sizes):
+        raise InvalidArgument(f"shape: expected at most {_library.RANK_MAX} dimensions of 0 or "
+                              f"more elements, got {sizes}")
+    return tuple(int(size) for size in sizes)
 
 
 class Client:
@@ -198,18 +208,47 @@ class Client:
     def empty(self, shape: Shape, dtype: DTypeLike = DType.F32, *, pool: Pool = "heap",
               boundary_fallback: bool = False) -> Buffer:
         """A buffer of zeros, as all fresh memory of the daemon is."""
-        kind = DType.of(dtype)
-        sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-        if len(sizes) > _library.RANK_MAX or any(size < 0 for size in sizes):
-            raise InvalidArgument(f"shape: expected at most {_library.RANK_MAX} dimensions of 0 or "
-                                  f"more elements, got {sizes}")
+        kind, sizes = DType.of(dtype), _sizes(shape)
         with self._session.lock:
             self._session.begin("empty")
-            buffer = self._alloc(kind, tuple(int(size) for size in sizes), pool, boundary_fallback)
+            buffer = self._alloc(kind, sizes, pool, boundary_fallback)
             self._session.end()
         return buffer
 
     zeros = empty
+
+    def shared(self, shape: Shape, dtype: DTypeLike = DType.F32) -> Buffer:
+        """A buffer of zeros in memory that this process maps as well: `Buffer.array`."""
+        kind, sizes = DType.of(dtype), _sizes(shape)
+        self._send_frees()
+        with self._blocking("shared") as session:
+            spec = make_spec(kind.code, sizes, _SHARED, False)
+            buffer_id, address = c_uint64(), c_void_p()
+            session.require(LIBRARY.alloc_shared(session.pointer, byref(spec), byref(buffer_id),
+                                                 byref(address)))
+            memory = Memory(address.value or 0, sizes, kind.numpy, True)
+            session.live.add(buffer_id.value)
+            return Buffer(self, session, buffer_id.value, sizes, kind, memory=memory)
+
+    def _send_frees(self) -> None:
+        """Of shared buffers there are so many, and a request of its own takes no frees along."""
+        session = self._session
+        with session.lock:
+            if session.dead:
+                session.begin("free")
+                session.end()
+
+    def adopt(self, fd: int, shape: Shape, dtype: DTypeLike = DType.F32) -> Buffer:
+        """A buffer in a memfd of this process, which keeps its content and stays the process's. It
+        must be sealed with F_SEAL_SHRINK, writable, and large enough; holes are filled."""
+        kind, sizes = DType.of(dtype), _sizes(shape)
+        self._send_frees()
+        with self._blocking("adopt") as session:
+            spec = make_spec(kind.code, sizes, _SHARED, False)
+            buffer_id = c_uint64()
+            session.require(LIBRARY.adopt(session.pointer, fd, byref(spec), byref(buffer_id)))
+            session.live.add(buffer_id.value)
+            return Buffer(self, session, buffer_id.value, sizes, kind)
 
     def full(self, shape: Shape, value: Scalar, dtype: DTypeLike = DType.F32) -> Buffer:
         """A buffer of one value."""
@@ -252,14 +291,15 @@ class Client:
     def open(self, name: str, writable: bool = False) -> Buffer:
         """The published buffer of that name."""
         with self._blocking("open") as session:
-            buffer, info = c_uint64(), _library.BufferInfo()
-            session.require(LIBRARY.open(session.pointer, name.encode(), writable, byref(buffer),
-                                         byref(info)))
+            buffer, info, address = c_uint64(), _library.BufferInfo(), c_void_p()
+            session.require(LIBRARY.open_shared(session.pointer, name.encode(), writable,
+                                                byref(buffer), byref(address), byref(info)))
             session.live.add(buffer.value)
             session.names.add(name)
             shape = tuple(info.spec.shape[:info.spec.rank])
-            return Buffer(self, session, buffer.value, shape, DType.from_code(info.spec.dtype),
-                          name)
+            kind = DType.from_code(info.spec.dtype)
+            memory = Memory(address.value, shape, kind.numpy, writable) if address.value else None
+            return Buffer(self, session, buffer.value, shape, kind, name, memory)
 
     def publish(self, buffer: Buffer, name: str, mode: int, group: int | None) -> None:
         """As `Buffer.publish`."""

@@ -177,7 +177,7 @@ class OpInfo:
                                                  a.required, a.default_bits) for a in attributes})
 
 
-_POOLS = ("", "heap", "boundary")
+_POOLS = ("", "heap", "boundary", "shared")
 
 
 @dataclass(frozen=True)
