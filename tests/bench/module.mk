@@ -8,7 +8,9 @@ BENCH_SUITES   := $(patsubst tests/bench/bench_%.c,%,$(wildcard tests/bench/benc
 
 BENCH_ARCHIVES_rpc := client proto
 BENCH_SOURCES_rpc  := tests/bench/peers.c
-$(O)/obj/tests/bench/bench_rpc.o: CPPFLAGS += -Iclient/include
+BENCH_ARCHIVES_move := client proto
+BENCH_SOURCES_move  := tests/bench/peers.c
+$(O)/obj/tests/bench/bench_rpc.o $(O)/obj/tests/bench/bench_move.o: CPPFLAGS += -Iclient/include
 $(O)/obj/tests/bench/bench_rpc.o: $(O)/gen/proto/hologram/v1/hologram.pb-c.h
 
 define bench_suite
