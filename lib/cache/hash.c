@@ -92,4 +92,4 @@ uint64_t hg_cache_floor_portable(const struct hg_cache_seed *seed, const struct 
 #define lend_load  load
 #define lend_hash  hash_words
 #define lend_equal equal
-#include "lib/cache/lend.h"
+#include "lib/cache/lend_body.h"

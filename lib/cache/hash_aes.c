@@ -88,7 +88,7 @@ BY_AES static uint64_t floor_by_aes(const struct hg_cache_seed *seed, const stru
 #define lend_load   load
 #define lend_hash   hash_parts
 #define lend_equal  equal
-#include "lib/cache/lend.h"
+#include "lib/cache/lend_body.h"
 
 hg_cache_floor_fn *hg_cache_floor_by_aes(void)
 {
