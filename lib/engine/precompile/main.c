@@ -46,10 +46,10 @@ static _Noreturn void die(const char *what)
     exit(1);
 }
 
-/* Room for ADDED more items of BYTES bytes. */
+/* Room for ADDED more items of BYTES bytes; an array even for none. */
 static void *grow(void *items, uint32_t count, uint32_t added, uint32_t *capacity, size_t bytes)
 {
-    while (count + added > *capacity) {
+    while (items == NULL || count + added > *capacity) {
         *capacity = *capacity == 0 ? 1024 : *capacity * 2;
         items = hg_realloc(HG_TAG_ENGINE, items, *capacity * bytes);
         if (items == NULL) {
