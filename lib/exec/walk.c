@@ -38,13 +38,6 @@ static enum hg_walk_event turned(struct hg_walk *walk)
     return ++walk->turns % POLL_TURNS == 0 ? HG_WALK_POLL : HG_WALK_DATA;
 }
 
-/* The instructions of a loop's body; an empty one costs something too, or it would spin for free.
- */
-static uint64_t round_cost(uint32_t start, uint32_t end)
-{
-    return end > start ? end - start : 1;
-}
-
 /* A loop whose body has just been left at its end: another round, or on. */
 static enum hg_walk_event turn(struct hg_walk *walk)
 {
@@ -53,7 +46,7 @@ static enum hg_walk_event turn(struct hg_walk *walk)
         walk->depth--;
         return HG_WALK_DATA;
     }
-    if (!hg_walk_burn(walk, round_cost(frame->start, frame->end))) {
+    if (!hg_walk_burn(walk, frame->end - frame->start)) {
         return HG_WALK_NO_FUEL;
     }
     walk->pc = frame->start;
@@ -97,7 +90,7 @@ static enum hg_walk_event loop(struct hg_walk *walk, const struct hg_exec_code *
         walk->pc = end;
         return HG_WALK_DATA;
     }
-    if (!hg_walk_burn(walk, round_cost(start, end))) {
+    if (!hg_walk_burn(walk, end - start)) {
         return HG_WALK_NO_FUEL;
     }
     push(walk, code, (struct hg_frame){start, end, rounds});

@@ -406,6 +406,46 @@ static void computed(void **state)
     }
 }
 
+/* The last element of an operand, and of POOL memory, can be had; a byte further on fails. */
+static void last_bytes(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        /* operands of 100 bytes; k3 is the offset */
+        "param.u64 r1, 3\nldg.u32 r2, [b0 + r1]\nstg.u32 [b1], r2\nexit\n",
+        "param.u64 r1, 3\nldg.u32 r2, [b0]\nstg.u32 [b1 + r1], r2\nexit\n",
+        "param.u64 r1, 3\nsub.u64 r2, r255, r255\nadd.u64 r1, r1, r2\nldg.u32 r2, [b0 + r1]\n"
+        "stg.u32 [b1 + lane], r2\nexit\n",
+        "param.u64 r1, 3\nmov_imm.u64 r9, 100\npool.alloc r8, r9\npool.load.u32 r2, r8, r1\n"
+        "ldg.u32 r3, [b0]\nstg.u32 [b1], r2\nexit\n",
+        "param.u64 r1, 3\nmov_imm.u64 r9, 100\npool.alloc r8, r9\nsub.u64 r2, r255, r255\n"
+        "add.u64 r1, r1, r2\nldg.u32 r3, [b0]\npool.store.u32 r8, r1, r3\n"
+        "stg.u32 [b1], r3\nexit\n",
+        "param.u64 r1, 3\nmov_imm.u64 r9, 100\npool.alloc r8, r9\nldg.u32 r3, [b0]\n"
+        "pool.store.u32 r8, r1, r3\nstg.u32 [b1], r3\nexit\n",
+    };
+    static uint8_t in[100];
+    static uint8_t out[100];
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct hg_program *program = program_of(texts[i]);
+        for (int run = 0; run < 4; run++) {
+            struct hg_launch launch = launch_of(program, 1, 1);
+            launch.executor = (enum hg_executor)(run / 2);
+            launch.params[3] = run % 2 == 0 ? 96 : 97;
+            launch.operands[0] = (struct hg_operand){in, sizeof in, false};
+            launch.operands[1] = (struct hg_operand){out, sizeof out, true};
+            launch.operand_count = 2;
+            struct hg_error error = HG_ERROR_INIT;
+            enum hg_status status = hg_exec_launch(&launch, &error);
+            if (status != (run % 2 == 0 ? HG_OK : HG_OUT_OF_RANGE)) {
+                print_error("run %d: %s\n%s", run, error.message, texts[i]);
+                fail();
+            }
+        }
+        hg_program_unref(&program);
+    }
+}
+
 /* ---- scratch, POOL --------------------------------------------------------------------------- */
 
 /* Scratch starts each block as zeros and holds what the block stores. */
@@ -560,17 +600,12 @@ static void phi(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loads),
-        cmocka_unit_test(stores),
-        cmocka_unit_test(in_place),
-        cmocka_unit_test(gathers),
-        cmocka_unit_test(scatters),
-        cmocka_unit_test(computed),
-        cmocka_unit_test(scratch),
-        cmocka_unit_test(across_segments),
-        cmocka_unit_test(uniform_update),
-        cmocka_unit_test(pools),
-        cmocka_unit_test(phi),
+        cmocka_unit_test(loads),           cmocka_unit_test(stores),
+        cmocka_unit_test(in_place),        cmocka_unit_test(gathers),
+        cmocka_unit_test(scatters),        cmocka_unit_test(computed),
+        cmocka_unit_test(last_bytes),      cmocka_unit_test(scratch),
+        cmocka_unit_test(across_segments), cmocka_unit_test(uniform_update),
+        cmocka_unit_test(pools),           cmocka_unit_test(phi),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -232,9 +232,9 @@ static void check_gemm(const struct gemm *g, bool specials)
 
 static const struct {
     uint64_t m, n, k;
-} sizes[] = {{1, 1, 1},   {2, 3, 4},   {1, 10, 64}, {8, 48, 5},    {9, 49, 7},
-             {17, 33, 3}, {3, 97, 40}, {5, 0, 3},   {4, 4, 0},     {30, 2, 257},
-             {7, 500, 9}, {100, 3, 2}, {2, 970, 3}, {11, 16, 513}, {97, 481, 3}};
+} sizes[] = {{1, 1, 1},   {2, 3, 4},     {1, 10, 64},  {8, 48, 5},   {9, 49, 7},  {17, 33, 3},
+             {3, 97, 40}, {5, 0, 3},     {4, 4, 0},    {30, 2, 257}, {7, 500, 9}, {100, 3, 2},
+             {2, 970, 3}, {11, 16, 513}, {97, 481, 3}, {193, 7, 300}};
 
 /* Every type and transposition, at sizes around register tiles, panels, units and steps over k. */
 static void products(void **state)
