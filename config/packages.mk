@@ -11,6 +11,9 @@ PACKAGES += g++ binutils libcmocka-dev libmpfr-dev libgmp-dev python3 python3-py
             python3-protobuf python3-pip python3-setuptools python3-wheel \
             protobuf-compiler-grpc python3-grpcio openssl systemd procps man-db curl git
 
+# `make bench`: comparators.
+PACKAGES += liburcu-dev
+
 # `make lint` and `make fuzz`; prometheus has promtool (and starts a server where systemd runs, so
 # `make test` does without it).
 LINT_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev prometheus

@@ -6,8 +6,9 @@
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
 
-#define NONE      HG_CACHE_SLOT_NONE
-#define SLOTS_MIN 64u
+#define NONE         HG_CACHE_SLOT_NONE
+#define SLOTS_MIN    64u
+#define SPARSE_UNTIL 8192u
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
@@ -145,16 +146,23 @@ uint64_t hg_cache_table_bytes(const struct hg_cache_table *table)
            hg_alloc_block_bytes(table->hits);
 }
 
+/* Programs that SLOTS slots may hold. The fewer, the more of them stand in their first slot, which
+ * makes lookups faster; small tables can afford that. */
+static uint64_t count_max(uint64_t slots)
+{
+    return slots < SPARSE_UNTIL ? slots / 4 : slots / 4 * 3;
+}
+
 bool hg_cache_table_has_room(const struct hg_cache_table *table)
 {
-    return table->count < slot_count(table) / 4 * 3;
+    return table->count < count_max(slot_count(table));
 }
 
 uint32_t hg_cache_table_slots_for(uint32_t count)
 {
     HG_REQUIRE(count <= HG_CACHE_TABLE_ENTRIES_MAX);
     uint32_t slots = SLOTS_MIN;
-    while (slots / 4 * 3 < count) {
+    while (count_max(slots) < count) {
         slots *= 2;
     }
     return slots;

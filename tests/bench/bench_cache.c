@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An inference loop in process at several rates of cache hits: microseconds per call beside a loop
- * that always misses and one that always hits.
+ * The program cache: what a hit and a first call cost, which programs stay (cache_*.c), and here an
+ * inference loop in process at several rates of hits: microseconds per call beside a loop that
+ * always misses and one that always hits.
  *
  * The loop is a small network's (64 features, 32 hidden units, 10 classes, one sample). Its
  * programs are made to miss as the seed's would: under the policy `full` a program bakes the
@@ -15,6 +16,7 @@
 #include "lib/base/check.h"
 #include "lib/engine/engine.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/cache_parts.h"
 
 enum {
     FEATURES = 64,
@@ -172,7 +174,7 @@ static void measure_lookups(struct hg_engine *engine, struct hg_session *session
     bench_plain("build of relu's program, with a clock read", bench_median(builds, CALLS), "ns");
 }
 
-int main(void)
+static void measure_network(void)
 {
     static const double rates[] = {0, 0.10, 0.50, 0.90, 0.99, 1};
     struct hg_error error = HG_ERROR_INIT;
@@ -191,11 +193,19 @@ int main(void)
     session_options.buffers_max = 3 * RING + 100;
     require(hg_session_create(engine, &session_options, &session, &error), &error);
     alloc_network(session);
-
-    bench_begin("cache");
     measure(session, rates, HG_ARRAY_COUNT(rates));
     measure_lookups(engine, session);
     hg_session_destroy(&session);
     hg_engine_destroy(&engine);
+}
+
+int main(void)
+{
+    bench_begin("cache");
+    bench_cache_hits();
+    bench_cache_guard();
+    bench_cache_cold();
+    measure_network();
+    bench_cache_traces();
     return bench_end();
 }

@@ -13,8 +13,11 @@ BENCH_SOURCES_move  := tests/bench/peers.c
 $(O)/obj/tests/bench/bench_rpc.o $(O)/obj/tests/bench/bench_move.o: CPPFLAGS += -Iclient/include
 $(O)/obj/tests/bench/bench_rpc.o: $(O)/gen/proto/hologram/v1/hologram.pb-c.h
 
+BENCH_SOURCES_cache := $(wildcard tests/bench/cache_*.c)
+BENCH_LIBS_cache    := -lurcu-cds -lurcu-qsbr -lurcu-common
+
 define bench_suite
-$(call program,bench/bench_$(1),tests/bench/bench_$(1).c tests/bench/bench.c $(BENCH_SOURCES_$(1)),$(BENCH_ARCHIVES_$(1)) $(BENCH_ARCHIVES),$(BENCH_LIBS))
+$(call program,bench/bench_$(1),tests/bench/bench_$(1).c tests/bench/bench.c $(BENCH_SOURCES_$(1)),$(BENCH_ARCHIVES_$(1)) $(BENCH_ARCHIVES),$(BENCH_LIBS) $(BENCH_LIBS_$(1)))
 bench-$(1): all $(O)/bench/bench_$(1)
 	HOLOGRAM_BUILD=$(O) $(O)/bench/bench_$(1)
 .PHONY: bench-$(1)

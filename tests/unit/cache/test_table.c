@@ -5,7 +5,7 @@
 
 #include "tests/unit/cache/programs.h"
 
-enum { SLOTS = 256 };
+enum { SLOTS = 512, ROOM = SLOTS / 4 };
 
 static struct hg_program *new_program(uint16_t region, uint64_t number)
 {
@@ -97,14 +97,14 @@ static void equal_hashes_are_told_apart(void **state)
     struct hg_cache_seed seed;
     struct hg_cache_table *table = new_table(&seed, constant, 0);
     assert_false(holds(table, 0));
-    for (uint64_t number = 0; number < 192; number++) {
+    for (uint64_t number = 0; number < ROOM; number++) {
         insert(table, 0, number);
     }
     assert_false(hg_cache_table_has_room(table));
-    for (uint64_t number = 0; number < 192; number++) {
+    for (uint64_t number = 0; number < ROOM; number++) {
         assert_true(holds(table, number));
     }
-    assert_false(holds(table, 192));
+    assert_false(holds(table, ROOM));
     hg_cache_table_destroy(table);
 }
 
@@ -235,9 +235,12 @@ static void slots_are_enough(void **state)
 {
     (void)state;
     assert_int_equal(hg_cache_table_slots_for(0), 64);
-    assert_int_equal(hg_cache_table_slots_for(48), 64);
-    assert_int_equal(hg_cache_table_slots_for(49), 128);
-    assert_int_equal(hg_cache_table_slots_for(4096), 8192);
+    assert_int_equal(hg_cache_table_slots_for(16), 64);
+    assert_int_equal(hg_cache_table_slots_for(17), 128);
+    assert_int_equal(hg_cache_table_slots_for(1024), 4096);
+    assert_int_equal(hg_cache_table_slots_for(1025), 8192);
+    assert_int_equal(hg_cache_table_slots_for(6144), 8192);
+    assert_int_equal(hg_cache_table_slots_for(6145), 16384);
     assert_int_equal(hg_cache_table_slots_for(HG_CACHE_TABLE_ENTRIES_MAX), 1u << 31);
 }
 
