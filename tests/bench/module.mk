@@ -7,11 +7,12 @@ BENCH_LIBS     := $(JEMALLOC_LIBS) -luv -lprotobuf-c -lm
 BENCH_SUITES   := $(patsubst tests/bench/bench_%.c,%,$(wildcard tests/bench/bench_*.c))
 
 BENCH_ARCHIVES_rpc := client proto
-BENCH_SOURCES_rpc  := tests/bench/peers.c
+BENCH_SOURCES_rpc  := tests/bench/peers.c $(wildcard tests/bench/grpc_*.c)
+BENCH_LIBS_rpc     := -lgrpc -lgpr
 BENCH_ARCHIVES_move := client proto
 BENCH_SOURCES_move  := tests/bench/peers.c
 $(O)/obj/tests/bench/bench_rpc.o $(O)/obj/tests/bench/bench_move.o: CPPFLAGS += -Iclient/include
-$(O)/obj/tests/bench/bench_rpc.o: $(O)/gen/proto/hologram/v1/hologram.pb-c.h
+$(O)/obj/tests/bench/bench_rpc.o $(O)/obj/tests/bench/grpc_rows.o: $(PROTO_H)
 
 BENCH_SOURCES_cache := $(wildcard tests/bench/cache_*.c)
 BENCH_LIBS_cache    := -lurcu-cds -lurcu-qsbr -lurcu-common

@@ -21,8 +21,7 @@ static _Noreturn void die(const char *what)
     exit(1);
 }
 
-/* A child that does not outlive the benchmark. */
-static pid_t fork_child(void)
+pid_t peer_fork(void)
 {
     fflush(NULL);
     pid_t parent = getpid();
@@ -112,7 +111,7 @@ static void echo_accept(uv_stream_t *server, int status)
 
 struct peer peer_start_uv_echo(const char *path, struct peer_sizes sizes)
 {
-    struct peer peer = {.process = fork_child()};
+    struct peer peer = {.process = peer_fork()};
     if (peer.process == 0) {
         uv_loop_t *loop = uv_default_loop();
         uv_pipe_t server;
@@ -156,7 +155,7 @@ struct peer peer_start_raw(struct peer_sizes sizes)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
         die("socketpair");
     }
-    struct peer peer = {.process = fork_child(), .fd = pair[0]};
+    struct peer peer = {.process = peer_fork(), .fd = pair[0]};
     if (peer.process == 0) {
         close(pair[0]);
         raw_serve(pair[1], sizes);
@@ -196,7 +195,7 @@ pid_t daemon_start(const char *path)
     const char *build = getenv("HOLOGRAM_BUILD");
     char program[512];
     snprintf(program, sizeof program, "%s/bin/hologramd", build != NULL ? build : "build/release");
-    pid_t process = fork_child();
+    pid_t process = peer_fork();
     if (process == 0) {
         execl(program, program, "--socket", path, "--log-level", "warn", "--set",
               "server.poll_us=0", "--set", "http.listen=", (char *)NULL);

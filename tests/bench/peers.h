@@ -21,6 +21,9 @@ struct peer {
     int fd; /* connected; blocking */
 };
 
+/* A child that does not outlive the benchmark; fork's result. */
+pid_t peer_fork(void);
+
 /* A libuv loop that answers each request with a response. */
 struct peer peer_start_uv_echo(const char *path, struct peer_sizes sizes);
 /* A blocking recv loop that answers all complete requests of one recv with one send. */
