@@ -100,6 +100,11 @@ static enum hg_status alloc_fallback(struct setting *setting)
     return alloc(setting, HG_POOL_BOUNDARY, true, 4000);
 }
 
+static enum hg_status alloc_shared(struct setting *setting)
+{
+    return alloc(setting, HG_POOL_SHARED, false, 10);
+}
+
 /* So many that the session's table has to grow. */
 static enum hg_status alloc_many(struct setting *setting)
 {
@@ -358,6 +363,7 @@ static const struct row rows[] = {
     {"alloc of a mapping", NULL, alloc_large, true},
     {"alloc of a class", NULL, alloc_class, true},
     {"alloc with fallback", NULL, alloc_fallback, true},
+    {"alloc of shared memory", NULL, alloc_shared, true},
     {"many allocs", NULL, alloc_many, true},
     {"write, read, view, free", NULL, access_bytes, false},
     {"publish", NULL, publish, true},

@@ -114,6 +114,62 @@ static void a_peer_that_is_gone(void **state)
     assert_int_equal(hg_alloc_live_bytes(HG_TAG_TRANSPORT), 0);
 }
 
+/* A descriptor comes with its reply's first byte, never earlier, whatever is queued around it; the
+ * others come with theirs. */
+static void descriptors_come_with_their_reply(void **state)
+{
+    (void)state;
+    enum { REPLY_BYTES = 10, COUNT = 20 };
+    struct hg_output output = {0};
+    struct hg_request *ended = NULL;
+    uint64_t sent = 0;
+    int fds[2], ends[COUNT][2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(pipe(ends[i]), 0);
+        if (i % 3 != 0) {
+            struct hg_descriptor passing = {.fd = ends[i][1]};
+            assert_true(hg_output_descriptor(&output, &passing));
+            assert_int_equal(passing.fd, -1);
+        }
+        memset(hg_output_reserve(&output, REPLY_BYTES), i, REPLY_BYTES);
+    }
+    assert_int_equal(hg_output_send(&output, fds[0], &sent, &ended), HG_SENT_ALL);
+    assert_int_equal(sent, REPLY_BYTES * COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        char bytes[REPLY_BYTES], text = 0;
+        union {
+            struct cmsghdr align;
+            char bytes[CMSG_SPACE(sizeof(int) * 4)];
+        } room;
+        struct iovec part = {bytes, sizeof bytes};
+        struct msghdr message = {.msg_iov = &part,
+                                 .msg_iovlen = 1,
+                                 .msg_control = room.bytes,
+                                 .msg_controllen = sizeof room.bytes};
+        assert_int_equal(recvmsg(fds[1], &message, 0), REPLY_BYTES);
+        assert_int_equal(bytes[0], i);
+        const struct cmsghdr *control = CMSG_FIRSTHDR(&message);
+        if (i % 3 == 0) {
+            assert_null(control);
+        } else {
+            int fd;
+            assert_non_null(control);
+            assert_int_equal(control->cmsg_len, CMSG_LEN(sizeof fd));
+            memcpy(&fd, CMSG_DATA(control), sizeof fd);
+            assert_int_equal(write(fd, "x", 1), 1);
+            assert_int_equal(read(ends[i][0], &text, 1), 1);
+            close(fd);
+        }
+        close(ends[i][0]);
+        close(ends[i][1]);
+    }
+    hg_output_fini(&output, &ended);
+    close(fds[0]);
+    close(fds[1]);
+    assert_int_equal(hg_alloc_live_bytes(HG_TAG_TRANSPORT), 0);
+}
+
 /* Without memory a reservation fails and the queue stays as it was. */
 static void out_of_memory(void **state)
 {
@@ -135,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_arrives_in_order),
         cmocka_unit_test(a_peer_that_is_gone),
+        cmocka_unit_test(descriptors_come_with_their_reply),
         cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
