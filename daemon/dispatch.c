@@ -18,9 +18,11 @@ static void observe(struct hg_request *request)
 {
     struct hg_metrics *metrics = &request->client->server->metrics;
     const enum hg_request_kind kind = request->message.step.kind;
-    hg_counter_add(&metrics->requests[kind][request->reply.error.status], 1);
-    hg_histogram_observe(&metrics->stages[HG_STAGE_TOTAL],
-                         hg_client_look(request->client) - request->arrived_ns);
+    hg_counter_add_alone(&metrics->requests[kind][request->reply.error.status], 1);
+    /* A transport that read the clock itself may be a moment ahead. */
+    const uint64_t now_ns = hg_client_look(request->client);
+    hg_histogram_observe_alone(&metrics->stages[HG_STAGE_TOTAL],
+                               now_ns > request->arrived_ns ? now_ns - request->arrived_ns : 0);
 }
 
 void hg_dispatch_release_view(struct hg_request *request)

@@ -68,14 +68,14 @@ static void count_operation(struct hg_request *request, const struct hg_step *st
     if (step->kind == HG_REQUEST_EXECUTE) {
         row = operation_row(&step->execute);
     }
-    hg_counter_add(&metrics->operations[row][task->error.status], 1);
-    hg_histogram_observe(&metrics->stages[HG_STAGE_LOOKUP], task->lookup_ns);
-    hg_histogram_observe(&metrics->stages[HG_STAGE_RUN], task->run_ns);
+    hg_counter_add_alone(&metrics->operations[row][task->error.status], 1);
+    hg_histogram_observe_alone(&metrics->stages[HG_STAGE_LOOKUP], task->lookup_ns);
+    hg_histogram_observe_alone(&metrics->stages[HG_STAGE_RUN], task->run_ns);
     if (task->build_ns != 0) {
-        hg_histogram_observe(&metrics->stages[HG_STAGE_BUILD], task->build_ns);
+        hg_histogram_observe_alone(&metrics->stages[HG_STAGE_BUILD], task->build_ns);
     }
     if (task->queue_ns != 0) {
-        hg_histogram_observe(&metrics->stages[HG_STAGE_QUEUE], task->queue_ns);
+        hg_histogram_observe_alone(&metrics->stages[HG_STAGE_QUEUE], task->queue_ns);
     }
 }
 

@@ -32,6 +32,10 @@
 /* Read results up to this size are copied behind their header; larger ones are sent from the
  * buffer itself. */
 #define HG_COPY_BYTES_MAX 8192u
+/* Replies that are sent while further requests are at hand, so that the client works meanwhile. */
+#define HG_REPLIES_PER_SEND 64
+/* Replies of one turn that make a client one that pipelines. */
+#define HG_PIPELINE_MIN 2
 /* Pieces of one sendmsg. */
 #define HG_SEND_PIECES_MAX 64
 /* Connections taken from the kernel's queue per turn of the loop. */

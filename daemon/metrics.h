@@ -2,7 +2,7 @@
 /*
  * What the daemon counts, and its text form for Prometheus.
  *
- * Threads: counted on the loop, readable from any thread.
+ * Threads: counted on the loop, and only there; readable from any thread.
  */
 #ifndef HG_DAEMON_METRICS_H
 #define HG_DAEMON_METRICS_H

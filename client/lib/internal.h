@@ -26,7 +26,7 @@
 
 #define HG_CLIENT_IN_BYTES       65536u /* initial size of the receive buffer */
 #define HG_CLIENT_OUT_BYTES      65536u /* queued requests leave when they are this many bytes */
-#define HG_CLIENT_OUT_REQUESTS   16u    /* or this many: the server works while more are written */
+#define HG_CLIENT_OUT_REQUESTS   32u    /* or this many: the server works while more are written */
 #define HG_CLIENT_COPY_BYTES_MAX 16384u /* smaller payloads are queued with their message */
 #define HG_CLIENT_CHUNK_BYTES    (8u << 20)  /* blocking transfers go in pieces of this size */
 #define HG_CLIENT_SLOTS_MAX      65536u      /* tickets that were not waited for */

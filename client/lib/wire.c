@@ -315,7 +315,17 @@ static void attach(struct msghdr *message, union control *control, int fd)
     memcpy(CMSG_DATA(part), &fd, sizeof fd);
 }
 
-/* One sendmsg of the queue and of DATA behind it; *SENT counts both. 0 if it would block. */
+/* One piece without a descriptor is the common case; send spares the kernel a header and a list to
+ * copy. */
+static ssize_t send_message(int fd, const struct msghdr *message)
+{
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    return message->msg_iovlen == 1 && message->msg_controllen == 0
+               ? send(fd, message->msg_iov->iov_base, message->msg_iov->iov_len, flags)
+               : sendmsg(fd, message, flags);
+}
+
+/* Sends the queue and DATA behind it, once; *SENT counts both. 0 if it would block. */
 static hologram_status send_once(hologram_client *client, const uint8_t *data, size_t bytes,
                                  size_t *sent)
 {
@@ -330,7 +340,7 @@ static hologram_status send_once(hologram_client *client, const uint8_t *data, s
         attach(&message, &control, client->send_fd);
     }
     for (;;) {
-        ssize_t count = sendmsg(client->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t count = send_message(client->fd, &message);
         if (count >= 0) {
             client->send_fd = -1;
             *sent = (size_t)count;
@@ -341,7 +351,7 @@ static hologram_status send_once(hologram_client *client, const uint8_t *data, s
             return HOLOGRAM_OK;
         }
         if (errno != EINTR) {
-            return break_after_drain(client, "sendmsg");
+            return break_after_drain(client, "send");
         }
     }
 }

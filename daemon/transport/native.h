@@ -56,6 +56,7 @@ struct hg_native {
     bool closed;                       /* the descriptor is gone; work on workers is waited for */
 
     struct hg_output output;
+    uint32_t unsent;      /* replies queued since the last send */
     uint64_t received_ns; /* when the last byte came */
     uint64_t answered_ns; /* when the last reply was queued */
     uint64_t blocked_ns;  /* since when the peer has not read; 0: it does */
@@ -83,6 +84,8 @@ bool hg_native_receive(struct hg_native *native);
 bool hg_native_mid_frame(const struct hg_native *native);
 /* True if the state of things allows reading on. */
 bool hg_native_may_read(const struct hg_native *native);
+/* Sends what it can of what is queued. */
+void hg_native_flush(struct hg_native *native);
 /* Queues an error reply with id 0 and stops reading. */
 void hg_native_stop(struct hg_native *native, const struct hg_error *error);
 

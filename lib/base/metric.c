@@ -20,26 +20,32 @@ static const uint64_t bounds_ns[HG_HISTOGRAM_BUCKETS] = {
 };
 
 /* The first bucket whose bound is not below DURATION_NS: bounds are inclusive, as Prometheus' le.
- */
+ * From below, for what is observed most often is short. */
 static unsigned bucket_of(uint64_t duration_ns)
 {
-    unsigned low = 0;
-    unsigned high = HG_HISTOGRAM_BUCKETS - 1;
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (duration_ns <= bounds_ns[middle]) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
+    unsigned bucket = 0;
+    while (duration_ns > bounds_ns[bucket]) {
+        bucket++;
     }
-    return low;
+    return bucket;
 }
 
 void hg_histogram_observe(struct hg_histogram *histogram, uint64_t duration_ns)
 {
     atomic_fetch_add_explicit(&histogram->bucket[bucket_of(duration_ns)], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&histogram->sum_ns, duration_ns, memory_order_relaxed);
+}
+
+static void add_alone(_Atomic uint64_t *value, uint64_t amount)
+{
+    const uint64_t before = atomic_load_explicit(value, memory_order_relaxed);
+    atomic_store_explicit(value, before + amount, memory_order_relaxed);
+}
+
+void hg_histogram_observe_alone(struct hg_histogram *histogram, uint64_t duration_ns)
+{
+    add_alone(&histogram->bucket[bucket_of(duration_ns)], 1);
+    add_alone(&histogram->sum_ns, duration_ns);
 }
 
 uint64_t hg_histogram_bound_ns(unsigned index)

@@ -19,6 +19,13 @@ static inline void hg_counter_add(struct hg_counter *counter, uint64_t amount)
     atomic_fetch_add_explicit(&counter->value, amount, memory_order_relaxed);
 }
 
+/* The same where no other thread adds to COUNTER: no locked instruction. */
+static inline void hg_counter_add_alone(struct hg_counter *counter, uint64_t amount)
+{
+    const uint64_t value = atomic_load_explicit(&counter->value, memory_order_relaxed);
+    atomic_store_explicit(&counter->value, value + amount, memory_order_relaxed);
+}
+
 static inline uint64_t hg_counter_read(const struct hg_counter *counter)
 {
     return atomic_load_explicit(&counter->value, memory_order_relaxed);
@@ -32,6 +39,8 @@ struct hg_histogram {
 };
 
 void hg_histogram_observe(struct hg_histogram *histogram, uint64_t duration_ns);
+/* The same where no other thread observes in HISTOGRAM. */
+void hg_histogram_observe_alone(struct hg_histogram *histogram, uint64_t duration_ns);
 /* Upper bound of bucket INDEX in nanoseconds; UINT64_MAX for the last. */
 uint64_t hg_histogram_bound_ns(unsigned index);
 
