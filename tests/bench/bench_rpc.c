@@ -31,6 +31,8 @@ struct subjects {
     hologram_batch *batch;
     struct peer uv;
     struct peer raw;
+    struct peer singly;
+    pid_t daemon;
     struct peer_sizes sizes;
 };
 
@@ -99,6 +101,11 @@ static void trip_add(struct subjects *subjects)
 static void flight_raw(struct subjects *subjects)
 {
     peer_exchange(&subjects->raw, subjects->sizes, WINDOW);
+}
+
+static void flight_singly(struct subjects *subjects)
+{
+    peer_exchange_singly(&subjects->singly, subjects->sizes, WINDOW);
 }
 
 static void flight_add(struct subjects *subjects)
@@ -177,20 +184,68 @@ static void measure_trips(struct subjects *subjects)
     }
 }
 
+/* Ways to keep many operations under way, and what each costs. */
+enum rate { RATE_RAW, RATE_SINGLY, RATE_PIPELINED, RATE_BATCHED, RATES };
+
+static const struct {
+    const char *name;
+    act_fn *act;
+    int count;
+    int ops;
+} rate_kinds[RATES] = {
+    [RATE_RAW] = {"raw socket pipelined 64", flight_raw, FLIGHTS, WINDOW},
+    [RATE_SINGLY] = {"raw socket pipelined 64, one send a message", flight_singly, FLIGHTS, WINDOW},
+    [RATE_PIPELINED] = {"native pipelined 64", flight_add, FLIGHTS, WINDOW},
+    [RATE_BATCHED] = {"native batch 100", batch_add, BATCHES, BATCH_STEPS},
+};
+
+/* CPU time of the client and of the daemon, in nanoseconds. */
+struct cpu {
+    double client;
+    double daemon;
+};
+
+static struct cpu cpu_now(const struct subjects *subjects)
+{
+    return (struct cpu){(double)process_cpu_ns(getpid()), (double)process_cpu_ns(subjects->daemon)};
+}
+
+static void print_cpu(const char *name, double *client_ns, double *daemon_ns)
+{
+    char row[80];
+    snprintf(row, sizeof row, "%s, client CPU per op", name);
+    bench_plain(row, bench_median(client_ns, ROUNDS), "ns");
+    snprintf(row, sizeof row, "%s, daemon CPU per op", name);
+    bench_plain(row, bench_median(daemon_ns, ROUNDS), "ns");
+}
+
 static void measure_rates(struct subjects *subjects)
 {
-    static double raw[ROUNDS], pipelined[ROUNDS], batched[ROUNDS];
+    static double rates[RATES][ROUNDS], client_ns[RATES][ROUNDS], daemon_ns[RATES][ROUNDS];
     for (int round = 0; round < ROUNDS; round++) {
-        raw[round] = time_rate(subjects, flight_raw, FLIGHTS, WINDOW);
-        pipelined[round] = time_rate(subjects, flight_add, FLIGHTS, WINDOW);
-        batched[round] = time_rate(subjects, batch_add, BATCHES, BATCH_STEPS);
+        for (int kind = 0; kind < RATES; kind++) {
+            const double ops = (double)rate_kinds[kind].count * rate_kinds[kind].ops;
+            struct cpu before = cpu_now(subjects);
+            rates[kind][round] = time_rate(subjects, rate_kinds[kind].act, rate_kinds[kind].count,
+                                           rate_kinds[kind].ops);
+            struct cpu after = cpu_now(subjects);
+            client_ns[kind][round] = (after.client - before.client) / ops;
+            daemon_ns[kind][round] = (after.daemon - before.daemon) / ops;
+        }
     }
-    double floor = bench_median(raw, ROUNDS);
-    double rate = bench_median(pipelined, ROUNDS);
-    bench_plain("raw socket pipelined 64", floor, "ops/s");
-    bench_row("native pipelined 64", rate, "ops/s", floor, floor / rate);
-    rate = bench_median(batched, ROUNDS);
-    bench_row("native batch 100", rate, "ops/s", floor, floor / rate);
+    double floor = bench_median(rates[RATE_RAW], ROUNDS);
+    double singly = bench_median(rates[RATE_SINGLY], ROUNDS);
+    double pipelined = bench_median(rates[RATE_PIPELINED], ROUNDS);
+    bench_plain(rate_kinds[RATE_RAW].name, floor, "ops/s");
+    bench_plain(rate_kinds[RATE_SINGLY].name, singly, "ops/s");
+    bench_row(rate_kinds[RATE_PIPELINED].name, pipelined, "ops/s", floor, floor / pipelined);
+    bench_row("native pipelined 64 vs one send a message", pipelined, "ops/s", singly,
+              singly / pipelined);
+    double batched = bench_median(rates[RATE_BATCHED], ROUNDS);
+    bench_row(rate_kinds[RATE_BATCHED].name, batched, "ops/s", floor, floor / batched);
+    for (int kind = RATE_PIPELINED; kind < RATES; kind++) {
+        print_cpu(rate_kinds[kind].name, client_ns[kind], daemon_ns[kind]);
+    }
 }
 
 static void prepare(struct subjects *subjects)
@@ -230,7 +285,8 @@ int main(void)
            subjects.sizes.response);
     subjects.uv = peer_start_uv_echo(echo_path, subjects.sizes);
     subjects.raw = peer_start_raw(subjects.sizes);
-    pid_t daemon = daemon_start(daemon_path);
+    subjects.singly = peer_start_raw_singly(subjects.sizes);
+    subjects.daemon = daemon_start(daemon_path);
     hologram_error error;
     const hologram_options options = {.socket_path = daemon_path};
     if (hologram_connect(&options, &subjects.client, &error) != HOLOGRAM_OK) {
@@ -243,9 +299,10 @@ int main(void)
 
     hologram_batch_free(&subjects.batch);
     hologram_close(&subjects.client);
-    daemon_stop(daemon);
+    daemon_stop(subjects.daemon);
     peer_stop(&subjects.uv);
     peer_stop(&subjects.raw);
+    peer_stop(&subjects.singly);
     unlink(daemon_path);
     unlink(echo_path);
     rmdir(directory);

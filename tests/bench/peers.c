@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -130,7 +131,8 @@ struct peer peer_start_uv_echo(const char *path, struct peer_sizes sizes)
 
 /* ---- raw socket ------------------------------------------------------------------------------ */
 
-static _Noreturn void raw_serve(int fd, struct peer_sizes sizes)
+/* Answers the complete requests of each recv, GROUP of them (0: all) with one send. */
+static _Noreturn void raw_serve(int fd, struct peer_sizes sizes, size_t group)
 {
     static char input[FLIGHT_BYTES_MAX];
     static char output[FLIGHT_BYTES_MAX];
@@ -141,15 +143,20 @@ static _Noreturn void raw_serve(int fd, struct peer_sizes sizes)
             _exit(0);
         }
         pending += (size_t)count;
-        size_t bytes = pending / sizes.request * sizes.response;
+        size_t answers = pending / sizes.request;
         pending %= sizes.request;
-        if (bytes > 0 && send(fd, output, bytes, MSG_NOSIGNAL) != (ssize_t)bytes) {
-            _exit(1);
+        while (answers > 0) {
+            size_t some = group != 0 && group < answers ? group : answers;
+            size_t bytes = some * sizes.response;
+            if (send(fd, output, bytes, MSG_NOSIGNAL) != (ssize_t)bytes) {
+                _exit(1);
+            }
+            answers -= some;
         }
     }
 }
 
-struct peer peer_start_raw(struct peer_sizes sizes)
+static struct peer start_raw(struct peer_sizes sizes, size_t group)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -158,10 +165,20 @@ struct peer peer_start_raw(struct peer_sizes sizes)
     struct peer peer = {.process = peer_fork(), .fd = pair[0]};
     if (peer.process == 0) {
         close(pair[0]);
-        raw_serve(pair[1], sizes);
+        raw_serve(pair[1], sizes, group);
     }
     close(pair[1]);
     return peer;
+}
+
+struct peer peer_start_raw(struct peer_sizes sizes)
+{
+    return start_raw(sizes, 0);
+}
+
+struct peer peer_start_raw_singly(struct peer_sizes sizes)
+{
+    return start_raw(sizes, 1);
 }
 
 void peer_stop(struct peer *peer)
@@ -171,21 +188,38 @@ void peer_stop(struct peer *peer)
     waitpid(peer->process, NULL, 0);
 }
 
-void peer_exchange(const struct peer *peer, struct peer_sizes sizes, size_t count)
+static char flight[FLIGHT_BYTES_MAX];
+
+static void send_requests(const struct peer *peer, size_t bytes)
 {
-    static char bytes[FLIGHT_BYTES_MAX];
-    size_t out = count * sizes.request;
-    size_t in = count * sizes.response;
-    if (send(peer->fd, bytes, out, MSG_NOSIGNAL) != (ssize_t)out) {
+    if (send(peer->fd, flight, bytes, MSG_NOSIGNAL) != (ssize_t)bytes) {
         die("send");
     }
+}
+
+static void receive_responses(const struct peer *peer, size_t in)
+{
     while (in > 0) {
-        ssize_t got = recv(peer->fd, bytes, in < sizeof bytes ? in : sizeof bytes, 0);
+        ssize_t got = recv(peer->fd, flight, in < sizeof flight ? in : sizeof flight, 0);
         if (got <= 0) {
             die("recv");
         }
         in -= (size_t)got;
     }
+}
+
+void peer_exchange(const struct peer *peer, struct peer_sizes sizes, size_t count)
+{
+    send_requests(peer, count * sizes.request);
+    receive_responses(peer, count * sizes.response);
+}
+
+void peer_exchange_singly(const struct peer *peer, struct peer_sizes sizes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        send_requests(peer, sizes.request);
+    }
+    receive_responses(peer, count * sizes.response);
 }
 
 /* ---- the daemon ------------------------------------------------------------------------------ */
@@ -210,4 +244,14 @@ void daemon_stop(pid_t process)
 {
     kill(process, SIGTERM);
     waitpid(process, NULL, 0);
+}
+
+uint64_t process_cpu_ns(pid_t process)
+{
+    clockid_t clock;
+    struct timespec used;
+    if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &used) != 0) {
+        die("cpu clock");
+    }
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
