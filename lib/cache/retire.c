@@ -33,7 +33,7 @@ bool hg_retired_reserve(struct hg_retired *retired)
 static void add(struct hg_retired *retired, const void *block, uintptr_t kind, uint64_t bytes)
 {
     struct hg_retired_batch *batch = retired->open;
-    HG_REQUIRE(batch != NULL && batch->count < HG_RETIRED_BATCH);
+    HG_REQUIRE(batch->count < HG_RETIRED_BATCH);
     batch->items[batch->count++] = (uintptr_t)block | kind;
     batch->bytes += bytes;
     atomic_fetch_add_explicit(&retired->bytes, bytes, memory_order_relaxed);
@@ -96,6 +96,7 @@ struct hg_retired_batch *hg_retired_take(struct hg_retired *retired)
 
 static void free_item(uintptr_t item)
 {
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): its lowest bits say what it is. */
     void *block = (void *)(item & ~(uintptr_t)KIND_MASK);
     struct hg_program *program = block;
     switch (item & KIND_MASK) {

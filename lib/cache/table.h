@@ -61,6 +61,7 @@ struct hg_cache_table {
 
 static inline struct hg_program *hg_cache_word_program(uint64_t word)
 {
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): a word holds more than an address. */
     return (struct hg_program *)(uintptr_t)(word >> 16);
 }
 
@@ -99,6 +100,7 @@ static inline uint64_t hg_cache_front(const struct hg_cache_table *table)
 }
 static inline const _Atomic uint64_t *hg_cache_front_slots(uint64_t front)
 {
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): as above. */
     return (const _Atomic uint64_t *)(uintptr_t)(front & ~(uint64_t)HG_CACHE_FRONT_SHIFT);
 }
 static inline unsigned hg_cache_front_shift(uint64_t front)

@@ -279,7 +279,7 @@ static void create_world(uint32_t key_count)
     world.floor = by_aes != NULL ? by_aes : hg_cache_floor_portable;
     world.key_count = key_count;
     world.keys = allocate(key_count, sizeof *world.keys);
-    world.programs = allocate(key_count, sizeof *world.programs);
+    world.programs = allocate(key_count, sizeof(void *));
     world.successor = allocate(key_count, sizeof *world.successor);
     world.handles = allocate(key_count, sizeof *world.handles);
     for (uint32_t i = 0; i < key_count; i++) {
