@@ -23,8 +23,9 @@ ENGINE_SHARED := libhologram-engine.so.$(VERSION)
 ENGINE_HEADER := $(O)/include/hologram/engine.h
 ENGINE_PARTS  := engine cache exec ops sched pool program isa base
 
+# nodelete: threads leave the cache in a destructor, which must still be there when they end.
 $(O)/lib/$(ENGINE_SHARED): $(ENGINE_PARTS:%=$(O)/lib/%.a) lib/engine/engine.map
-	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(ENGINE_SONAME) -Wl,-z,defs \
+	$(Q)$(CC) $(BASE_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(ENGINE_SONAME) -Wl,-z,defs -Wl,-z,nodelete \
 	    -Wl,--version-script=lib/engine/engine.map -o $@ \
 	    -Wl,--whole-archive $(O)/lib/engine.a -Wl,--no-whole-archive \
 	    -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(JEMALLOC_LIBS) -lm
