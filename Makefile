@@ -29,9 +29,10 @@ sysconfdir ?= /etc
 unitdir    ?= $(prefix)/lib/systemd/system
 
 include config/build.mk
-MODULE_MK := $(sort $(wildcard lib/*/module.mk proto/module.mk daemon/module.mk client/module.mk \
-                               client/*/module.mk systemd/module.mk tests/module.mk tests/*/module.mk))
-include $(MODULE_MK)
+MODULE_MK := $(sort $(wildcard lib/*/module.mk daemon/module.mk client/module.mk client/*/module.mk \
+                               systemd/module.mk tests/module.mk tests/*/module.mk))
+# The schema first: others name what it generates in prerequisites, which expand as they are read.
+include proto/module.mk $(MODULE_MK)
 include config/packages.mk config/install.mk config/lint.mk
 
 help:  ## list the targets
