@@ -4,8 +4,8 @@
 
 FUZZ_SECONDS ?= 60
 FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_ARCHIVES := cli client daemon engine cache exec ops sched pool program isa proto base
-FUZZ_LIBS := -fsanitize=fuzzer -luv -lprotobuf-c -lmicrohttpd -linih -lsystemd -lm
+FUZZ_ARCHIVES := cli client $(DAEMON_ARCHIVES)
+FUZZ_LIBS := -fsanitize=fuzzer $(DAEMON_LIBS)
 
 $(O)/obj/tests/fuzz/fuzz_client.o: | $(O)/gen/proto/hologram/v1/hologram.pb-c.h
 
