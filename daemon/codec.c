@@ -120,23 +120,38 @@ static enum hg_status convert_adopt(const Hologram__V1__Adopt *wire, struct hg_a
     return convert_shape("adopt", wire->shape, wire->n_shape, &args->spec, error);
 }
 
+/* Gives *ATTRIBUTES, NULL if there are none. */
+static enum hg_status convert_attributes(Hologram__V1__Attribute *const *wire, size_t count,
+                                         struct hg_arena *arena,
+                                         const struct hg_named_attribute **attributes,
+                                         struct hg_error *error)
+{
+    struct hg_named_attribute *items = NULL;
+    if (count != 0) {
+        items = hg_arena_alloc(arena, count * sizeof(*items));
+        if (items == NULL) {
+            return out_of_arena(error);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        items[i] = (struct hg_named_attribute){
+            .name = wire[i]->name,
+            .name_length = strlen(wire[i]->name),
+            .bits = wire[i]->bits,
+        };
+    }
+    *attributes = items;
+    return HG_OK;
+}
+
 /* Ids and attributes beyond any operation's are refused by the engine, which names the op. */
 static enum hg_status convert_execute(const Hologram__V1__Execute *wire, struct hg_arena *arena,
                                       struct hg_execute_request *request, struct hg_error *error)
 {
-    struct hg_named_attribute *attributes = NULL;
-    if (wire->n_attributes != 0) {
-        attributes = hg_arena_alloc(arena, wire->n_attributes * sizeof(*attributes));
-        if (attributes == NULL) {
-            return out_of_arena(error);
-        }
-    }
-    for (size_t i = 0; i < wire->n_attributes; i++) {
-        attributes[i] = (struct hg_named_attribute){
-            .name = wire->attributes[i]->name,
-            .name_length = strlen(wire->attributes[i]->name),
-            .bits = wire->attributes[i]->bits,
-        };
+    const struct hg_named_attribute *attributes;
+    if (convert_attributes(wire->attributes, wire->n_attributes, arena, &attributes, error) !=
+        HG_OK) {
+        return error->status;
     }
     *request = (struct hg_execute_request){
         .op = wire->op,
@@ -149,6 +164,62 @@ static enum hg_status convert_execute(const Hologram__V1__Execute *wire, struct 
         .attribute_count = (uint32_t)wire->n_attributes,
     };
     return HG_OK;
+}
+
+static enum hg_status convert_pattern(const Hologram__V1__OperandPattern *wire,
+                                      struct hg_operand_pattern *pattern, struct hg_error *error)
+{
+    struct hg_buffer_spec spec = {.rank = 0};
+    if (convert_dtype("prepare", wire->dtype, &spec.dtype, error) != HG_OK ||
+        convert_shape("prepare", wire->shape, wire->n_shape, &spec, error) != HG_OK) {
+        return error->status;
+    }
+    *pattern = (struct hg_operand_pattern){
+        .dtype = spec.dtype, .has_shape = wire->has_shape != 0, .rank = spec.rank};
+    memcpy(pattern->shape, spec.shape, sizeof(pattern->shape));
+    return HG_OK;
+}
+
+static enum hg_status convert_prepare(const Hologram__V1__Prepare *wire, struct hg_arena *arena,
+                                      struct hg_prepare_request *request, struct hg_error *error)
+{
+    const struct hg_named_attribute *attributes;
+    /* One more than none: an operation without operands is for the engine to refuse. */
+    struct hg_operand_pattern *operands =
+        hg_arena_alloc(arena, (wire->n_operands + 1) * sizeof(*operands));
+    if (operands == NULL) {
+        return out_of_arena(error);
+    }
+    for (size_t i = 0; i < wire->n_operands; i++) {
+        if (convert_pattern(wire->operands[i], &operands[i], error) != HG_OK) {
+            return error->status;
+        }
+    }
+    if (convert_attributes(wire->attributes, wire->n_attributes, arena, &attributes, error) !=
+        HG_OK) {
+        return error->status;
+    }
+    *request = (struct hg_prepare_request){
+        .op = wire->op,
+        .op_length = strlen(wire->op),
+        .operands = operands,
+        .operand_count = (uint32_t)wire->n_operands,
+        .attributes = attributes,
+        .attribute_count = (uint32_t)wire->n_attributes,
+    };
+    return HG_OK;
+}
+
+static struct hg_execute_prepared_request
+convert_execute_prepared(const Hologram__V1__ExecutePrepared *wire)
+{
+    return (struct hg_execute_prepared_request){
+        .handle = wire->handle,
+        .inputs = wire->inputs,
+        .input_count = (uint32_t)wire->n_inputs,
+        .outputs = wire->outputs,
+        .output_count = (uint32_t)wire->n_outputs,
+    };
 }
 
 static struct hg_bytes convert_bytes(const ProtobufCBinaryData *wire)
@@ -197,6 +268,10 @@ static enum hg_status convert_step(const Hologram__V1__Step *wire, struct hg_are
     case HOLOGRAM__V1__STEP__BODY_RUN_PROGRAM:
         step->kind = HG_REQUEST_RUN_PROGRAM;
         step->run = convert_run(wire->run_program);
+        return HG_OK;
+    case HOLOGRAM__V1__STEP__BODY_EXECUTE_PREPARED:
+        step->kind = HG_REQUEST_EXECUTE_PREPARED;
+        step->execute_prepared = convert_execute_prepared(wire->execute_prepared);
         return HG_OK;
     default:
         return hg_fail(error, HG_UNIMPLEMENTED, "no body that this server knows");
@@ -252,6 +327,10 @@ static enum hg_status convert_rest(const Hologram__V1__Request *wire, struct hg_
     case HOLOGRAM__V1__REQUEST__BODY_UNPUBLISH:
         step->kind = HG_REQUEST_UNPUBLISH;
         step->unpublish_name = wire->unpublish->name;
+        return HG_OK;
+    case HOLOGRAM__V1__REQUEST__BODY_UNPREPARE:
+        step->kind = HG_REQUEST_UNPREPARE;
+        step->handle = wire->unprepare->handle;
         return HG_OK;
     case HOLOGRAM__V1__REQUEST__BODY_OPEN:
         step->kind = HG_REQUEST_OPEN;
@@ -309,6 +388,13 @@ static enum hg_status convert_request(const Hologram__V1__Request *wire, struct 
         step->kind = HG_REQUEST_RUN_PROGRAM;
         step->run = convert_run(wire->run_program);
         return HG_OK;
+    case HOLOGRAM__V1__REQUEST__BODY_EXECUTE_PREPARED:
+        step->kind = HG_REQUEST_EXECUTE_PREPARED;
+        step->execute_prepared = convert_execute_prepared(wire->execute_prepared);
+        return HG_OK;
+    case HOLOGRAM__V1__REQUEST__BODY_PREPARE:
+        step->kind = HG_REQUEST_PREPARE;
+        return convert_prepare(wire->prepare, arena, &step->prepare, error);
     case HOLOGRAM__V1__REQUEST__BODY_BATCH:
         step->kind = HG_REQUEST_BATCH;
         return convert_batch(wire->batch, arena, &step->batch, error);

@@ -86,8 +86,8 @@ static enum hg_status finish(struct encoder *encoder)
 
 static enum hg_status encode_hello(struct encoder *encoder)
 {
-    static const char *const features[] = {"batch",    "cancel",        "deadline", "named-buffers",
-                                           "programs", "shared-memory", "streams"};
+    static const char *const features[] = {"batch",    "cancel",   "deadline",      "named-buffers",
+                                           "prepared", "programs", "shared-memory", "streams"};
     const struct hg_hello_reply *hello = &encoder->reply->hello;
     char *names[HG_ARRAY_COUNT(features)];
     for (size_t i = 0; i < HG_ARRAY_COUNT(features); i++) {
@@ -160,6 +160,15 @@ static enum hg_status encode_execute(struct encoder *encoder)
     result.run_ns = execute->run_ns;
     encoder->response.body_case = HOLOGRAM__V1__RESPONSE__BODY_EXECUTE;
     encoder->response.execute = &result;
+    return finish(encoder);
+}
+
+static enum hg_status encode_prepare(struct encoder *encoder)
+{
+    Hologram__V1__PrepareResult result = HOLOGRAM__V1__PREPARE_RESULT__INIT;
+    result.handle = encoder->reply->handle;
+    encoder->response.body_case = HOLOGRAM__V1__RESPONSE__BODY_PREPARE;
+    encoder->response.prepare = &result;
     return finish(encoder);
 }
 
@@ -279,6 +288,8 @@ static enum hg_status encode_stats(struct encoder *encoder)
     result.executor = borrow(stats->engine.executor);
     result.isa_level = borrow(stats->engine.isa_level);
     result.metrics_url = borrow(stats->metrics_url);
+    result.precompiled = stats->engine.precompiled;
+    result.warmed = stats->engine.warmed;
     encoder->response.body_case = HOLOGRAM__V1__RESPONSE__BODY_STATS;
     encoder->response.stats = &result;
     return finish(encoder);
@@ -390,6 +401,8 @@ enum hg_status hg_codec_encode_general(const struct hg_reply *reply, struct hg_a
     case HG_REQUEST_EXECUTE:
     case HG_REQUEST_RUN_PROGRAM:
         return encode_execute(&encoder);
+    case HG_REQUEST_PREPARE:
+        return encode_prepare(&encoder);
     case HG_REQUEST_BATCH:
         return encode_batch(&encoder);
     case HG_REQUEST_LOAD_PROGRAM:

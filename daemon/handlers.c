@@ -111,16 +111,24 @@ static void reply_execute(struct hg_request *request)
     };
 }
 
-/* Submits an execute or run_program step. */
+static enum hg_submitted submit(struct hg_session *session, const struct hg_step *step,
+                                struct hg_task *task)
+{
+    switch (step->kind) {
+    case HG_REQUEST_EXECUTE:
+        return hg_session_execute(session, &step->execute, task);
+    case HG_REQUEST_EXECUTE_PREPARED:
+        return hg_session_execute_prepared(session, &step->execute_prepared, task);
+    default:
+        return hg_session_run(session, &step->run, task);
+    }
+}
+
+/* Submits an execute, execute_prepared or run_program step. */
 static enum hg_handled submit_task(struct hg_request *request, const struct hg_step *step)
 {
-    struct hg_session *session = request->client->session;
     prepare_task(request);
-    const enum hg_submitted submitted =
-        step->kind == HG_REQUEST_EXECUTE
-            ? hg_session_execute(session, &step->execute, &request->task)
-            : hg_session_run(session, &step->run, &request->task);
-    if (submitted == HG_TASK_PENDING) {
+    if (submit(request->client->session, step, &request->task) == HG_TASK_PENDING) {
         return HG_HANDLED_PENDING;
     }
     return end_task(request, step);
@@ -247,6 +255,7 @@ static enum hg_handled handle_step(struct hg_request *request, const struct hg_s
 {
     switch (step->kind) {
     case HG_REQUEST_EXECUTE:
+    case HG_REQUEST_EXECUTE_PREPARED:
     case HG_REQUEST_RUN_PROGRAM:
         return submit_task(request, step);
     case HG_REQUEST_ALLOC: {
@@ -333,6 +342,24 @@ static enum hg_handled handle_load(struct hg_request *request, const struct hg_s
 static enum hg_handled handle_unload(struct hg_request *request, const struct hg_step *step)
 {
     (void)!hg_session_unload(request->client->session, step->id, &request->reply.error);
+    return done();
+}
+
+static enum hg_handled handle_prepare(struct hg_request *request, const struct hg_step *step)
+{
+    struct hg_reply *reply = &request->reply;
+    uint64_t handle;
+    if (hg_session_prepare(request->client->session, &step->prepare, &handle, &reply->error) ==
+        HG_OK) {
+        reply->kind = HG_REQUEST_PREPARE;
+        reply->handle = handle;
+    }
+    return done();
+}
+
+static enum hg_handled handle_unprepare(struct hg_request *request, const struct hg_step *step)
+{
+    (void)!hg_session_unprepare(request->client->session, step->handle, &request->reply.error);
     return done();
 }
 
@@ -523,6 +550,9 @@ static handler_fn *const handlers[HG_REQUEST_KIND_COUNT] = {
     [HG_REQUEST_PING] = handle_ping,
     [HG_REQUEST_EXPECT_DESCRIPTORS] = handle_expect,
     [HG_REQUEST_ADOPT] = handle_adopt,
+    [HG_REQUEST_PREPARE] = handle_prepare,
+    [HG_REQUEST_EXECUTE_PREPARED] = handle_execute,
+    [HG_REQUEST_UNPREPARE] = handle_unprepare,
 };
 
 enum hg_handled hg_handle(struct hg_request *request)

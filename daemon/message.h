@@ -37,7 +37,10 @@
     HG_REQUEST_KIND(CANCEL, "cancel")                                                              \
     HG_REQUEST_KIND(PING, "ping")                                                                  \
     HG_REQUEST_KIND(EXPECT_DESCRIPTORS, "expect_descriptors")                                      \
-    HG_REQUEST_KIND(ADOPT, "adopt")
+    HG_REQUEST_KIND(ADOPT, "adopt")                                                                \
+    HG_REQUEST_KIND(PREPARE, "prepare")                                                            \
+    HG_REQUEST_KIND(EXECUTE_PREPARED, "execute_prepared")                                          \
+    HG_REQUEST_KIND(UNPREPARE, "unprepare")
 
 enum hg_request_kind {
 #define HG_REQUEST_KIND_ENUM(name, label) HG_REQUEST_##name,
@@ -128,6 +131,9 @@ struct hg_step {
         const char *unpublish_name;
         struct hg_open_args open;
         struct hg_list_args list;
+        struct hg_prepare_request prepare;
+        struct hg_execute_prepared_request execute_prepared;
+        uint64_t handle; /* unprepare */
         uint64_t id;
     };
 };
@@ -195,7 +201,8 @@ struct hg_reply {
         struct hg_hello_reply hello;
         struct hg_buffer_info buffer; /* alloc, open */
         struct hg_read_reply read;
-        struct hg_execute_reply execute; /* execute, run_program */
+        struct hg_execute_reply execute; /* execute, execute_prepared, run_program */
+        uint64_t handle;                 /* prepare */
         struct hg_batch_reply batch;
         struct hg_code_facts facts; /* load_program */
         struct hg_list_reply list;
