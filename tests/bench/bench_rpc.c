@@ -14,6 +14,7 @@
 
 #include "proto/hologram/v1/hologram.pb-c.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/grpc_rows.h"
 #include "tests/bench/peers.h"
 
 #define ROUNDS       15
@@ -296,6 +297,7 @@ int main(void)
     prepare(&subjects);
     measure_trips(&subjects);
     measure_rates(&subjects);
+    measure_grpc(directory, daemon_path);
 
     hologram_batch_free(&subjects.batch);
     hologram_close(&subjects.client);
