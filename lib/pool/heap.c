@@ -60,11 +60,14 @@ static void arena_free(const struct hg_heap *heap, void *base, uint64_t capacity
 #else
 
 #include <jemalloc/jemalloc.h>
+#include <pthread.h>
 
 /*
  * How the arena gets its pages (jemalloc(3), "arena.<i>.extent_hooks"): as all of the pool does,
  * that is, kept out of core dumps. False means success. Pages are never decommitted, may be split
- * and merged at will, and read as zeros after a purge.
+ * and merged at will, and read as zeros after a purge. There is no dalloc hook: what the arena does
+ * not need is purged and its addresses are kept, which is how jemalloc itself works on Linux (its
+ * retain option); unmapping pieces of what was mapped as one corrupted its lists under 5.3.
  */
 static void *extent_alloc(extent_hooks_t *hooks, void *wanted, size_t size, size_t alignment,
                           bool *zero, bool *commit, unsigned arena)
@@ -80,22 +83,6 @@ static void *extent_alloc(extent_hooks_t *hooks, void *wanted, size_t size, size
         *commit = true;
     }
     return base;
-}
-
-static bool extent_dalloc(extent_hooks_t *hooks, void *base, size_t size, bool committed,
-                          unsigned arena)
-{
-    (void)hooks;
-    (void)committed;
-    (void)arena;
-    hg_pages_unmap(base, size);
-    return false;
-}
-
-static void extent_destroy(extent_hooks_t *hooks, void *base, size_t size, bool committed,
-                           unsigned arena)
-{
-    (void)extent_dalloc(hooks, base, size, committed, arena);
 }
 
 static bool extent_purge(extent_hooks_t *hooks, void *base, size_t size, size_t offset,
@@ -135,12 +122,43 @@ static bool extent_merge(extent_hooks_t *hooks, void *base_a, size_t size_a, voi
 
 static const extent_hooks_t extent_hooks = {
     .alloc = extent_alloc,
-    .dalloc = extent_dalloc,
-    .destroy = extent_destroy,
     .purge_forced = extent_purge,
     .split = extent_split,
     .merge = extent_merge,
 };
+
+/*
+ * Arenas that pools left behind, for the next pools: an arena is never destroyed, because jemalloc
+ * 5.3 keeps looking at the descriptors of a destroyed arena's pages when it frees their neighbours.
+ * A process has as many arenas as it had pools at the same time. The lock guards this list alone
+ * and is a leaf: nothing is called under it.
+ */
+#define ARENAS_KEPT 64
+static struct {
+    pthread_mutex_t lock;
+    unsigned arenas[ARENAS_KEPT];
+    size_t count;
+} left = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool take_left_arena(unsigned *arena)
+{
+    pthread_mutex_lock(&left.lock);
+    const bool found = left.count > 0;
+    if (found) {
+        *arena = left.arenas[--left.count];
+    }
+    pthread_mutex_unlock(&left.lock);
+    return found;
+}
+
+static void leave_arena(unsigned arena)
+{
+    pthread_mutex_lock(&left.lock);
+    if (left.count < ARENAS_KEPT) {
+        left.arenas[left.count++] = arena;
+    }
+    pthread_mutex_unlock(&left.lock);
+}
 
 bool hg_heap_init(struct hg_heap *heap)
 {
@@ -148,16 +166,19 @@ bool hg_heap_init(struct hg_heap *heap)
     /* jemalloc takes a pointer to non-const and only reads. */
     extent_hooks_t *hooks = (extent_hooks_t *)&extent_hooks;
     return !hg_alloc_fault_hit() &&
-           mallctl("arenas.create", &heap->arena, &size, &hooks, sizeof(void *)) == 0;
+           (take_left_arena(&heap->arena) ||
+            mallctl("arenas.create", &heap->arena, &size, &hooks, sizeof(void *)) == 0);
 }
 
+/* The pool has seen every block come back: what the arena still has are free pages. */
 void hg_heap_fini(struct hg_heap *heap)
 {
     size_t mib[3];
     size_t depth = HG_ARRAY_COUNT(mib);
-    HG_REQUIRE(mallctlnametomib("arena.0.destroy", mib, &depth) == 0);
+    HG_REQUIRE(mallctlnametomib("arena.0.purge", mib, &depth) == 0);
     mib[1] = heap->arena;
     HG_REQUIRE(mallctlbymib(mib, depth, NULL, NULL, NULL, 0) == 0);
+    leave_arena(heap->arena);
 }
 
 /* No thread cache: blocks of one client would pass to the next behind the arena's back, and threads
