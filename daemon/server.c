@@ -13,6 +13,7 @@
 #include "daemon/notify.h"
 #include "daemon/transport/grpc.h"
 #include "daemon/transport/native.h"
+#include "daemon/warm.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -366,10 +367,21 @@ static enum hg_status start_all(struct hg_server *server, const struct hg_config
     return start_listening(server, error);
 }
 
+/* After everything that can fail: a server that did not serve saves nothing. */
+static enum hg_status start_warm(struct hg_server *server, struct hg_error *error)
+{
+    const struct hg_config *config = &server->config;
+    if (config->cache_warm_file[0] == '\0') {
+        return HG_OK;
+    }
+    return hg_warm_start(server->engine, config->cache_warm_file,
+                         config->cache_save_interval_s * HG_NS_PER_S, &server->warm, error);
+}
+
 enum hg_status hg_server_start(struct hg_server *server, const struct hg_config *config,
                                struct hg_error *error)
 {
-    if (start_all(server, config, error) != HG_OK) {
+    if (start_all(server, config, error) != HG_OK || start_warm(server, error) != HG_OK) {
         hg_server_stop(server);
         return error->status;
     }
@@ -414,6 +426,7 @@ void hg_server_stop(struct hg_server *server)
         hg_signal_close(&server->signals[i]);
     }
     hg_notify_destroy(&server->notify);
+    hg_warm_stop(&server->warm);
     if (server->engine != NULL) {
         hg_engine_destroy(&server->engine);
     }

@@ -19,6 +19,7 @@ struct hg_http;
 struct hg_listener;
 struct hg_native;
 struct hg_notify;
+struct hg_warm;
 
 struct hg_server {
     struct hg_config config;
@@ -39,6 +40,7 @@ struct hg_server {
     struct hg_http *http;
     struct hg_grpc *grpc; /* NULL: not enabled */
     struct hg_notify *notify;
+    struct hg_warm *warm; /* NULL: no file to keep the cache in */
     struct hg_signal *signals[3];
 
     struct hg_native *natives; /* all connections */
