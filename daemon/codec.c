@@ -332,6 +332,13 @@ static enum hg_status convert_rest(const Hologram__V1__Request *wire, struct hg_
         step->kind = HG_REQUEST_UNPREPARE;
         step->handle = wire->unprepare->handle;
         return HG_OK;
+    case HOLOGRAM__V1__REQUEST__BODY_CACHE_PROFILE:
+        step->kind = HG_REQUEST_CACHE_PROFILE;
+        return HG_OK;
+    case HOLOGRAM__V1__REQUEST__BODY_CACHE_WARM:
+        step->kind = HG_REQUEST_CACHE_WARM;
+        step->key_file = convert_bytes(&wire->cache_warm->profile);
+        return HG_OK;
     case HOLOGRAM__V1__REQUEST__BODY_OPEN:
         step->kind = HG_REQUEST_OPEN;
         step->open =

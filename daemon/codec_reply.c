@@ -172,6 +172,19 @@ static enum hg_status encode_prepare(struct encoder *encoder)
     return finish(encoder);
 }
 
+static enum hg_status encode_profile(struct encoder *encoder)
+{
+    union {
+        const uint8_t *in;
+        uint8_t *out;
+    } cast = {.in = encoder->reply->key_file.data};
+    Hologram__V1__CacheProfileResult result = HOLOGRAM__V1__CACHE_PROFILE_RESULT__INIT;
+    result.profile = (ProtobufCBinaryData){encoder->reply->key_file.size, cast.out};
+    encoder->response.body_case = HOLOGRAM__V1__RESPONSE__BODY_CACHE_PROFILE;
+    encoder->response.cache_profile = &result;
+    return finish(encoder);
+}
+
 static enum hg_status encode_batch(struct encoder *encoder)
 {
     const struct hg_batch_reply *batch = &encoder->reply->batch;
@@ -401,6 +414,8 @@ enum hg_status hg_codec_encode_general(const struct hg_reply *reply, struct hg_a
     case HG_REQUEST_EXECUTE:
     case HG_REQUEST_RUN_PROGRAM:
         return encode_execute(&encoder);
+    case HG_REQUEST_CACHE_PROFILE:
+        return encode_profile(&encoder);
     case HG_REQUEST_PREPARE:
         return encode_prepare(&encoder);
     case HG_REQUEST_BATCH:

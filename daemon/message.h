@@ -40,7 +40,9 @@
     HG_REQUEST_KIND(ADOPT, "adopt")                                                                \
     HG_REQUEST_KIND(PREPARE, "prepare")                                                            \
     HG_REQUEST_KIND(EXECUTE_PREPARED, "execute_prepared")                                          \
-    HG_REQUEST_KIND(UNPREPARE, "unprepare")
+    HG_REQUEST_KIND(UNPREPARE, "unprepare")                                                        \
+    HG_REQUEST_KIND(CACHE_PROFILE, "cache_profile")                                                \
+    HG_REQUEST_KIND(CACHE_WARM, "cache_warm")
 
 enum hg_request_kind {
 #define HG_REQUEST_KIND_ENUM(name, label) HG_REQUEST_##name,
@@ -133,7 +135,8 @@ struct hg_step {
         struct hg_list_args list;
         struct hg_prepare_request prepare;
         struct hg_execute_prepared_request execute_prepared;
-        uint64_t handle; /* unprepare */
+        uint64_t handle;          /* unprepare */
+        struct hg_bytes key_file; /* cache_warm */
         uint64_t id;
     };
 };
@@ -203,6 +206,7 @@ struct hg_reply {
         struct hg_read_reply read;
         struct hg_execute_reply execute; /* execute, execute_prepared, run_program */
         uint64_t handle;                 /* prepare */
+        struct hg_bytes key_file;        /* cache_profile */
         struct hg_batch_reply batch;
         struct hg_code_facts facts; /* load_program */
         struct hg_list_reply list;

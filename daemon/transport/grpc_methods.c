@@ -40,6 +40,8 @@ const struct hg_grpc_method hg_grpc_methods[] = {
     TYPED("Prepare", PREPARE, 28, true),
     TYPED("ExecutePrepared", EXECUTE_PREPARED, 29, true),
     TYPED("Unprepare", UNPREPARE, 30, true),
+    TYPED("CacheProfile", CACHE_PROFILE, 31, true),
+    TYPED("CacheWarm", CACHE_WARM, 32, true),
     {.path = "/hologram.v1.Hologram/OpenSession",
      .start = hg_grpc_open_start,
      .reply = hg_grpc_open_reply},

@@ -97,7 +97,7 @@ class TestReflection:
             pool.Add(descriptor_pb2.FileDescriptorProto.FromString(data))
         methods = pool.FindServiceByName("hologram.v1.Hologram").methods_by_name
         assert methods["Execute"].input_type.full_name == "hologram.v1.Execute"
-        assert len(methods) == 25
+        assert len(methods) == 27
 
     @pytest.mark.parametrize("question", [{"file_by_filename": "no.proto"},
                                           {"file_containing_symbol": "hologram.v1.Nothing"},

@@ -2,11 +2,16 @@
 """The cache's keys in a file, from one daemon to the next."""
 
 import os
+import re
 
+import grpc
 import pytest
 from conftest import Daemon, wait_for
+from grpc_client import Session, channel, code_of
 from hologram.v1 import hologram_pb2 as pb
-from native import OK
+from native import INVALID_ARGUMENT, OK
+
+DATA_LOSS = 15
 
 
 @pytest.fixture
@@ -110,3 +115,38 @@ def test_a_directory_for_reading_only(tmp_path):
         daemon.stop()
         assert daemon.log().count("keys not saved") == 1
     tmp_path.chmod(0o700)
+
+
+def test_a_profile_warms_another_daemon():
+    """What one daemon gives as its profile another one builds, asked in either protocol."""
+    with Daemon() as first, first.connect() as client:
+        add(client)
+        profile = client.ask(cache_profile=pb.CacheProfile()).message.cache_profile.profile
+        with channel(first.path) as link, Session(link) as session:
+            assert session.CacheProfile(pb.CacheProfile()).profile[:8] == profile[:8]
+    with Daemon() as second, second.connect() as client:
+        assert client.ask(cache_warm=pb.CacheWarm(profile=profile)).code == OK
+        wait_for(lambda: is_warm(client), what="warmed")
+        assert add(client) == "hit"
+        with channel(second.path) as link, Session(link) as session:
+            session.CacheWarm(pb.CacheWarm(profile=profile))
+
+
+def test_what_is_no_profile_is_refused(client):
+    """Bytes that are no key file, or a damaged one, are refused with a text."""
+    profile = client.ask(cache_profile=pb.CacheProfile()).message.cache_profile.profile
+    for data in (b"", b"not keys at all", profile[:-1], profile[:-1] + bytes([profile[-1] ^ 1])):
+        reply = client.ask(cache_warm=pb.CacheWarm(profile=data))
+        assert reply.code in (INVALID_ARGUMENT, DATA_LOSS) and reply.text
+
+
+def test_others_are_refused():
+    """Who does not administer, as nobody over TCP does, gets neither of the two."""
+    with Daemon("--set", "grpc.listen=127.0.0.1:0") as daemon:
+        port = int(re.search(r"grpc=127\.0\.0\.1:(\d+)", daemon.log())[1])
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as link, Session(link) as session:
+            for call, request in ((session.CacheProfile, pb.CacheProfile()),
+                                  (session.CacheWarm, pb.CacheWarm(profile=b"x"))):
+                code, text = code_of(call, request)
+                assert code == grpc.StatusCode.PERMISSION_DENIED
+                assert text.endswith("is for administrators")
