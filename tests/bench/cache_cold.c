@@ -121,7 +121,7 @@ static void measure(struct hg_cache *cache, const struct subject *subject)
     }
     char name[80];
     double median = bench_median(total_us, CALLS);
-    (void)snprintf(name, sizeof name, "cold %s p50 / target", subject->name);
+    (void)snprintf(name, sizeof name, "cold %s p50", subject->name);
     bench_row(name, median, "us", subject->target_us, median / subject->target_us);
     (void)snprintf(name, sizeof name, "cold %s p99", subject->name);
     bench_plain(name, bench_quantile(total_us, CALLS, 0.99), "us");
