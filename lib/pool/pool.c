@@ -264,8 +264,7 @@ static enum hg_status count_shared(struct hg_pool *pool, uint64_t bytes, uint64_
         uint64_t limit = pool->bytes_limit[HG_POOL_SHARED];
         if (*capacity != 0 && *capacity <= limit - in_use) {
             return hg_fail(error, HG_RESOURCE_EXHAUSTED,
-                           "shared pool: all %" PRIu64 " descriptors are in use",
-                           pool->shared_max);
+                           "shared pool: all %" PRIu64 " descriptors are in use", pool->shared_max);
         }
         return fail_full(pool, "shared", bytes, in_use, error);
     }

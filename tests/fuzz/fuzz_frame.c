@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct hg_server server;
 
-/* So that what is alive only by the server is not taken for a leak: the cache's words hold more than
- * an address, and hide it from the sanitizer. */
+/* So that what is alive only by the server is not taken for a leak: the cache's words hold more
+ * than an address, and hide it from the sanitizer. */
 static void stop(void)
 {
     hg_server_stop(&server);
