@@ -86,7 +86,10 @@ struct hg_bytes hg_wire_find(struct hg_bytes text, uint32_t number)
             found = field.bytes;
         }
     }
-    return wire.failed ? (struct hg_bytes){0} : found;
+    if (wire.failed) {
+        found = (struct hg_bytes){0};
+    }
+    return found;
 }
 
 size_t hg_wire_put_varint(uint8_t *out, uint64_t value)

@@ -17,7 +17,7 @@
 
 typedef void loop_fn(const float *a, const float *b, float *c, size_t n);
 
-__attribute__((target_clones("default", "avx2", "avx512f"), optimize("O3"))) static void
+__attribute__((target_clones("default", "avx2", "avx512f"))) static void
 plain_add(const float *a, const float *b, float *c, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -25,7 +25,7 @@ plain_add(const float *a, const float *b, float *c, size_t n)
     }
 }
 
-__attribute__((target_clones("default", "avx2", "avx512f"), optimize("O3"))) static void
+__attribute__((target_clones("default", "avx2", "avx512f"))) static void
 plain_relu(const float *a, const float *b, float *c, size_t n)
 {
     (void)b;

@@ -17,6 +17,9 @@ $(O)/obj/tests/bench/bench_rpc.o $(O)/obj/tests/bench/grpc_rows.o: $(PROTO_H)
 BENCH_SOURCES_cache := $(wildcard tests/bench/cache_*.c)
 BENCH_LIBS_cache    := -lurcu-cds -lurcu-qsbr -lurcu-common
 
+# The plain loops, vectorised as the kernels are.
+CFLAGS_tests/bench/bench_kernels := -O3
+
 define bench_suite
 $(call program,bench/bench_$(1),tests/bench/bench_$(1).c tests/bench/bench.c $(BENCH_SOURCES_$(1)),$(BENCH_ARCHIVES_$(1)) $(BENCH_ARCHIVES),$(BENCH_LIBS) $(BENCH_LIBS_$(1)))
 bench-$(1): all $(O)/bench/bench_$(1)
