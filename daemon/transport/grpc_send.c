@@ -290,7 +290,7 @@ enum hg_status hg_grpc_call_send(struct hg_grpc_call *call, grpc_slice head,
         return HG_RESOURCE_EXHAUSTED;
     }
     call->out_lease = message->lease;
-    if (message->lease != NULL) {
+    if (message->lease != NULL && request != NULL) {
         ((struct hg_grpc_session *)request->client)->sending++;
     }
     enqueue(call, message);

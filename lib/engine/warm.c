@@ -50,6 +50,7 @@ struct entries {
 
 static bool append(struct entries *entries, const struct hg_key *key, uint64_t hits)
 {
+    HG_REQUIRE(key != NULL);
     if (entries->count == HG_KEYFILE_ENTRIES_MAX) {
         return true; /* more than that are not worth a thought */
     }

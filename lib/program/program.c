@@ -24,16 +24,17 @@ static void pack(const struct hg_code *code, uint64_t *words)
     }
 }
 
-/* A program but for its words, of which there are WORD_COUNT. */
-static enum hg_status create(const struct hg_key *key, const struct hg_code_facts *facts,
-                             uint32_t word_count, struct hg_program **program,
-                             struct hg_error *error)
+/* A program but for its words, of which there are WORD_COUNT; NULL, and ERROR says so, when memory
+ * is out. */
+static struct hg_program *create(const struct hg_key *key, const struct hg_code_facts *facts,
+                                 uint32_t word_count, struct hg_error *error)
 {
     /* Verification bounds the instructions, so neither the sum nor the product can overflow. */
     size_t size = sizeof(struct hg_program) + word_count * sizeof(uint64_t);
     struct hg_program *created = hg_malloc(HG_TAG_PROGRAM, size);
     if (created == NULL) {
-        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "program: no memory for %zu bytes", size);
+        (void)hg_fail(error, HG_RESOURCE_EXHAUSTED, "program: no memory for %zu bytes", size);
+        return NULL;
     }
     if (key != NULL) {
         created->key = *key;
@@ -43,8 +44,7 @@ static enum hg_status create(const struct hg_key *key, const struct hg_code_fact
     created->facts = *facts;
     atomic_init(&created->references, 1);
     created->word_count = word_count;
-    *program = created;
-    return HG_OK;
+    return created;
 }
 
 enum hg_status hg_program_create(const struct hg_code *code, const struct hg_key *key,
@@ -55,26 +55,26 @@ enum hg_status hg_program_create(const struct hg_code *code, const struct hg_key
     if (status != HG_OK) {
         return status;
     }
-    struct hg_program *created;
-    status = create(key, &facts, packed_words(code), &created, error);
-    if (status == HG_OK) {
-        pack(code, created->words);
-        *program = created;
+    struct hg_program *created = create(key, &facts, packed_words(code), error);
+    if (created == NULL) {
+        return HG_RESOURCE_EXHAUSTED;
     }
-    return status;
+    pack(code, created->words);
+    *program = created;
+    return HG_OK;
 }
 
 enum hg_status hg_program_copy_verified(const struct hg_key *key, const struct hg_code_facts *facts,
                                         const uint64_t *words, uint32_t word_count,
                                         struct hg_program **program, struct hg_error *error)
 {
-    struct hg_program *created;
-    enum hg_status status = create(key, facts, word_count, &created, error);
-    if (status == HG_OK) {
-        memcpy(created->words, words, word_count * sizeof *words);
-        *program = created;
+    struct hg_program *created = create(key, facts, word_count, error);
+    if (created == NULL) {
+        return HG_RESOURCE_EXHAUSTED;
     }
-    return status;
+    memcpy(created->words, words, word_count * sizeof *words);
+    *program = created;
+    return HG_OK;
 }
 
 struct hg_program *hg_program_ref(struct hg_program *program)

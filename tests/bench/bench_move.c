@@ -201,6 +201,7 @@ int main(void)
     struct subjects subjects = {.source = malloc(MOVED_BYTES)};
     if (subjects.source == NULL || mkdtemp(directory) == NULL) {
         perror(directory);
+        free(subjects.source);
         return 1;
     }
     snprintf(daemon_path, sizeof daemon_path, "%s/hologram.sock", directory);
@@ -212,6 +213,7 @@ int main(void)
     const hologram_options options = {.socket_path = daemon_path};
     if (hologram_connect(&options, &subjects.client, &error) != HOLOGRAM_OK) {
         fprintf(stderr, "bench: %s\n", error.message);
+        free(subjects.source);
         return 1;
     }
     prepare(&subjects);

@@ -138,7 +138,7 @@ static void hits_fade(void **state)
     for (uint64_t side = 1; side <= 3; side++) {
         (void)multiply(session, side);
     }
-    struct hg_keyfile_entry keys[3];
+    struct hg_keyfile_entry keys[3] = {0};
     assert_int_equal(profile(engine, keys, 3), 3);
     hg_session_destroy(&session);
     hg_engine_destroy(&engine);
@@ -154,7 +154,7 @@ static void hits_fade(void **state)
     static const uint64_t left[] = {2, 1}; /* of 4 hits; those of 1 and 0 are gone at once */
     for (int restart = 0; restart < 2; restart++) {
         engine = restored_engine(&options, path);
-        struct hg_keyfile_entry found[3];
+        struct hg_keyfile_entry found[3] = {0};
         assert_int_equal(profile(engine, found, 3), 1);
         assert_true(hg_key_equal(&found[0].key, &entries[1].key));
         assert_int_equal(found[0].hits, left[restart]);
