@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tree keeps its own rules: who may include whom, what stands where, what is exported."""
 
+import fnmatch
 import os
 import pathlib
 import re
@@ -43,6 +44,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
 
 def tracked(*patterns):
+    if not (ROOT / ".git").exists():  # a tarball holds what is tracked, and what was built
+        names = (path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.is_file())
+        return [name for name in names if not name.startswith("build/")
+                and any(fnmatch.fnmatch(name, pattern) for pattern in patterns or ("*",))]
     listed = subprocess.run(["git", "ls-files", "--", *patterns], cwd=ROOT, check=True,
                             capture_output=True, text=True).stdout.split("\n")
     return [name for name in listed if name and (ROOT / name).is_file()]
