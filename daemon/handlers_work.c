@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Work: operations by name and by handle, users' programs, batches. */
+#include "daemon/handler.h"
+#include "daemon/server.h"
+
+/* Runs on whatever thread ended the task. */
+static void task_done_cb(struct hg_task *task)
+{
+    struct hg_request *request = task->context;
+    hg_completion_push(&request->client->server->completions, request);
+}
+
+static void prepare_task(struct hg_request *request)
+{
+    struct hg_task *task = &request->task;
+    task->done = task_done_cb;
+    task->context = request;
+    task->deadline_ns = request->deadline_ns;
+    /* A long batch leaves the loop to others: what is over the turn goes to the workers. */
+    task->allow_inline =
+        request->steps_done == 0 || hg_client_look(request->client) < request->client->turn_end_ns;
+    task->wants_times = true;
+    task->error.status = HG_OK;
+    task->error.detail = NULL;
+    task->error.message[0] = '\0';
+    task->cache = NULL;
+    task->outcome = HG_CACHE_HIT;
+    task->queue_ns = task->lookup_ns = task->build_ns = task->run_ns = 0;
+    /* Relaxed: nobody else knows the task yet. */
+    atomic_store_explicit(&task->cancelled, false, memory_order_relaxed);
+}
+
+static unsigned operation_row(const struct hg_execute_request *execute)
+{
+    const struct hg_op *op = hg_op_find(execute->op, execute->op_length);
+    return op != NULL ? (unsigned)(op - hg_op_info((enum hg_op_id)0)) : HG_OP_ID_UNKNOWN;
+}
+
+/* Counts an operation, in a batch or alone, by what became of it. */
+static void count_operation(struct hg_request *request, const struct hg_step *step)
+{
+    struct hg_metrics *metrics = &request->client->server->metrics;
+    const struct hg_task *task = &request->task;
+    unsigned row = HG_OP_ID_UNKNOWN;
+    if (step->kind == HG_REQUEST_EXECUTE) {
+        row = operation_row(&step->execute);
+    }
+    hg_counter_add_alone(&metrics->operations[row][task->error.status], 1);
+    hg_histogram_observe_alone(&metrics->stages[HG_STAGE_LOOKUP], task->lookup_ns);
+    hg_histogram_observe_alone(&metrics->stages[HG_STAGE_RUN], task->run_ns);
+    if (task->build_ns != 0) {
+        hg_histogram_observe_alone(&metrics->stages[HG_STAGE_BUILD], task->build_ns);
+    }
+    if (task->queue_ns != 0) {
+        hg_histogram_observe_alone(&metrics->stages[HG_STAGE_QUEUE], task->queue_ns);
+    }
+}
+
+/* The outcome of the task becomes that of the request. */
+static enum hg_handled end_task(struct hg_request *request, const struct hg_step *step)
+{
+    const struct hg_task *task = &request->task;
+    if (task->error.status == HG_FAILED_PRECONDITION) {
+        request->reply.error = task->error;
+        return HG_HANDLED_BUSY;
+    }
+    count_operation(request, step);
+    if (task->error.status != HG_OK) {
+        request->reply.error = task->error;
+    }
+    return HG_HANDLED_DONE;
+}
+
+static void reply_execute(struct hg_request *request)
+{
+    const struct hg_task *task = &request->task;
+    if (request->reply.error.status != HG_OK) {
+        return;
+    }
+    request->reply.kind = HG_REQUEST_EXECUTE;
+    request->reply.execute = (struct hg_execute_reply){
+        .cache = task->cache,
+        .outcome = task->cache != NULL ? hg_cache_outcome_name(task->outcome) : NULL,
+        .queue_ns = task->queue_ns,
+        .lookup_ns = task->lookup_ns,
+        .build_ns = task->build_ns,
+        .run_ns = task->run_ns,
+    };
+}
+
+static enum hg_submitted submit(struct hg_session *session, const struct hg_step *step,
+                                struct hg_task *task)
+{
+    switch (step->kind) {
+    case HG_REQUEST_EXECUTE:
+        return hg_session_execute(session, &step->execute, task);
+    case HG_REQUEST_EXECUTE_PREPARED:
+        return hg_session_execute_prepared(session, &step->execute_prepared, task);
+    default:
+        return hg_session_run(session, &step->run, task);
+    }
+}
+
+/* Submits an execute, execute_prepared or run_program step. */
+static enum hg_handled submit_task(struct hg_request *request, const struct hg_step *step)
+{
+    prepare_task(request);
+    if (submit(request->client->session, step, &request->task) == HG_TASK_PENDING) {
+        return HG_HANDLED_PENDING;
+    }
+    return end_task(request, step);
+}
+
+enum hg_handled hg_handle_execute(struct hg_request *request, const struct hg_step *step)
+{
+    const enum hg_handled handled = submit_task(request, step);
+    if (handled == HG_HANDLED_DONE) {
+        reply_execute(request);
+    }
+    return handled;
+}
+
+enum hg_handled hg_handle_execute_ended(struct hg_request *request)
+{
+    request->reply.kind = HG_REQUEST_NONE;
+    request->reply.error.status = HG_OK;
+    const enum hg_handled handled = end_task(request, &request->message.step);
+    if (handled == HG_HANDLED_DONE) {
+        reply_execute(request);
+    }
+    return handled;
+}
+
+/* ---- batches --------------------------------------------------------------------------------- */
+
+/* One step of a batch. Fails without touching the request's own reply. */
+static enum hg_handled handle_step(struct hg_request *request, const struct hg_step *step)
+{
+    switch (step->kind) {
+    case HG_REQUEST_EXECUTE:
+    case HG_REQUEST_EXECUTE_PREPARED:
+    case HG_REQUEST_RUN_PROGRAM:
+        return submit_task(request, step);
+    case HG_REQUEST_ALLOC: {
+        if (step->alloc.spec.pool == HG_POOL_SHARED) {
+            return hg_handled_fail(
+                request, HG_INVALID_ARGUMENT,
+                "alloc: pool: SHARED is no step of a batch: its descriptor needs an answer "
+                "of its own");
+        }
+        const enum hg_handled handled = hg_handle_alloc(request, step);
+        request->reply.kind = HG_REQUEST_NONE;
+        return handled;
+    }
+    case HG_REQUEST_FREE:
+        return hg_handle_free(request, step);
+    default:
+        return hg_handle_write(request, step);
+    }
+}
+
+/* Why the next step of a batch must not start: cancelled, or too late. */
+static bool batch_is_over(struct hg_request *request)
+{
+    if (request->cancelled) {
+        (void)hg_fail(&request->reply.error, HG_CANCELLED, "cancelled");
+    } else if (request->deadline_ns != 0 &&
+               hg_client_look(request->client) >= request->deadline_ns) {
+        (void)hg_fail(&request->reply.error, HG_DEADLINE_EXCEEDED, "deadline passed");
+    }
+    return request->reply.error.status != HG_OK;
+}
+
+/* The reply of a batch: its status is that of the failed step, named in the text and, bare, in the
+ * body. */
+static enum hg_handled end_batch(struct hg_request *request)
+{
+    struct hg_reply *reply = &request->reply;
+    const uint32_t completed = request->steps_done;
+    reply->kind = HG_REQUEST_BATCH;
+    reply->batch.completed = completed;
+    reply->batch.failed = reply->error;
+    if (reply->error.status != HG_OK) {
+        (void)hg_error_prefix(&reply->error, "batch: step %u", completed);
+    }
+    return hg_handled_done();
+}
+
+static enum hg_handled run_batch(struct hg_request *request)
+{
+    const struct hg_batch_args *batch = &request->message.step.batch;
+    while (request->steps_done < batch->count && !batch_is_over(request)) {
+        const enum hg_handled handled = handle_step(request, &batch->steps[request->steps_done]);
+        if (handled != HG_HANDLED_DONE) {
+            return handled;
+        }
+        if (request->reply.error.status != HG_OK) {
+            break;
+        }
+        request->steps_done++;
+    }
+    return end_batch(request);
+}
+
+enum hg_handled hg_handle_batch(struct hg_request *request, const struct hg_step *step)
+{
+    if (step->batch.count > request->client->batch_steps_max) {
+        (void)hg_fail(&request->reply.error, HG_INVALID_ARGUMENT,
+                      "batch: steps: expected at most %u, got %u", request->client->batch_steps_max,
+                      step->batch.count);
+        return hg_handled_done();
+    }
+    return run_batch(request);
+}
+
+enum hg_handled hg_handle_batch_ended(struct hg_request *request)
+{
+    const struct hg_batch_args *batch = &request->message.step.batch;
+    request->reply.kind = HG_REQUEST_NONE;
+    request->reply.error.status = HG_OK;
+    const enum hg_handled handled = end_task(request, &batch->steps[request->steps_done]);
+    if (handled != HG_HANDLED_DONE) {
+        return handled;
+    }
+    if (request->reply.error.status != HG_OK) {
+        return end_batch(request);
+    }
+    request->steps_done++;
+    return run_batch(request);
+}
+
+void hg_handle_batch_give_up(struct hg_request *request)
+{
+    (void)end_batch(request);
+}
+
+/* ---- programs and prepared operations -------------------------------------------------------- */
+
+enum hg_handled hg_handle_load(struct hg_request *request, const struct hg_step *step)
+{
+    struct hg_reply *reply = &request->reply;
+    if (hg_session_load(request->client->session, step->load.id, step->load.binary.data,
+                        step->load.binary.size, &reply->facts, &reply->error) == HG_OK) {
+        reply->kind = HG_REQUEST_LOAD_PROGRAM;
+    }
+    return hg_handled_done();
+}
+
+enum hg_handled hg_handle_unload(struct hg_request *request, const struct hg_step *step)
+{
+    (void)!hg_session_unload(request->client->session, step->id, &request->reply.error);
+    return hg_handled_done();
+}
+
+enum hg_handled hg_handle_prepare(struct hg_request *request, const struct hg_step *step)
+{
+    struct hg_reply *reply = &request->reply;
+    uint64_t handle;
+    if (hg_session_prepare(request->client->session, &step->prepare, &handle, &reply->error) ==
+        HG_OK) {
+        reply->kind = HG_REQUEST_PREPARE;
+        reply->handle = handle;
+    }
+    return hg_handled_done();
+}
+
+enum hg_handled hg_handle_unprepare(struct hg_request *request, const struct hg_step *step)
+{
+    (void)!hg_session_unprepare(request->client->session, step->handle, &request->reply.error);
+    return hg_handled_done();
+}
