@@ -23,6 +23,7 @@ static void prepare_task(struct hg_request *request)
     task->error.status = HG_OK;
     task->error.detail = NULL;
     task->error.message[0] = '\0';
+    task->op = NULL;
     task->cache = NULL;
     task->outcome = HG_CACHE_HIT;
     task->queue_ns = task->lookup_ns = task->build_ns = task->run_ns = 0;
@@ -30,22 +31,17 @@ static void prepare_task(struct hg_request *request)
     atomic_store_explicit(&task->cancelled, false, memory_order_relaxed);
 }
 
-static unsigned operation_row(const struct hg_execute_request *execute)
+static unsigned operation_row(const struct hg_op *op)
 {
-    const struct hg_op *op = hg_op_find(execute->op, execute->op_length);
     return op != NULL ? (unsigned)(op - hg_op_info((enum hg_op_id)0)) : HG_OP_ID_UNKNOWN;
 }
 
 /* Counts an operation, in a batch or alone, by what became of it. */
-static void count_operation(struct hg_request *request, const struct hg_step *step)
+static void count_operation(struct hg_request *request)
 {
     struct hg_metrics *metrics = &request->client->server->metrics;
     const struct hg_task *task = &request->task;
-    unsigned row = HG_OP_ID_UNKNOWN;
-    if (step->kind == HG_REQUEST_EXECUTE) {
-        row = operation_row(&step->execute);
-    }
-    hg_counter_add_alone(&metrics->operations[row][task->error.status], 1);
+    hg_counter_add_alone(&metrics->operations[operation_row(task->op)][task->error.status], 1);
     hg_histogram_observe_alone(&metrics->stages[HG_STAGE_LOOKUP], task->lookup_ns);
     hg_histogram_observe_alone(&metrics->stages[HG_STAGE_RUN], task->run_ns);
     if (task->build_ns != 0) {
@@ -57,14 +53,14 @@ static void count_operation(struct hg_request *request, const struct hg_step *st
 }
 
 /* The outcome of the task becomes that of the request. */
-static enum hg_handled end_task(struct hg_request *request, const struct hg_step *step)
+static enum hg_handled end_task(struct hg_request *request)
 {
     const struct hg_task *task = &request->task;
     if (task->error.status == HG_FAILED_PRECONDITION) {
         request->reply.error = task->error;
         return HG_HANDLED_BUSY;
     }
-    count_operation(request, step);
+    count_operation(request);
     if (task->error.status != HG_OK) {
         request->reply.error = task->error;
     }
@@ -108,7 +104,7 @@ static enum hg_handled submit_task(struct hg_request *request, const struct hg_s
     if (submit(request->client->session, step, &request->task) == HG_TASK_PENDING) {
         return HG_HANDLED_PENDING;
     }
-    return end_task(request, step);
+    return end_task(request);
 }
 
 enum hg_handled hg_handle_execute(struct hg_request *request, const struct hg_step *step)
@@ -124,7 +120,7 @@ enum hg_handled hg_handle_execute_ended(struct hg_request *request)
 {
     request->reply.kind = HG_REQUEST_NONE;
     request->reply.error.status = HG_OK;
-    const enum hg_handled handled = end_task(request, &request->message.step);
+    const enum hg_handled handled = end_task(request);
     if (handled == HG_HANDLED_DONE) {
         reply_execute(request);
     }
@@ -215,10 +211,9 @@ enum hg_handled hg_handle_batch(struct hg_request *request, const struct hg_step
 
 enum hg_handled hg_handle_batch_ended(struct hg_request *request)
 {
-    const struct hg_batch_args *batch = &request->message.step.batch;
     request->reply.kind = HG_REQUEST_NONE;
     request->reply.error.status = HG_OK;
-    const enum hg_handled handled = end_task(request, &batch->steps[request->steps_done]);
+    const enum hg_handled handled = end_task(request);
     if (handled != HG_HANDLED_DONE) {
         return handled;
     }

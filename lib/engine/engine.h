@@ -275,8 +275,9 @@ struct hg_task {
     bool wants_times; /* measure its stages also in place, for some tens of nanoseconds; of queued
                          work and of builds the times are known anyway */
 
-    struct hg_error error; /* error.status: the outcome */
-    const char *cache;     /* label of the (first) cache asked, static */
+    struct hg_error error;  /* error.status: the outcome */
+    const struct hg_op *op; /* what ran; NULL: a user's program, or there is no such operation */
+    const char *cache;      /* label of the (first) cache asked, static */
     enum hg_cache_outcome outcome;
     uint64_t queue_ns, lookup_ns, build_ns, run_ns;
 

@@ -51,7 +51,10 @@ enum hg_submitted hg_session_execute(struct hg_session *session,
 
     hg_task_begin(task);
     hg_prepared_init(&prepared, session, task, launches);
-    if (resolve(session, request, &call, buffers, &prepared.claims, &task->error) != HG_OK) {
+    const enum hg_status status =
+        resolve(session, request, &call, buffers, &prepared.claims, &task->error);
+    task->op = call.op;
+    if (status != HG_OK) {
         return HG_TASK_DONE;
     }
     if (!prepare_call(&prepared, &call, buffers)) {

@@ -375,6 +375,7 @@ static enum hg_status prepare_work(struct hg_session *session,
         return HG_NOT_FOUND;
     }
     const struct hg_op *op = slot->statement->call.op;
+    prepared->task->op = op;
     struct hg_buffer *buffers[HG_OP_OPERANDS_MAX];
     enum hg_status status =
         hg_request_check_counts(op, request->input_count, request->output_count, error);

@@ -38,6 +38,7 @@ static inline void hg_task_begin(struct hg_task *task)
     task->error.status = HG_OK;
     task->error.detail = NULL;
     task->error.message[0] = '\0';
+    task->op = NULL;
     task->cache = "";
     task->outcome = HG_CACHE_HIT;
     task->queue_ns = 0;

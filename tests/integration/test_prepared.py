@@ -168,3 +168,18 @@ def test_over_grpc(daemon):
         assert session.Read(pb.Read(id=3)).data == struct.pack("<4f", *[3.0] * 4)
         session.Unprepare(pb.Unprepare(handle=handle))
         assert code_of(session.ExecutePrepared, request)[0] == grpc.StatusCode.NOT_FOUND
+
+
+def test_counted_as_the_operation_that_it_is(daemon, client):
+    """Executions by handle, alone and in a batch, count in the row of their operation."""
+    fill(client)
+    handle = prepare(client, shape=[4]).message.prepare.handle
+    name = 'hologram_operations_total{op="vector_add",code="OK"}'
+    unknown = 'hologram_operations_total{op="user_or_unknown",code="OK"}'
+    before = daemon.metrics()
+    assert execute_prepared(client, handle).code == OK
+    step = pb.Step(execute_prepared=pb.ExecutePrepared(handle=handle, inputs=(1, 2), outputs=(3,)))
+    assert client.ask(batch=pb.Batch(steps=[step] * 3)).code == OK
+    after = daemon.metrics()
+    assert after[name] - before[name] == 4
+    assert after[unknown] == before[unknown]
