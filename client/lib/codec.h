@@ -8,9 +8,11 @@
 #define HG_CLIENT_LIB_CODEC_H
 
 #include "client/lib/internal.h"
+#include "proto/hologram/v1/hologram.pb-c.h"
 
-/* Attributes and scalars of one request; more than any operation has. */
+/* Attributes and operands of one request; more than any operation has. */
 #define HG_CLIENT_ATTRIBUTES_MAX 16u
+#define HG_CLIENT_OPERANDS_MAX   16u
 
 /* Queues a frame of MESSAGE_BYTES, for the caller to fill from what is given on, with COPY_BYTES of
  * room behind the message for a payload of PAYLOAD_BYTES. hg_client_queued(client, its whole size)
@@ -21,6 +23,19 @@ uint8_t *hg_client_put_frame(hologram_client *client, hologram_ticket ticket, si
  * failure. */
 uint8_t *hg_client_add_step(hologram_client *client, struct hg_client_bytes *steps,
                             size_t step_bytes);
+/* Refuses a message of more bytes than travel at once. */
+hologram_status hg_client_check_size(hologram_client *client, size_t bytes);
+/* Bodies that requests and steps share; they borrow what they are made from. */
+Hologram__V1__Alloc hg_client_alloc_body(hologram_buffer buffer, const hologram_buffer_spec *spec);
+Hologram__V1__RunProgram hg_client_run_body(const hologram_run *run);
+Hologram__V1__ExecutePrepared hg_client_prepared_body(uint64_t handle,
+                                                      const hologram_prepared_call *call);
+/* Sets who asks: id, stream and timeout. */
+void hg_client_address(const hologram_client *client, hologram_ticket ticket,
+                       Hologram__V1__Request *message);
+/* Addresses MESSAGE and queues it. */
+hologram_status hg_client_put_message(hologram_client *client, hologram_ticket ticket,
+                                      Hologram__V1__Request *message);
 /* Refuses a call that names no operation or has too many attributes. */
 hologram_status hg_client_check_call(hologram_client *client, const hologram_call *call);
 

@@ -3,16 +3,13 @@
  * Requests as bytes. Messages are built on the stack from borrowed memory and packed straight into
  * the send queue, so that a request costs no allocation.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "client/lib/codec.h"
-#include "proto/hologram/v1/hologram.pb-c.h"
 
 typedef Hologram__V1__Request request;
 
 #define BODY(type) HOLOGRAM__V1__REQUEST__BODY_##type
-#define STEP(type) HOLOGRAM__V1__STEP__BODY_##type
 
 static void store_u32(uint8_t *bytes, uint32_t value)
 {
@@ -39,7 +36,7 @@ static size_t message_bytes_max(const hologram_client *client)
                                                                : HG_CLIENT_MESSAGE_BYTES_MAX;
 }
 
-static hologram_status check_size(hologram_client *client, size_t bytes)
+hologram_status hg_client_check_size(hologram_client *client, size_t bytes)
 {
     size_t max = message_bytes_max(client);
     if (bytes > max) {
@@ -50,7 +47,7 @@ static hologram_status check_size(hologram_client *client, size_t bytes)
     return HOLOGRAM_OK;
 }
 
-static void address(const hologram_client *client, hologram_ticket ticket, request *message)
+void hg_client_address(const hologram_client *client, hologram_ticket ticket, request *message)
 {
     message->id = ticket;
     message->stream = client->stream;
@@ -60,7 +57,7 @@ static void address(const hologram_client *client, hologram_ticket ticket, reque
 uint8_t *hg_client_put_frame(hologram_client *client, hologram_ticket ticket, size_t message_bytes,
                              uint64_t payload_bytes, size_t copy_bytes)
 {
-    if (check_size(client, message_bytes) != HOLOGRAM_OK) {
+    if (hg_client_check_size(client, message_bytes) != HOLOGRAM_OK) {
         return NULL;
     }
     uint8_t *frame = hg_client_queue(client, HG_CLIENT_HEADER_BYTES + message_bytes + copy_bytes,
@@ -77,7 +74,7 @@ static hologram_status put_payload(hologram_client *client, hologram_ticket tick
                                    request *message, const void *payload, size_t copy_bytes,
                                    uint64_t payload_bytes)
 {
-    address(client, ticket, message);
+    hg_client_address(client, ticket, message);
     size_t bytes = hologram__v1__request__get_packed_size(message);
     uint8_t *at = hg_client_put_frame(client, ticket, bytes, payload_bytes, copy_bytes);
     if (!at) {
@@ -91,14 +88,15 @@ static hologram_status put_payload(hologram_client *client, hologram_ticket tick
     return HOLOGRAM_OK;
 }
 
-static hologram_status put(hologram_client *client, hologram_ticket ticket, request *message)
+hologram_status hg_client_put_message(hologram_client *client, hologram_ticket ticket,
+                                      request *message)
 {
     return put_payload(client, ticket, message, NULL, 0, 0);
 }
 
 /* ---- bodies that requests and steps share ---------------------------------------------------- */
 
-static Hologram__V1__Alloc alloc_body(hologram_buffer buffer, const hologram_buffer_spec *spec)
+Hologram__V1__Alloc hg_client_alloc_body(hologram_buffer buffer, const hologram_buffer_spec *spec)
 {
     Hologram__V1__Alloc body = HOLOGRAM__V1__ALLOC__INIT;
     body.id = buffer;
@@ -125,7 +123,7 @@ hologram_status hg_client_check_call(hologram_client *client, const hologram_cal
     return HOLOGRAM_OK;
 }
 
-static Hologram__V1__RunProgram run_body(const hologram_run *run)
+Hologram__V1__RunProgram hg_client_run_body(const hologram_run *run)
 {
     Hologram__V1__RunProgram body = HOLOGRAM__V1__RUN_PROGRAM__INIT;
     body.id = run->program;
@@ -151,17 +149,17 @@ hologram_status hg_client_put_hello(hologram_client *client, hologram_ticket tic
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(HELLO);
     message.hello = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_alloc(hologram_client *client, hologram_ticket ticket,
                                     hologram_buffer buffer, const hologram_buffer_spec *spec)
 {
-    Hologram__V1__Alloc body = alloc_body(buffer, spec);
+    Hologram__V1__Alloc body = hg_client_alloc_body(buffer, spec);
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(ALLOC);
     message.alloc = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_expect(hologram_client *client, hologram_ticket ticket)
@@ -170,7 +168,7 @@ hologram_status hg_client_put_expect(hologram_client *client, hologram_ticket ti
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(EXPECT_DESCRIPTORS);
     message.expect_descriptors = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_adopt(hologram_client *client, hologram_ticket ticket,
@@ -184,7 +182,7 @@ hologram_status hg_client_put_adopt(hologram_client *client, hologram_ticket tic
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(ADOPT);
     message.adopt = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_free(hologram_client *client, hologram_ticket ticket,
@@ -196,7 +194,7 @@ hologram_status hg_client_put_free(hologram_client *client, hologram_ticket tick
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(FREE);
     message.free = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_write(hologram_client *client, hologram_ticket ticket,
@@ -229,17 +227,17 @@ hologram_status hg_client_put_read(hologram_client *client, hologram_ticket tick
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(READ);
     message.read = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_run(hologram_client *client, hologram_ticket ticket,
                                   const hologram_run *run)
 {
-    Hologram__V1__RunProgram body = run_body(run);
+    Hologram__V1__RunProgram body = hg_client_run_body(run);
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(RUN_PROGRAM);
     message.run_program = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_load(hologram_client *client, hologram_ticket ticket,
@@ -252,7 +250,7 @@ hologram_status hg_client_put_load(hologram_client *client, hologram_ticket tick
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(LOAD_PROGRAM);
     message.load_program = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_unload(hologram_client *client, hologram_ticket ticket,
@@ -263,7 +261,7 @@ hologram_status hg_client_put_unload(hologram_client *client, hologram_ticket ti
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(UNLOAD_PROGRAM);
     message.unload_program = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_publish(hologram_client *client, hologram_ticket ticket,
@@ -279,7 +277,7 @@ hologram_status hg_client_put_publish(hologram_client *client, hologram_ticket t
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(PUBLISH);
     message.publish = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_unpublish(hologram_client *client, hologram_ticket ticket,
@@ -290,7 +288,7 @@ hologram_status hg_client_put_unpublish(hologram_client *client, hologram_ticket
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(UNPUBLISH);
     message.unpublish = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_open(hologram_client *client, hologram_ticket ticket,
@@ -303,7 +301,7 @@ hologram_status hg_client_put_open(hologram_client *client, hologram_ticket tick
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(OPEN);
     message.open = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_stats(hologram_client *client, hologram_ticket ticket)
@@ -312,7 +310,7 @@ hologram_status hg_client_put_stats(hologram_client *client, hologram_ticket tic
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(STATS);
     message.stats = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_list_ops(hologram_client *client, hologram_ticket ticket)
@@ -321,7 +319,7 @@ hologram_status hg_client_put_list_ops(hologram_client *client, hologram_ticket 
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(LIST_OPS);
     message.list_ops = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_list_buffers(hologram_client *client, hologram_ticket ticket,
@@ -333,7 +331,7 @@ hologram_status hg_client_put_list_buffers(hologram_client *client, hologram_tic
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(LIST_BUFFERS);
     message.list_buffers = &body;
-    return put(client, ticket, &message);
+    return hg_client_put_message(client, ticket, &message);
 }
 
 hologram_status hg_client_put_cancel(hologram_client *client, hologram_ticket ticket,
@@ -344,115 +342,5 @@ hologram_status hg_client_put_cancel(hologram_client *client, hologram_ticket ti
     request message = HOLOGRAM__V1__REQUEST__INIT;
     message.body_case = BODY(CANCEL);
     message.cancel = &body;
-    return put(client, ticket, &message);
-}
-
-/* ---- batches --------------------------------------------------------------------------------- */
-
-#define TAG_BYTES(field) ((uint8_t)((field) << 3 | 2)) /* protobuf: length-delimited field */
-#define VARINT_BYTES_MAX 5u
-
-static size_t store_varint(uint8_t *bytes, size_t value)
-{
-    size_t count = 0;
-    while (value >= 0x80) {
-        bytes[count++] = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    bytes[count++] = (uint8_t)value;
-    return count;
-}
-
-static hologram_status reserve(hologram_client *client, struct hg_client_bytes *bytes, size_t more)
-{
-    if (more <= bytes->capacity - bytes->size) {
-        return HOLOGRAM_OK;
-    }
-    size_t capacity = bytes->capacity == 0 ? 1024 : bytes->capacity;
-    while (capacity - bytes->size < more) {
-        capacity *= 2; /* bounded: check_size has seen the sum */
-    }
-    uint8_t *data = realloc(bytes->data, capacity);
-    if (!data) {
-        return hg_client_fail_memory(client);
-    }
-    bytes->data = data;
-    bytes->capacity = capacity;
-    return HOLOGRAM_OK;
-}
-
-uint8_t *hg_client_add_step(hologram_client *client, struct hg_client_bytes *steps,
-                            size_t step_bytes)
-{
-    size_t more = 1 + VARINT_BYTES_MAX + step_bytes;
-    if (check_size(client, steps->size + more) != HOLOGRAM_OK ||
-        reserve(client, steps, more) != HOLOGRAM_OK) {
-        return NULL;
-    }
-    uint8_t *at = steps->data + steps->size;
-    at[0] = TAG_BYTES(1); /* Batch.steps */
-    size_t prefix_bytes = 1 + store_varint(at + 1, step_bytes);
-    steps->size += prefix_bytes + step_bytes;
-    return at + prefix_bytes;
-}
-
-static hologram_status add_step(hologram_client *client, struct hg_client_bytes *steps,
-                                const Hologram__V1__Step *step)
-{
-    uint8_t *at = hg_client_add_step(client, steps, hologram__v1__step__get_packed_size(step));
-    if (!at) {
-        return client->error.status;
-    }
-    hologram__v1__step__pack(step, at);
-    return HOLOGRAM_OK;
-}
-
-hologram_status hg_client_step_alloc(hologram_client *client, struct hg_client_bytes *steps,
-                                     hologram_buffer buffer, const hologram_buffer_spec *spec)
-{
-    Hologram__V1__Alloc body = alloc_body(buffer, spec);
-    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
-    step.body_case = STEP(ALLOC);
-    step.alloc = &body;
-    return add_step(client, steps, &step);
-}
-
-hologram_status hg_client_step_free(hologram_client *client, struct hg_client_bytes *steps,
-                                    hologram_buffer buffer)
-{
-    Hologram__V1__Free body = HOLOGRAM__V1__FREE__INIT;
-    body.n_ids = 1;
-    body.ids = &buffer;
-    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
-    step.body_case = STEP(FREE);
-    step.free = &body;
-    return add_step(client, steps, &step);
-}
-
-hologram_status hg_client_step_write(hologram_client *client, struct hg_client_bytes *steps,
-                                     hologram_buffer buffer, uint64_t offset, const void *data,
-                                     uint64_t bytes)
-{
-    if (bytes > HG_CLIENT_MESSAGE_BYTES_MAX) {
-        return check_size(client, (size_t)bytes);
-    }
-    Hologram__V1__Write body = HOLOGRAM__V1__WRITE__INIT;
-    body.id = buffer;
-    body.offset = offset;
-    body.data.len = (size_t)bytes;
-    body.data.data = (uint8_t *)data;
-    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
-    step.body_case = STEP(WRITE);
-    step.write = &body;
-    return add_step(client, steps, &step);
-}
-
-hologram_status hg_client_step_run(hologram_client *client, struct hg_client_bytes *steps,
-                                   const hologram_run *run)
-{
-    Hologram__V1__RunProgram body = run_body(run);
-    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
-    step.body_case = STEP(RUN_PROGRAM);
-    step.run_program = &body;
-    return add_step(client, steps, &step);
+    return hg_client_put_message(client, ticket, &message);
 }

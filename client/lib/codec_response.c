@@ -268,6 +268,18 @@ hologram_status hg_client_take_program(hologram_client *client, const struct hg_
     return HOLOGRAM_OK;
 }
 
+hologram_status hg_client_take_handle(hologram_client *client, const struct hg_client_reply *reply,
+                                      void *result, hologram_error *error)
+{
+    (void)client;
+    const Hologram__V1__Response *response;
+    hologram_status status = expect(reply, BODY(PREPARE), &response, error);
+    if (status == HOLOGRAM_OK) {
+        *(uint64_t *)result = response->prepare->handle;
+    }
+    return status;
+}
+
 /* ---- lists ----------------------------------------------------------------------------------- */
 
 /* Hands the client's arena, in which the list was built, to the list. */

@@ -124,6 +124,7 @@ static hologram_client *new_client(int fd, const hologram_options *options)
     }
     client->fd = fd;
     client->next_id = 1;
+    client->epoch = hg_client_now_ns();
     client->reply_fd = -1;
     client->send_fd = -1;
     client->in_size = HG_CLIENT_IN_BYTES;

@@ -80,12 +80,6 @@ hologram_status hologram_run_program(hologram_client *client, const hologram_run
 
 /* ---- batches --------------------------------------------------------------------------------- */
 
-struct hologram_batch {
-    hologram_client *client;
-    struct hg_client_bytes steps;
-    uint32_t count;
-};
-
 hologram_status hologram_batch_new(hologram_client *client, hologram_batch **batch)
 {
     hologram_batch *made = calloc(1, sizeof *made);
@@ -117,7 +111,7 @@ uint32_t hologram_batch_steps(const hologram_batch *batch)
     return batch->count;
 }
 
-static hologram_status check_room(hologram_batch *batch)
+hologram_status hg_client_check_room(hologram_batch *batch)
 {
     uint32_t max = batch->client->server.batch_steps_max;
     if (max != 0 && batch->count >= max) {
@@ -127,7 +121,7 @@ static hologram_status check_room(hologram_batch *batch)
     return HOLOGRAM_OK;
 }
 
-static hologram_status added(hologram_batch *batch, hologram_status status)
+hologram_status hg_client_added(hologram_batch *batch, hologram_status status)
 {
     if (status == HOLOGRAM_OK) {
         batch->count++;
@@ -139,7 +133,7 @@ hologram_status hologram_batch_alloc(hologram_batch *batch, const hologram_buffe
                                      hologram_buffer *buffer)
 {
     hologram_client *client = batch->client;
-    hologram_status status = check_room(batch);
+    hologram_status status = hg_client_check_room(batch);
     if (status == HOLOGRAM_OK) {
         status = hg_client_check_spec(client, spec);
     }
@@ -147,7 +141,7 @@ hologram_status hologram_batch_alloc(hologram_batch *batch, const hologram_buffe
         return status;
     }
     hologram_buffer id = hg_client_mint(client, spec->dtype);
-    status = added(batch, hg_client_step_alloc(client, &batch->steps, id, spec));
+    status = hg_client_added(batch, hg_client_step_alloc(client, &batch->steps, id, spec));
     if (status == HOLOGRAM_OK) {
         *buffer = id;
     }
@@ -156,40 +150,40 @@ hologram_status hologram_batch_alloc(hologram_batch *batch, const hologram_buffe
 
 hologram_status hologram_batch_free_buffer(hologram_batch *batch, hologram_buffer buffer)
 {
-    hologram_status status = check_room(batch);
+    hologram_status status = hg_client_check_room(batch);
     if (status != HOLOGRAM_OK) {
         return status;
     }
-    return added(batch, hg_client_step_free(batch->client, &batch->steps, buffer));
+    return hg_client_added(batch, hg_client_step_free(batch->client, &batch->steps, buffer));
 }
 
 hologram_status hologram_batch_write(hologram_batch *batch, hologram_buffer buffer, uint64_t offset,
                                      const void *data, uint64_t bytes)
 {
-    hologram_status status = check_room(batch);
+    hologram_status status = hg_client_check_room(batch);
     if (status != HOLOGRAM_OK) {
         return status;
     }
-    return added(batch,
-                 hg_client_step_write(batch->client, &batch->steps, buffer, offset, data, bytes));
+    return hg_client_added(
+        batch, hg_client_step_write(batch->client, &batch->steps, buffer, offset, data, bytes));
 }
 
 hologram_status hologram_batch_execute(hologram_batch *batch, const hologram_call *call)
 {
-    hologram_status status = check_room(batch);
+    hologram_status status = hg_client_check_room(batch);
     if (status != HOLOGRAM_OK) {
         return status;
     }
-    return added(batch, hg_client_step_execute(batch->client, &batch->steps, call));
+    return hg_client_added(batch, hg_client_step_execute(batch->client, &batch->steps, call));
 }
 
 hologram_status hologram_batch_run_program(hologram_batch *batch, const hologram_run *run)
 {
-    hologram_status status = check_room(batch);
+    hologram_status status = hg_client_check_room(batch);
     if (status != HOLOGRAM_OK) {
         return status;
     }
-    return added(batch, hg_client_step_run(batch->client, &batch->steps, run));
+    return hg_client_added(batch, hg_client_step_run(batch->client, &batch->steps, run));
 }
 
 hologram_status hologram_submit_batch(hologram_batch *batch, uint32_t *completed,

@@ -75,6 +75,7 @@ struct hologram_client {
     uint32_t stream;
     uint64_t timeout_us;
     uint64_t next_id; /* of buffers and programs */
+    uint64_t epoch;   /* of handles of prepared operations; see prepared.c */
 
     hologram_error error;   /* of the last call that failed */
     hologram_error failure; /* of the connection; status OK while it works */
@@ -242,12 +243,28 @@ hologram_status hg_client_put_list_buffers(hologram_client *client, hologram_tic
 hologram_status hg_client_put_cancel(hologram_client *client, hologram_ticket ticket,
                                      hologram_ticket target);
 
-/* Steps of a batch are kept encoded; this request wraps them. */
+/* ---- codec_prepared.c ------------------------------------------------------------------------ */
+
+/* Bytes that are kept encoded. */
 struct hg_client_bytes {
     uint8_t *data;
     size_t size;
     size_t capacity;
 };
+
+/* Gives PATTERN as a request without an address, in fresh memory. */
+hologram_status hg_client_pack_prepare(hologram_client *client, const hologram_pattern *pattern,
+                                       struct hg_client_bytes *bytes);
+hologram_status hg_client_put_prepare(hologram_client *client, hologram_ticket ticket,
+                                      const struct hg_client_bytes *body);
+hologram_status hg_client_put_execute_prepared(hologram_client *client, hologram_ticket ticket,
+                                               uint64_t handle, const hologram_prepared_call *call);
+hologram_status hg_client_put_unprepare(hologram_client *client, hologram_ticket ticket,
+                                        uint64_t handle);
+
+/* ---- codec_step.c: each adds one step -------------------------------------------------------- */
+
+/* The steps are kept encoded; this request wraps them. */
 hologram_status hg_client_put_batch(hologram_client *client, hologram_ticket ticket,
                                     const struct hg_client_bytes *steps);
 hologram_status hg_client_step_alloc(hologram_client *client, struct hg_client_bytes *steps,
@@ -261,6 +278,22 @@ hologram_status hg_client_step_execute(hologram_client *client, struct hg_client
                                        const hologram_call *call);
 hologram_status hg_client_step_run(hologram_client *client, struct hg_client_bytes *steps,
                                    const hologram_run *run);
+
+hologram_status hg_client_step_execute_prepared(hologram_client *client,
+                                                struct hg_client_bytes *steps, uint64_t handle,
+                                                const hologram_prepared_call *call);
+
+/* ---- execute.c ------------------------------------------------------------------------------- */
+
+struct hologram_batch {
+    hologram_client *client;
+    struct hg_client_bytes steps;
+    uint32_t count;
+};
+
+/* Around the encoding of a step: whether the batch takes one more, and counting it. */
+hologram_status hg_client_check_room(hologram_batch *batch);
+hologram_status hg_client_added(hologram_batch *batch, hologram_status status);
 
 /* ---- codec_response.c ------------------------------------------------------------------------ */
 
@@ -291,6 +324,7 @@ hg_client_take_fn hg_client_take_open_mapped;  /* struct hg_client_mapped */
 hg_client_take_fn hg_client_take_execution;    /* hologram_execution */
 hg_client_take_fn hg_client_take_batch;        /* uint32_t */
 hg_client_take_fn hg_client_take_program;      /* hologram_program_info */
+hg_client_take_fn hg_client_take_handle;       /* uint64_t */
 hg_client_take_fn hg_client_take_stats;        /* hologram_stats * */
 hg_client_take_fn hg_client_take_ops;          /* hologram_ops * */
 hg_client_take_fn hg_client_take_buffers;      /* hologram_buffers * */

@@ -161,6 +161,9 @@ uint64_t hg_client_deadline(const hologram_client *client, hologram_ticket ticke
 static void keep_error(hologram_client *client, struct hg_client_slot *slot,
                        const hologram_error *error)
 {
+    if (error->status == HOLOGRAM_NOT_FOUND && strcmp(error->detail, "NOT_PREPARED") == 0) {
+        client->epoch++; /* no handle of this session is relied upon any more */
+    }
     if (slot->detached) {
         if (client->detached_error.status == HOLOGRAM_OK) {
             client->detached_error = *error;

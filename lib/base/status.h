@@ -22,10 +22,12 @@ enum hg_status {
 #undef HG_STATUS
 };
 
-/* Details: machine-readable reasons of a program's run-time failure. */
+/* Details: machine-readable reasons. Of a program's run-time failure: */
 #define HG_DETAIL_DIVISION_BY_ZERO "DIVISION_BY_ZERO"
 #define HG_DETAIL_OUT_OF_BOUNDS    "OUT_OF_BOUNDS"
 #define HG_DETAIL_FUEL_EXHAUSTED   "FUEL_EXHAUSTED"
+/* Of a handle that the session does not have, so that it is not taken for a missing buffer: */
+#define HG_DETAIL_NOT_PREPARED     "NOT_PREPARED"
 
 struct hg_error {
     enum hg_status status;

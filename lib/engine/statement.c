@@ -49,7 +49,8 @@ static struct hg_statement_slot *find_slot(const struct hg_statements *statement
             return slot;
         }
     }
-    (void)hg_fail(error, HG_NOT_FOUND, "no prepared operation has handle %#" PRIx64, handle);
+    (void)hg_fail_detail(error, HG_NOT_FOUND, HG_DETAIL_NOT_PREPARED,
+                         "no prepared operation has handle %#" PRIx64, handle);
     return NULL;
 }
 

@@ -96,6 +96,10 @@ def test_unprepared_is_not_found(client):
     for reply in (execute_prepared(client, handle),
                   client.ask(unprepare=pb.Unprepare(handle=handle)), execute_prepared(client, 0)):
         assert reply.code == NOT_FOUND and "no prepared operation" in reply.text
+        assert reply.message.status.detail == "NOT_PREPARED"
+    handle = prepare(client).message.prepare.handle
+    missing = execute_prepared(client, handle, (1, 99))
+    assert (missing.code, missing.message.status.detail) == (NOT_FOUND, "")
     assert prepare(client).message.prepare.handle not in (0, handle)
 
 

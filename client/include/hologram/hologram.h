@@ -88,7 +88,8 @@ HOLOGRAM_API const char *hologram_status_name(hologram_status status);
 
 typedef struct hologram_error {
     hologram_status status;
-    char detail[32];   /* for programs: DIVISION_BY_ZERO, OUT_OF_BOUNDS, FUEL_EXHAUSTED, or "" */
+    /* For programs: DIVISION_BY_ZERO, OUT_OF_BOUNDS, FUEL_EXHAUSTED, NOT_PREPARED, or "". */
+    char detail[32];
     char message[468]; /* for people; always terminated */
 } hologram_error;
 
@@ -345,6 +346,53 @@ HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_execute(hologram_clien
                                                                   const hologram_call *call,
                                                                   hologram_execution *execution);
 
+/* ---- prepared operations --------------------------------------------------------------------- */
+
+/*
+ * An operation whose types and attributes the server checks once and then runs by number. It is the
+ * caller's and outlives its client: used with another one, it is prepared there first, by itself,
+ * which takes a round trip. So it is when the server does not know its number any more.
+ */
+typedef struct hologram_prepared hologram_prepared;
+
+/* An operand to be. */
+typedef struct hologram_operand {
+    hologram_dtype dtype;
+    bool has_shape; /* false: not known yet; rank and shape count for nothing */
+    uint32_t rank;
+    uint64_t shape[HOLOGRAM_RANK_MAX];
+} hologram_operand;
+
+typedef struct hologram_pattern {
+    const char *op;
+    const hologram_operand *operands; /* inputs, then outputs */
+    uint32_t operand_count;
+    uint32_t attribute_count;
+    const hologram_attribute *attributes;
+} hologram_pattern;
+
+/* Buffers of the types that were prepared for; their shapes may differ from call to call. */
+typedef struct hologram_prepared_call {
+    hologram_prepared *prepared;
+    const hologram_buffer *inputs;
+    uint32_t input_count;
+    uint32_t output_count;
+    const hologram_buffer *outputs;
+} hologram_prepared_call;
+
+/* Gives *PREPARED: hologram_unprepare. With the shape of every operand given, the programs are
+ * built as well, so that the first execution finds them. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_prepare(hologram_client *client,
+                                                                  const hologram_pattern *pattern,
+                                                                  hologram_prepared **prepared);
+/* Frees it; nothing that uses it may be on its way, and a batch that does must not run any more. If
+ * CLIENT (may be NULL) is the one it was last used with, the server frees its part with the request
+ * that leaves next, else with that client's connection. *PREPARED (may be NULL) becomes NULL. */
+HOLOGRAM_API void hologram_unprepare(hologram_client *client, hologram_prepared **prepared);
+/* EXECUTION may be NULL. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_execute_prepared(
+    hologram_client *client, const hologram_prepared_call *call, hologram_execution *execution);
+
 /*
  * One function per operation. N counts elements; N and COLS may be HOLOGRAM_AUTO. COLS 0 means one
  * row of N. Scalars are doubles that are rounded to the operand's type; an integer type must hold
@@ -511,6 +559,10 @@ HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_batch_write(hologram_b
                                                                       uint64_t bytes);
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_batch_execute(hologram_batch *batch,
                                                                         const hologram_call *call);
+/* Prepares first if that has to be, without the batch, which keeps the number that the operation
+ * has now. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_batch_execute_prepared(hologram_batch *batch, const hologram_prepared_call *call);
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
 hologram_batch_run_program(hologram_batch *batch, const hologram_run *run);
 
@@ -550,6 +602,11 @@ HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_submit_read(hologram_c
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
 hologram_submit_execute(hologram_client *client, const hologram_call *call,
                         hologram_execution *execution, hologram_ticket *ticket);
+/* Waits for an answer only where it has to prepare first. Should the server turn out not to know
+ * the number any more (NOT_FOUND with the detail NOT_PREPARED), the next use prepares again. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_submit_execute_prepared(hologram_client *client, const hologram_prepared_call *call,
+                                 hologram_execution *execution, hologram_ticket *ticket);
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
 hologram_submit_run_program(hologram_client *client, const hologram_run *run,
                             hologram_execution *execution, hologram_ticket *ticket);

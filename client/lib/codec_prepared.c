@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prepared operations as bytes. What is to be prepared is packed once, as a request without an
+ * address, because it may have to be said again; protobuf makes one message of an address and it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/lib/codec.h"
+
+#define BODY(type) HOLOGRAM__V1__REQUEST__BODY_##type
+
+typedef Hologram__V1__Request request;
+
+static hologram_status check_pattern(hologram_client *client, const hologram_pattern *pattern)
+{
+    if (!pattern->op) {
+        return hg_client_fail(client, HOLOGRAM_INVALID_ARGUMENT, "prepare: no operation is named");
+    }
+    if (pattern->attribute_count > HG_CLIENT_ATTRIBUTES_MAX) {
+        return hg_client_fail(client, HOLOGRAM_INVALID_ARGUMENT,
+                              "prepare %s: expected at most %u attributes, got %u", pattern->op,
+                              HG_CLIENT_ATTRIBUTES_MAX, pattern->attribute_count);
+    }
+    if (pattern->operand_count > HG_CLIENT_OPERANDS_MAX) {
+        return hg_client_fail(client, HOLOGRAM_INVALID_ARGUMENT,
+                              "prepare %s: expected at most %u operands, got %u", pattern->op,
+                              HG_CLIENT_OPERANDS_MAX, pattern->operand_count);
+    }
+    for (uint32_t i = 0; i < pattern->operand_count; i++) {
+        if (pattern->operands[i].has_shape && pattern->operands[i].rank > HOLOGRAM_RANK_MAX) {
+            return hg_client_fail(client, HOLOGRAM_INVALID_ARGUMENT,
+                                  "prepare %s: operand %u: expected at most %d dimensions, got %u",
+                                  pattern->op, i, HOLOGRAM_RANK_MAX, pattern->operands[i].rank);
+        }
+    }
+    return HOLOGRAM_OK;
+}
+
+static Hologram__V1__OperandPattern operand_body(const hologram_operand *operand)
+{
+    Hologram__V1__OperandPattern body = HOLOGRAM__V1__OPERAND_PATTERN__INIT;
+    body.dtype = (Hologram__V1__DType)operand->dtype;
+    body.has_shape = operand->has_shape;
+    body.n_shape = operand->has_shape ? operand->rank : 0;
+    body.shape = (uint64_t *)operand->shape;
+    return body;
+}
+
+static Hologram__V1__Attribute attribute_body(const hologram_attribute *attribute)
+{
+    Hologram__V1__Attribute body = HOLOGRAM__V1__ATTRIBUTE__INIT;
+    body.name = (char *)(attribute->name ? attribute->name : "");
+    body.bits = attribute->bits;
+    return body;
+}
+
+static hologram_status pack(hologram_client *client, const request *message,
+                            struct hg_client_bytes *bytes)
+{
+    size_t size = hologram__v1__request__get_packed_size(message);
+    uint8_t *data = malloc(size);
+    if (!data) {
+        return hg_client_fail_memory(client);
+    }
+    hologram__v1__request__pack(message, data);
+    *bytes = (struct hg_client_bytes){.data = data, .size = size, .capacity = size};
+    return HOLOGRAM_OK;
+}
+
+hologram_status hg_client_pack_prepare(hologram_client *client, const hologram_pattern *pattern,
+                                       struct hg_client_bytes *bytes)
+{
+    Hologram__V1__OperandPattern operands[HG_CLIENT_OPERANDS_MAX];
+    Hologram__V1__OperandPattern *operand_pointers[HG_CLIENT_OPERANDS_MAX];
+    Hologram__V1__Attribute attributes[HG_CLIENT_ATTRIBUTES_MAX];
+    Hologram__V1__Attribute *attribute_pointers[HG_CLIENT_ATTRIBUTES_MAX];
+    hologram_status status = check_pattern(client, pattern);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    for (uint32_t i = 0; i < pattern->operand_count; i++) {
+        operands[i] = operand_body(&pattern->operands[i]);
+        operand_pointers[i] = &operands[i];
+    }
+    for (uint32_t i = 0; i < pattern->attribute_count; i++) {
+        attributes[i] = attribute_body(&pattern->attributes[i]);
+        attribute_pointers[i] = &attributes[i];
+    }
+    Hologram__V1__Prepare body = HOLOGRAM__V1__PREPARE__INIT;
+    body.op = (char *)pattern->op;
+    body.n_operands = pattern->operand_count;
+    body.operands = operand_pointers;
+    body.n_attributes = pattern->attribute_count;
+    body.attributes = attribute_pointers;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(PREPARE);
+    message.prepare = &body;
+    return pack(client, &message, bytes);
+}
+
+hologram_status hg_client_put_prepare(hologram_client *client, hologram_ticket ticket,
+                                      const struct hg_client_bytes *body)
+{
+    request address = HOLOGRAM__V1__REQUEST__INIT;
+    hg_client_address(client, ticket, &address);
+    size_t address_bytes = hologram__v1__request__get_packed_size(&address);
+    size_t bytes = address_bytes + body->size;
+    uint8_t *at = hg_client_put_frame(client, ticket, bytes, 0, 0);
+    if (!at) {
+        return client->error.status;
+    }
+    hologram__v1__request__pack(&address, at);
+    memcpy(at + address_bytes, body->data, body->size);
+    hg_client_queued(client, HG_CLIENT_HEADER_BYTES + bytes);
+    return HOLOGRAM_OK;
+}
+
+Hologram__V1__ExecutePrepared hg_client_prepared_body(uint64_t handle,
+                                                      const hologram_prepared_call *call)
+{
+    Hologram__V1__ExecutePrepared body = HOLOGRAM__V1__EXECUTE_PREPARED__INIT;
+    body.handle = handle;
+    body.n_inputs = call->input_count;
+    body.inputs = (uint64_t *)call->inputs;
+    body.n_outputs = call->output_count;
+    body.outputs = (uint64_t *)call->outputs;
+    return body;
+}
+
+hologram_status hg_client_put_execute_prepared(hologram_client *client, hologram_ticket ticket,
+                                               uint64_t handle, const hologram_prepared_call *call)
+{
+    Hologram__V1__ExecutePrepared body = hg_client_prepared_body(handle, call);
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(EXECUTE_PREPARED);
+    message.execute_prepared = &body;
+    return hg_client_put_message(client, ticket, &message);
+}
+
+hologram_status hg_client_put_unprepare(hologram_client *client, hologram_ticket ticket,
+                                        uint64_t handle)
+{
+    Hologram__V1__Unprepare body = HOLOGRAM__V1__UNPREPARE__INIT;
+    body.handle = handle;
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = BODY(UNPREPARE);
+    message.unprepare = &body;
+    return hg_client_put_message(client, ticket, &message);
+}
