@@ -21,6 +21,7 @@ enum hg_alloc_tag {
     HG_TAG_CACHE,   /* the cache's tables */
     HG_TAG_POOL,
     HG_TAG_EXEC,
+    HG_TAG_GRAPH,
     HG_TAG_SCHED,
     HG_TAG_ENGINE,
     HG_TAG_SESSION,

@@ -6,6 +6,7 @@ UNIT_ARCHIVES_base    := base
 UNIT_ARCHIVES_isa     := isa base
 UNIT_ARCHIVES_program := program isa base
 UNIT_ARCHIVES_ops     := ops program isa base
+UNIT_ARCHIVES_graph   := graph ops program isa base
 UNIT_ARCHIVES_pool    := pool base
 UNIT_ARCHIVES_sched   := sched base
 UNIT_ARCHIVES_cache   := cache program isa base
