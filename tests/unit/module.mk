@@ -5,6 +5,7 @@
 UNIT_ARCHIVES_base    := base
 UNIT_ARCHIVES_isa     := isa base
 UNIT_ARCHIVES_program := program isa base
+UNIT_ARCHIVES_native  := native program isa base
 UNIT_ARCHIVES_ops     := ops program isa base
 UNIT_ARCHIVES_graph   := graph ops program isa base
 UNIT_ARCHIVES_pool    := pool base
