@@ -109,6 +109,57 @@ void hg_cache_reclaim(struct hg_cache *cache)
     hg_retired_free(unused);
 }
 
+/* Under the lock: takes the program in SLOT out. False when out of memory. */
+static bool drop(struct hg_cache *cache, struct hg_cache_table *table, uint32_t slot)
+{
+    if (!hg_retired_reserve(&cache->retired)) {
+        return false;
+    }
+    struct hg_program *program = hg_cache_table_remove(table, slot);
+    /* Release: pairs with the acquire of a handle's lookup (cache.c). */
+    atomic_fetch_add_explicit(&cache->generation, 1, memory_order_release);
+    hg_cache_count_out(&cache->figures, program);
+    hg_cache_ghost_add(&cache->ghost, hg_cache_hash(&cache->seed, &program->key),
+                       HG_CACHE_MISS_FLUSHED);
+    hg_retired_add_program(&cache->retired, program);
+    return true;
+}
+
+static bool is_to_go(const struct hg_cache_table *table, uint32_t slot, uint16_t region)
+{
+    uint64_t word = hg_cache_slot_load(table, slot);
+    return word != 0 && hg_cache_word_program(word)->key.cache == region &&
+           !hg_cache_slot_is_pinned(table, slot);
+}
+
+/* Under the lock. A removal moves a later program into the slot, so it is looked at again; one that
+ * moves from the table's beginning to its end was looked at before. */
+static uint64_t drop_region(struct hg_cache *cache, uint16_t region)
+{
+    struct hg_cache_table *table = atomic_load_explicit(&cache->table, memory_order_relaxed);
+    uint64_t dropped = 0;
+    for (uint64_t slot = 0; table != NULL && slot <= table->mask; slot++) {
+        while (is_to_go(table, (uint32_t)slot, region)) {
+            if (!drop(cache, table, (uint32_t)slot)) {
+                return dropped;
+            }
+            dropped++;
+        }
+    }
+    return dropped;
+}
+
+uint64_t hg_cache_flush_region(struct hg_cache *cache, uint16_t region)
+{
+    hg_mutex_lock(&cache->lock);
+    uint64_t dropped = drop_region(cache, region);
+    hg_retired_close(&cache->retired);
+    struct hg_retired_batch *unused = hg_retired_take(&cache->retired);
+    hg_mutex_unlock(&cache->lock);
+    hg_retired_free(unused);
+    return dropped;
+}
+
 /* ---- entries --------------------------------------------------------------------------------- */
 
 /* Under the lock: the slot of KEY in *TABLE. */
@@ -143,6 +194,36 @@ enum hg_status hg_cache_set_pinned(struct hg_cache *cache, const struct hg_key *
     }
     hg_mutex_unlock(&cache->lock);
     return slot != HG_CACHE_SLOT_NONE ? HG_OK : HG_NOT_FOUND;
+}
+
+static enum hg_status drop_key(struct hg_cache *cache, const struct hg_key *key,
+                               struct hg_error *error)
+{
+    struct hg_cache_table *table;
+    uint64_t word;
+    uint32_t slot = find_entry(cache, key, &table, &word, error);
+    if (slot == HG_CACHE_SLOT_NONE) {
+        return HG_NOT_FOUND;
+    }
+    if (hg_cache_slot_is_pinned(table, slot)) {
+        return hg_fail(error, HG_FAILED_PRECONDITION, "cache: the program is pinned");
+    }
+    if (!drop(cache, table, slot)) {
+        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "cache: out of memory");
+    }
+    return HG_OK;
+}
+
+enum hg_status hg_cache_flush_key(struct hg_cache *cache, const struct hg_key *key,
+                                  struct hg_error *error)
+{
+    hg_mutex_lock(&cache->lock);
+    enum hg_status status = drop_key(cache, key, error);
+    hg_retired_close(&cache->retired);
+    struct hg_retired_batch *unused = hg_retired_take(&cache->retired);
+    hg_mutex_unlock(&cache->lock);
+    hg_retired_free(unused);
+    return status;
 }
 
 /* While the program is protected: under the lock, or in a section. */

@@ -188,6 +188,12 @@ hg_cache_borrow_handle(struct hg_cache *cache, struct hg_cache_handle *handle,
 /* Drops every entry but those that an administrator pinned (programs in use live on until given
  * back). Gives the number dropped; 0 also if some are pinned and memory for them ran out. */
 uint64_t hg_cache_flush(struct hg_cache *cache);
+/* The same for the entries of REGION; fewer are dropped if memory runs out meanwhile. */
+uint64_t hg_cache_flush_region(struct hg_cache *cache, uint16_t region);
+/* Drops KEY's program. Errors: HG_NOT_FOUND, HG_FAILED_PRECONDITION (an administrator pinned it),
+ * HG_RESOURCE_EXHAUSTED. */
+HG_MUST_CHECK enum hg_status hg_cache_flush_key(struct hg_cache *cache, const struct hg_key *key,
+                                                struct hg_error *error);
 /* Frees what was evicted and is not looked at any more: evictions do so too, but only the next. */
 void hg_cache_reclaim(struct hg_cache *cache);
 

@@ -54,6 +54,54 @@ static void pinned_entries_stay(void **state)
     hg_cache_destroy(&cache);
 }
 
+/* Flushing a region leaves the others and what is pinned; what went is remembered as flushed. */
+static void one_region_is_flushed(void **state)
+{
+    (void)state;
+    struct hg_cache *cache = test_cache(4096, MANY_BYTES);
+    struct test_build build = {0};
+    for (uint64_t number = 0; number < 500; number++) {
+        test_touch(cache, test_key((uint16_t)(number % TEST_REGIONS), number), &build);
+    }
+    set_pinned(cache, test_key(1, 5), true);
+    assert_int_equal(hg_cache_flush_region(cache, 1), 124);
+    assert_int_equal(hg_cache_flush_region(cache, 1), 0);
+    assert_int_equal(hg_cache_entries(cache), 376);
+    for (uint64_t number = 0; number < 500; number++) {
+        bool is_kept = number % TEST_REGIONS != 1 || number == 5;
+        assert_int_equal(
+            test_touch(cache, test_key((uint16_t)(number % TEST_REGIONS), number), &build),
+            is_kept ? HG_CACHE_HIT : HG_CACHE_BUILD);
+    }
+    const struct hg_cache_region_stats stats = test_region(cache, 1);
+    assert_int_equal(stats.entries, 125);
+    assert_int_equal(stats.evictions, 0);
+    assert_int_equal(stats.misses_by_reason[HG_CACHE_MISS_FLUSHED], 124);
+    hg_cache_destroy(&cache);
+}
+
+/* One program is flushed by its key, unless it is pinned or not there; who holds it keeps it. */
+static void one_key_is_flushed(void **state)
+{
+    (void)state;
+    struct hg_cache *cache = test_cache(16, MANY_BYTES);
+    struct test_build build = {0};
+    struct hg_error error = HG_ERROR_INIT;
+    struct hg_key key = test_key(0, 1);
+    struct hg_cache_pin pin;
+    test_acquire(cache, key, &build, &pin);
+    set_pinned(cache, key, true);
+    assert_int_equal(hg_cache_flush_key(cache, &key, &error), HG_FAILED_PRECONDITION);
+    set_pinned(cache, key, false);
+    assert_int_equal(hg_cache_flush_key(cache, &key, &error), HG_OK);
+    assert_int_equal(hg_cache_flush_key(cache, &key, &error), HG_NOT_FOUND);
+    assert_true(hg_key_equal(&pin.program->key, &key));
+    hg_cache_release(cache, &pin);
+    assert_int_equal(test_touch(cache, key, &build), HG_CACHE_BUILD);
+    assert_int_equal(test_region(cache, 0).misses_by_reason[HG_CACHE_MISS_FLUSHED], 1);
+    hg_cache_destroy(&cache);
+}
+
 /* A pin that meets the bound refuses newcomers, with a reason. */
 static void pins_fill_the_cache(void **state)
 {
@@ -343,6 +391,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pinned_entries_stay),        cmocka_unit_test(pins_fill_the_cache),
+        cmocka_unit_test(one_region_is_flushed),      cmocka_unit_test(one_key_is_flushed),
         cmocka_unit_test(regions_have_bounds),        cmocka_unit_test(misses_have_reasons),
         cmocka_unit_test(build_times_are_counted),    cmocka_unit_test(lists_name_every_entry),
         cmocka_unit_test(top_entries_come_first),     cmocka_unit_test(peeking_is_no_use),
