@@ -112,6 +112,9 @@ static enum hg_status create_parts(struct hg_engine *engine, struct hg_error *er
     };
     enum hg_status status = draw_seed(&engine->id_seed, error);
     if (status == HG_OK) {
+        status = draw_seed(&engine->name_seed, error);
+    }
+    if (status == HG_OK) {
         status = hg_pool_create(&pool, &engine->pool, error);
     }
     if (status == HG_OK) {

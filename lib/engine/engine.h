@@ -10,6 +10,7 @@
  *
  * Threads: engine functions from any thread. A session's functions from one thread at a time,
  * except hg_task_cancel; tasks of one session may run at the same time on workers.
+ * The cache's administration is in cache_admin.h.
  * Ownership: stated per function with the words takes, borrows, copies, gives, shares.
  * Errors: every fallible function gives a status and a text that names what was wrong; ERROR is
  * never NULL.
@@ -25,7 +26,7 @@
 
 #include "lib/base/cpu.h"
 #include "lib/base/status.h"
-#include "lib/cache/cache.h"
+#include "lib/engine/cache_admin.h"
 #include "lib/exec/exec.h"
 #include "lib/ops/ops.h"
 #include "lib/pool/pool.h"

@@ -34,7 +34,8 @@ struct hg_engine {
     struct hg_sched *sched;
     uint8_t *boundary_base;
     struct hg_op_policy policy;
-    uint64_t id_seed; /* random, for the tables of ids */
+    uint64_t id_seed;   /* random, for the tables of ids */
+    uint64_t name_seed; /* random, for the names of keys: nobody can guess a key from its name */
 
     struct hg_mutex lock;
     struct hg_session *sessions;

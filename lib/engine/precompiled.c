@@ -50,16 +50,28 @@ static bool has_classes_apart(const struct hg_key *key)
     return true;
 }
 
-enum hg_status hg_precompiled_make(const struct hg_key *key, struct hg_program **program,
-                                   struct hg_error *error)
+/* The entry that KEY's program is made from; NULL if there is none. */
+static const struct hg_precompiled *entry_of(const struct hg_key *key)
 {
     struct hg_key bare;
     hg_precompiled_key(key, &bare);
-    *program = NULL;
     const struct hg_precompiled *entry = find(&bare);
     bool fits = entry != NULL &&
                 (!hg_key_is_phi(key) || (has_classes_apart(key) && has_places(entry, key)));
-    if (!fits) {
+    return fits ? entry : NULL;
+}
+
+bool hg_precompiled_has(const struct hg_key *key)
+{
+    return entry_of(key) != NULL;
+}
+
+enum hg_status hg_precompiled_make(const struct hg_key *key, struct hg_program **program,
+                                   struct hg_error *error)
+{
+    *program = NULL;
+    const struct hg_precompiled *entry = entry_of(key);
+    if (entry == NULL) {
         return HG_OK;
     }
     enum hg_status status =

@@ -73,4 +73,7 @@ static inline uint32_t hg_precompiled_hash(const struct hg_key *bare)
 HG_MUST_CHECK enum hg_status
 hg_precompiled_make(const struct hg_key *key, struct hg_program **program, struct hg_error *error);
 
+/* True if building KEY's program means copying it from here. */
+bool hg_precompiled_has(const struct hg_key *key);
+
 #endif

@@ -52,6 +52,20 @@ const char *hg_cache_help(enum hg_cache_id id)
     return caches[id].help;
 }
 
+bool hg_cache_is_unfused(enum hg_cache_id id)
+{
+    return strstr(hg_cache_help(id), "(fusion = off)") != NULL;
+}
+
+enum hg_cache_id hg_cache_find(const char *name)
+{
+    unsigned id = 0;
+    while (id < HG_CACHE_COUNT && strcmp(caches[id].name, name) != 0) {
+        id++;
+    }
+    return (enum hg_cache_id)id;
+}
+
 const struct hg_op *hg_op_info(enum hg_op_id id)
 {
     HG_REQUIRE(id < HG_OP_ID_COUNT);

@@ -30,6 +30,11 @@ enum hg_cache_id {
 };
 const char *hg_cache_name(enum hg_cache_id id);
 const char *hg_cache_help(enum hg_cache_id id);
+/* True of caches that count only when composites are not fused (`fusion = off`), as their help
+ * says. */
+bool hg_cache_is_unfused(enum hg_cache_id id);
+/* The cache of that name; HG_CACHE_COUNT if there is none. */
+enum hg_cache_id hg_cache_find(const char *name);
 
 enum hg_op_id {
 #define HG_OP(id, ...) HG_OP_ID_##id,

@@ -326,6 +326,22 @@ static enum hg_status profile_and_warm(struct setting *setting)
     return status;
 }
 
+/* The most used program is shown. */
+static enum hg_status top_and_show(struct setting *setting)
+{
+    struct hg_cached item;
+    struct hg_cache_shown shown;
+    uint32_t count = 1;
+    enum hg_status status =
+        hg_engine_cache_top(setting->engine, "", &item, &count, &setting->error);
+    if (status == HG_OK) {
+        assert_int_equal(count, 1);
+        status = hg_engine_cache_show(setting->engine, item.name, true, &shown, &setting->error);
+        hg_engine_cache_shown_fini(&shown);
+    }
+    return status;
+}
+
 static void count_visit(const struct hg_buffer_info *info, void *context)
 {
     (void)info;
@@ -380,6 +396,7 @@ static const struct row rows[] = {
     {"run", prepare_run, run, true},
     {"save and restore", prepare_files, save_and_restore, true},
     {"profile and warm", prepare_files, profile_and_warm, true},
+    {"top and show", prepare_files, top_and_show, true},
     {"listings and figures", NULL, look_around, false},
 };
 
