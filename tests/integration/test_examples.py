@@ -9,32 +9,16 @@ import sys
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("HOLOGRAM_BUILD", ROOT / "build" / "release"))
-RELEASE = ROOT / "build" / "release"
+from python_client import BUILD, ENVIRONMENT, ROOT, hologram
+
 EXAMPLES = ROOT / "client" / "examples"
-
-# As in test_python.py: the release library talks to a sanitized daemon.
-os.environ.setdefault("HOLOGRAM_BUILD", str(BUILD))
-if BUILD.name != "release":
-    if not (RELEASE / "lib" / "libhologram.so").exists():
-        pytest.skip("needs the release library: run `make`", allow_module_level=True)
-    os.environ["HOLOGRAM_LIBRARY"] = str(RELEASE / "lib" / "libhologram.so")
-sys.path.insert(0, str(ROOT / "client" / "python"))
-
-# The schema's generated code, which other tests import, is part of a package of the same name.
-if not hasattr(sys.modules.get("hologram"), "connect"):
-    sys.modules.pop("hologram", None)
-
-import hologram.testing  # noqa: E402  (needs the path above)
 
 
 @pytest.fixture(scope="module")
 def environment():
     with hologram.testing.private_daemon() as daemon:
         program = pathlib.Path(hologram.testing.find_program("hologramctl"))
-        yield dict(os.environ, HOLOGRAM_SOCKET=daemon.socket, PYTHONDONTWRITEBYTECODE="1",
-                   PYTHONPATH=str(ROOT / "client" / "python"),
+        yield dict(ENVIRONMENT, HOLOGRAM_SOCKET=daemon.socket,
                    PATH=f"{program.parent}:{os.environ['PATH']}")
 
 

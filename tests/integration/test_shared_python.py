@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from conftest import Daemon, wait_for
-from test_python import hologram
+from python_client import hologram
 from test_shared import memfd, view
 
 

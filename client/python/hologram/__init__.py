@@ -21,8 +21,9 @@ __path__ = extend_path(__path__, __name__)
 from . import errors as errors
 from . import ops as ops
 from ._version import VERSION as __version__
+from .batch import Batch
 from .buffer import Buffer
-from .client import Batch, Client, connect
+from .client import Client, connect
 from .dtypes import DType, bf16_to_f32, f32_to_bf16
 from .errors import (Aborted, AlreadyExists, Cancelled, ConnectionLost, DataLoss, DeadlineExceeded,
                      Error, FailedPrecondition, Internal, InvalidArgument, NotFound, OutOfRange,
@@ -39,14 +40,15 @@ from .ops import abs as abs
 from .ops import max as max
 from .ops import min as min
 from .ops import sum as sum
+from .prepared import Prepared
 from .program import Program
 
 __all__ = [
     "Aborted", "AlreadyExists", "AttributeInfo", "Batch", "Buffer", "BufferInfo", "CacheStats",
     "Cancelled", "Client", "ConnectionLost", "DType", "DataLoss", "DeadlineExceeded", "Error",
     "Execution", "FailedPrecondition", "Internal", "InvalidArgument", "NotFound", "OpInfo",
-    "OutOfRange", "PermissionDenied", "PoolStats", "Program", "ResourceExhausted", "ServerInfo",
-    "ServerStats", "Stats", "Status", "Unauthenticated", "Unavailable", "Unimplemented", "Unknown",
+    "OutOfRange", "PermissionDenied", "PoolStats", "Prepared", "Program", "ResourceExhausted",
+    "ServerInfo", "ServerStats", "Stats", "Status", "Unauthenticated", "Unavailable", "Unimplemented", "Unknown",
     "__version__", "bf16_to_f32", "binary_cross_entropy", "clip", "connect", "copy",
     "cross_entropy", "errors", "f32_to_bf16", "fill", "gelu", "gemm", "matvec", "mse", "neg", "ops",
     "reduce_max", "reduce_min", "relu", "scalar_add", "scalar_mul", "sigmoid", "softmax", "tanh",

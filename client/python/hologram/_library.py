@@ -60,6 +60,21 @@ class Call(Structure):
                 ("attributes", POINTER(Attribute)), ("attribute_count", c_uint32)]
 
 
+class Operand(Structure):
+    _fields_ = [("dtype", c_int), ("has_shape", c_bool), ("rank", c_uint32),
+                ("shape", c_uint64 * RANK_MAX)]
+
+
+class Pattern(Structure):
+    _fields_ = [("op", c_char_p), ("operands", POINTER(Operand)), ("operand_count", c_uint32),
+                ("attribute_count", c_uint32), ("attributes", POINTER(Attribute))]
+
+
+class PreparedCall(Structure):
+    _fields_ = [("prepared", c_void_p), ("inputs", POINTER(c_uint64)), ("input_count", c_uint32),
+                ("output_count", c_uint32), ("outputs", POINTER(c_uint64))]
+
+
 class Execution(Structure):
     _fields_ = [("cache", c_char * 32), ("outcome", c_char * 16), ("queue_ns", c_uint64),
                 ("lookup_ns", c_uint64), ("build_ns", c_uint64), ("run_ns", c_uint64)]
@@ -132,6 +147,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
                             POINTER(BufferInfo)]),
     "adopt": (c_int, [_client, c_int, POINTER(BufferSpec), POINTER(c_uint64)]),
     "unmap": (None, [c_void_p, c_uint64]),
+    "prepare": (c_int, [_client, POINTER(Pattern), _handle]),
+    "unprepare": (None, [_client, _handle]),
     "load_program": (c_int, [_client, c_char_p, c_size_t, POINTER(c_uint64),
                              POINTER(ProgramInfo)]),
     "unload_program": (c_int, [_client, c_uint64]),
@@ -142,6 +159,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "batch_free_buffer": (c_int, [_batch, c_uint64]),
     "batch_write": (c_int, [_batch, c_uint64, c_uint64, c_void_p, c_uint64]),
     "batch_execute": (c_int, [_batch, POINTER(Call)]),
+    "batch_execute_prepared": (c_int, [_batch, POINTER(PreparedCall)]),
     "batch_run_program": (c_int, [_batch, POINTER(Run)]),
     "submit_free": (c_int, [_client, c_uint64, _ticket]),
     "submit_write": (c_int, [_client, c_uint64, c_uint64, c_void_p, c_uint64, _ticket]),

@@ -73,6 +73,7 @@ class Session:
         self.never: set[int] = set()
         self.uncertain: deque[int] = deque()
         self.names: set[str] = set()
+        self.unprepared: deque[c_void_p] = deque()
         self.recording = False
         self.asynchronous = False
         self._why_gone = "this client is closed"
@@ -100,6 +101,7 @@ class Session:
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):  # not made in full
             self.close()
+            self.free_prepared(None)
 
     # ---- the end --------------------------------------------------------------------------------
 
@@ -112,6 +114,7 @@ class Session:
             self._why_gone = why
             self.live.clear()
             self.steps.close()
+            self.free_prepared(None)
             LIBRARY.close(byref(pointer))
             os.close(self._wakeup)
 
@@ -188,7 +191,21 @@ class Session:
         except KeyError:
             self.never.add(buffer)
 
+    def drop_prepared(self, pointer: c_void_p) -> None:
+        """Nobody holds a prepared operation any more. From any thread, without the lock."""
+        if self.pointer is None:
+            LIBRARY.unprepare(None, byref(pointer))
+        else:
+            self.unprepared.append(pointer)
+
+    def free_prepared(self, client: c_void_p | None) -> None:
+        """What is recorded but not sent may still use them, so there must be nothing of it."""
+        while self.unprepared:
+            LIBRARY.unprepare(client, byref(self.unprepared.popleft()))
+
     def _record_frees(self) -> None:
+        if not len(self.steps):
+            self.free_prepared(self.pointer)
         while self.uncertain:
             # Nobody looks at the answer, which may be NOT_FOUND.
             self.require(LIBRARY.submit_free(self.pointer, self.uncertain.popleft(), None))

@@ -155,6 +155,10 @@ class Steps:
         self._session.require(LIBRARY.batch_execute(self._handle, byref(call)))
         self._add("work")
 
+    def execute_prepared(self, call: _library.PreparedCall) -> None:
+        self._session.require(LIBRARY.batch_execute_prepared(self._handle, byref(call)))
+        self._add("work")
+
     def run_program(self, run: _library.Run) -> None:
         self._session.require(LIBRARY.batch_run_program(self._handle, byref(run)))
         self._add("work")

@@ -19,7 +19,7 @@ import os
 from collections import deque
 from ctypes import byref, c_bool, c_uint64
 from types import TracebackType
-from typing import Any, Callable, Generator, Iterator, Literal, ParamSpec, TypeVar
+from typing import Any, Callable, Generator, Iterator, Literal, ParamSpec, Sequence, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +32,7 @@ from .client import Client, Pool, Shape
 from .dtypes import DType, DTypeLike, Scalar, to_storage
 from .errors import ConnectionLost, FailedPrecondition
 from .info import BufferInfo, OpInfo, ServerInfo, Stats
+from .prepared import Prepared
 from .program import Program
 
 __all__ = ["AsyncClient", "connect"]
@@ -368,6 +369,13 @@ class AsyncClient:
         """As `Client.unpublish`."""
         with self._control() as client:
             client.unpublish(name)
+
+    async def prepare(self, op: str, dtype: DTypeLike | Sequence[DTypeLike] = DType.F32, *,
+                      shapes: Sequence[Shape] | None = None, **attributes: Scalar) -> Prepared:
+        """As `Client.prepare`; `run` runs it: `await client.run(add, x, y)`. Its first use after a
+        `reconnect` holds the loop for a round trip."""
+        with self._control() as client:
+            return client.prepare(op, dtype, shapes=shapes, **attributes)
 
     async def load_program(self, binary: bytes) -> Program:
         """As `Client.load_program`; `run` runs it: `await client.run(program.run, x, cols=n)`."""

@@ -8,7 +8,7 @@ import os
 import time
 from ctypes import byref, c_uint64, c_void_p
 from types import TracebackType
-from typing import Any, Iterator, Literal, Mapping, Sequence
+from typing import Any, Callable, Iterator, Literal, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,14 +17,16 @@ from . import _library, ops
 from ._library import LIBRARY
 from ._memory import Memory
 from ._session import Session, microseconds
-from ._steps import make_call, make_spec
+from ._steps import Steps, make_call, make_spec
+from .batch import Batch
 from .buffer import Buffer
 from .dtypes import DType, DTypeLike, Scalar, to_storage
 from .errors import ConnectionLost, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from .info import BufferInfo, Execution, OpInfo, ServerInfo, Stats
+from .prepared import Prepared
 from .program import Program
 
-__all__ = ["Batch", "Client", "connect"]
+__all__ = ["Client", "connect"]
 
 Shape = int | Sequence[int]
 Pool = Literal["heap", "boundary"]
@@ -349,6 +351,14 @@ class Client:
                 accumulates: bool = False) -> Buffer:
         """Runs an operation with one output: `out`, or a fresh buffer of `shape` and `dtype`. The
         functions of `hologram.ops` are made of it."""
+        return self._one_output(op, inputs, out, accumulates, lambda: (shape, dtype),
+                                lambda steps, ids, result: steps.execute(
+                                    make_call(op.encode(), ids, (result,), attributes)))
+
+    def _one_output(self, op: str, inputs: Sequence[Buffer], out: Buffer | None,
+                    accumulates: bool, fresh: Callable[[], tuple[tuple[int, ...], DType]],
+                    record: Callable[[Steps, Sequence[int], int], None]) -> Buffer:
+        """An operation that RECORD records, into `out` or into a buffer as FRESH says."""
         session = self._session
         with session.lock:
             ids = [self.operand(buffer, op) for buffer in inputs]
@@ -356,11 +366,13 @@ class Client:
             if out is not None:
                 result_id = self.operand(out, op)
                 repeatable = out.name is None or not (accumulates or result_id in ids)
+            else:
+                shape, dtype = fresh()
             steps = session.begin(op, repeatable)
             if out is None:
                 out = self._alloc(dtype, shape, "heap", False)
                 result_id = out._id
-            steps.execute(make_call(op.encode(), ids, (result_id,), attributes))
+            record(steps, ids, result_id)
             session.end()
         return out
 
@@ -371,9 +383,11 @@ class Client:
         Attributes are numbers, converted as `ops()` says.
         """
         with self._blocking(op) as session:
+            first = next(iter([*inputs, *outputs]), None)
             call = make_call(op.encode(), [self.operand(b, op) for b in inputs],
                              [self.operand(b, op) for b in outputs],
-                             self._attribute_bits(op, [*inputs, *outputs], attributes or {}))
+                             self._attribute_bits(op, DType.F32 if first is None else first.dtype,
+                                                  attributes or {}))
             raw, ticket = _library.Execution(), c_uint64()
             session.require(LIBRARY.submit_execute(session.pointer, byref(call), byref(raw),
                                                    byref(ticket)))
@@ -383,19 +397,58 @@ class Client:
                 session.fail(status, op, not shared)
             return Execution.read(raw)
 
-    def _attribute_bits(self, op: str, operands: Sequence[Buffer],
-                        attributes: Mapping[str, Scalar]) -> list[tuple[bytes, int]]:
+    def _op_info(self, op: str) -> OpInfo:
         info = self.ops().get(op)
         if info is None:
             raise NotFound(f"the daemon has no operation {op!r}")
+        return info
+
+    def _attribute_bits(self, op: str, first: DType,
+                        attributes: Mapping[str, Scalar]) -> list[tuple[bytes, int]]:
+        """The attributes of an operation whose first operand is of type FIRST."""
+        info = self._op_info(op)
         bits = []
         for name, value in attributes.items():
             if name not in info.attributes:
                 raise InvalidArgument(f"{op}: expected attributes among "
                                       f"{', '.join(info.attributes)}, got {name}")
-            dtype = info.attributes[name].dtype(operands[0].dtype if operands else DType.F32)
+            dtype = info.attributes[name].dtype(first)
             bits.append((name.encode(), dtype.bits(value, f"{op}: {name}")))
         return bits
+
+    def prepare(self, op: str, dtype: DTypeLike | Sequence[DTypeLike] = DType.F32, *,
+                shapes: Sequence[Shape] | None = None, **attributes: Scalar) -> Prepared:
+        """An operation with one output whose types and attributes the daemon checks now, once:
+
+            clip = client.prepare("clip", dtype="f32", lo=0.0, hi=1.0)
+            clip(x, out=x)
+
+        dtype: of every operand, or one for each: inputs, then the output.
+        shapes: of every operand likewise, if they are known: its programs are then built now.
+        """
+        with self._blocking("prepare") as session:
+            info = self._op_info(op)
+            count = info.inputs + info.outputs
+            if info.outputs != 1:
+                raise InvalidArgument(f"prepare: expected an operation with one output, got {op}")
+            single = isinstance(dtype, (str, type, np.dtype))
+            kinds = tuple(DType.of(one) for one in ([dtype] * count if single else dtype))
+            sizes = None if shapes is None else [_sizes(shape) for shape in shapes]
+            for name, got in (("dtype", kinds), ("shapes", sizes)):
+                if got is not None and len(got) != count:
+                    raise InvalidArgument(f"prepare: {name}: {op} has {count} operands, got "
+                                          f"{len(got)}")
+            bits = self._attribute_bits(op, kinds[0], attributes)
+            session.free_prepared(session.pointer)  # there may be as many as the daemon allows
+            return Prepared(self, info, kinds, attributes, bits, sizes)
+
+    def run_prepared(self, prepared: Prepared, inputs: Sequence[Buffer],
+                     out: Buffer | None) -> Buffer:
+        """As calling `prepared`."""
+        return self._one_output(prepared.op, inputs, out, prepared.accumulates,
+                                lambda: (prepared.result_shape(inputs), prepared.dtypes[-1]),
+                                lambda steps, ids, result: steps.execute_prepared(
+                                    prepared.call(ids, result)))
 
     def batch(self) -> Batch:
         """`with client.batch(): …` sends the operations of the block as one message."""
@@ -462,85 +515,3 @@ class Client:
             handle = c_void_p()
             session.require(LIBRARY.list_buffers(session.pointer, _SCOPES[scope], byref(handle)))
             return BufferInfo.read_all(handle)[0]
-
-
-class Batch:
-    """Operations that travel as one message and run in order until the first that fails.
-
-        with client.batch() as batch:
-            hidden = hologram.relu(x @ w1 + b1)
-            p = hologram.softmax(hidden @ w2 + b2)
-            answer = batch.read(p)          # an array, filled when the block ends
-        print(answer)
-
-    Operations, `put` and `write` inside the block are queued. When it ends they are sent, and the
-    first failure is raised; its `step` is the number of the operation, from 0. Buffers that were
-    not made by then are invalid. What needs an answer inside the block (`numpy`, `stats`, …) sends
-    what is queued and waits for it first, as does a batch that is larger than a message may be, and
-    a `put` or `write` of more than 64 KiB. An exception in the block drops what is queued. A batch
-    inside another is part of it. Other threads that use the client wait until the batch ends.
-    """
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._outer: Batch | None = None
-        self._session: Session | None = None
-        self._reads: list[tuple[Buffer, NDArray[Any]]] = []
-
-    def __enter__(self) -> Batch:
-        if self._session is not None:
-            raise FailedPrecondition("batch: is open already")
-        session = self._client._session
-        self._lock = session.lock
-        self._lock.acquire()
-        try:
-            session.check()
-            if session.asynchronous:
-                raise FailedPrecondition("batch: this client belongs to asyncio: use client.run")
-        except BaseException:
-            self._lock.release()
-            raise
-        self._session = session
-        self._outer, self._client._batch = self._client._batch, self
-        if self._outer is None:
-            session.steps.discard()
-            session.steps.restart_numbers()
-            session.recording = True
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        session, self._session = self._session, None
-        if session is None:
-            raise FailedPrecondition("batch: is not open")
-        self._client._batch = self._outer
-        reads, self._reads = self._reads, []
-        try:
-            if self._outer is not None:
-                self._outer._reads += reads
-            elif kind is None:
-                session.check()
-                session.commit()
-                for buffer, out in reads:
-                    session.read(self._client.operand(buffer, "read"), 0, out)
-        finally:
-            if self._outer is None:
-                if session.pointer is not None:
-                    session.steps.discard()
-                session.recording = False
-            self._lock.release()
-
-    def read(self, buffer: Buffer) -> NDArray[Any]:
-        """An array that is filled when the block ends, with what the buffer then holds."""
-        if self._session is None:
-            raise FailedPrecondition("batch: is not open")
-        self._client.operand(buffer, "read")
-        out = np.empty(buffer.shape, buffer.dtype.numpy)
-        self._reads.append((buffer, out))
-        return out
-
-    def flush(self) -> None:
-        """Sends what is queued and waits for it."""
-        if self._session is None:
-            raise FailedPrecondition("batch: is not open")
-        self._session.settle("flush")
