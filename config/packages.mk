@@ -14,6 +14,10 @@ PACKAGES += g++ binutils libcmocka-dev libmpfr-dev libgmp-dev python3 python3-py
 # `make bench`: comparators.
 PACKAGES += liburcu-dev
 
+# `make bench-deps`: comparators whose rows are left out without them. redis-tools has Redis's server
+# (as redis-check-rdb: it is one program) without the service that redis-server would start.
+BENCH_PACKAGES := redis-tools
+
 # `make lint` and `make fuzz`; prometheus has promtool (and starts a server where systemd runs, so
 # `make test` does without it).
 LINT_PACKAGES := clang clang-format clang-tidy cppcheck libclang-rt-14-dev prometheus
@@ -35,7 +39,10 @@ endef
 deps:  ## install the Debian packages that building and testing need, if any is missing
 	$(call install_packages,$(PACKAGES))
 
+bench-deps:  ## install what `make bench` compares with, beyond what building needs
+	$(call install_packages,$(PACKAGES) $(BENCH_PACKAGES))
+
 lint-deps:
 	$(call install_packages,$(PACKAGES) $(LINT_PACKAGES))
 
-.PHONY: deps lint-deps
+.PHONY: bench-deps deps lint-deps

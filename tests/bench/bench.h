@@ -23,10 +23,12 @@ void bench_begin(const char *suite);
 /* A row with a baseline. For times pass RATIO = value / baseline; for rates baseline / value: below
  * 1 always means that we take less time. */
 void bench_row(const char *name, double value, const char *unit, double baseline, double ratio);
+/* The same for the JSON alone: the suite prints it in a table of its own. */
+void bench_record(const char *name, double value, const char *unit, double baseline, double ratio);
 /* A row without one. */
 void bench_plain(const char *name, double value, const char *unit);
-/* Prints the two floors of this machine beside the figures: a 64-byte Unix-socket round trip and a
- * 64 KiB memcpy; as rows too. */
+/* Prints the two floors of this machine beside the figures: a 64-byte Unix-socket round trip (both
+ * sides on one core) and a 64 KiB memcpy; as rows too. */
 void bench_floors(void);
 int bench_end(void);
 

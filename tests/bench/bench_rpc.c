@@ -1,312 +1,332 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests through a real daemon, by way of libhologram, beside a libuv echo and a raw socket that
- * move the same bytes. Whether the two cores sleep between messages decides every small figure on a
- * virtual machine, so subject and peers alternate in short rounds and the medians are over all
- * rounds.
+ * Requests through a real daemon, over both transports, beside what the same exchange costs without
+ * it: in each wake-up regime (rpc_regime.h), with one client and with sixteen.
  */
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <hologram/hologram.h>
-
-#include "proto/hologram/v1/hologram.pb-c.h"
 #include "tests/bench/bench.h"
-#include "tests/bench/grpc_rows.h"
+#include "tests/bench/grpc_peers.h"
+#include "tests/bench/grpc_subjects.h"
 #include "tests/bench/peers.h"
+#include "tests/bench/rpc_contest.h"
+#include "tests/bench/rpc_native.h"
+#include "tests/bench/rpc_regime.h"
+#include "tests/bench/rpc_report.h"
 
-#define ROUNDS       15
-#define TRIPS        1000 /* single requests a round */
-#define FLIGHTS      100  /* pipelined flights a round */
-#define WINDOW       64
-#define BATCHES      50
-#define BATCH_STEPS  100
-#define ELEMENTS     256
-#define FRAME_HEADER 24
+#define WINDOW NATIVE_WINDOW
+_Static_assert(NATIVE_WINDOW == GRPC_WINDOW, "one window for all rows");
+_Static_assert(PEER_CLIENTS_MAX == CONTEST_CLIENTS_MAX, "each client has a connection");
 
-struct subjects {
-    hologram_client *client;
-    hologram_buffer a, b, c;
-    hologram_batch *batch;
-    struct peer uv;
-    struct peer raw;
-    struct peer singly;
-    pid_t daemon;
+#define CLIENTS CONTEST_CLIENTS_MAX
+
+/* ---- who runs -------------------------------------------------------------------------------- */
+
+/* The servers, and the directory of their sockets. */
+struct servers {
+    char directory[64];
+    char daemon_path[96], bare_path[96], hop_path[96], uv_path[96], redis_path[96];
     struct peer_sizes sizes;
+    struct peer ping, uv, raw, singly, redis;
+    pid_t daemon, bare, hop;
 };
 
-static void check(const struct subjects *subjects, hologram_status status)
+static void start_servers(struct servers *servers)
 {
-    if (status != HOLOGRAM_OK) {
-        fprintf(stderr, "bench: %s: %s\n", hologram_status_name(status),
-                hologram_last_error(subjects->client)->message);
+    const char *directory = servers->directory;
+    snprintf(servers->directory, sizeof servers->directory, "/tmp/hologram-bench-XXXXXX");
+    if (mkdtemp(servers->directory) == NULL) {
+        perror(directory);
         exit(1);
     }
+    snprintf(servers->daemon_path, sizeof servers->daemon_path, "%s/hologram.sock", directory);
+    snprintf(servers->bare_path, sizeof servers->bare_path, "%s/grpc-bare.sock", directory);
+    snprintf(servers->hop_path, sizeof servers->hop_path, "%s/grpc-hop.sock", directory);
+    snprintf(servers->uv_path, sizeof servers->uv_path, "%s/echo.sock", directory);
+    snprintf(servers->redis_path, sizeof servers->redis_path, "%s/redis.sock", directory);
+    servers->sizes = native_sizes();
+    servers->ping = peer_start_raw((struct peer_sizes){.request = 64, .response = 64}, false);
+    servers->uv = peer_start_uv_echo(servers->uv_path, servers->sizes);
+    servers->raw = peer_start_raw(servers->sizes, false);
+    servers->singly = peer_start_raw(servers->sizes, true);
+    servers->redis = peer_start_redis(directory, servers->redis_path);
+    servers->bare = grpc_echo_start(servers->bare_path, GRPC_ECHO_BARE);
+    servers->hop = grpc_echo_start(servers->hop_path, GRPC_ECHO_ONE_HOP);
+    servers->daemon = daemon_start(servers->daemon_path, "");
 }
 
-/* The bytes of a vector_add and of its answer, as protobuf packs them, with the frame's header. */
-static struct peer_sizes wire_sizes(void)
+static void stop_servers(struct servers *servers)
 {
-    char op[] = "vector_add";
-    char outcome[] = "hit";
-    uint64_t inputs[] = {1, 2};
-    uint64_t outputs[] = {3};
-    Hologram__V1__Execute execute = HOLOGRAM__V1__EXECUTE__INIT;
-    execute.op = op;
-    execute.n_inputs = 2;
-    execute.inputs = inputs;
-    execute.n_outputs = 1;
-    execute.outputs = outputs;
-    Hologram__V1__Request request = HOLOGRAM__V1__REQUEST__INIT;
-    request.id = 1000;
-    request.body_case = HOLOGRAM__V1__REQUEST__BODY_EXECUTE;
-    request.execute = &execute;
-    Hologram__V1__ExecuteResult result = HOLOGRAM__V1__EXECUTE_RESULT__INIT;
-    result.cache = op;
-    result.outcome = outcome;
-    result.lookup_ns = 200;
-    result.run_ns = 200;
-    Hologram__V1__Response response = HOLOGRAM__V1__RESPONSE__INIT;
-    response.id = 1000;
-    response.body_case = HOLOGRAM__V1__RESPONSE__BODY_EXECUTE;
-    response.execute = &result;
-    return (struct peer_sizes){
-        .request = FRAME_HEADER + hologram__v1__request__get_packed_size(&request),
-        .response = FRAME_HEADER + hologram__v1__response__get_packed_size(&response),
-    };
-}
-
-static void trip_uv(struct subjects *subjects)
-{
-    peer_exchange(&subjects->uv, subjects->sizes, 1);
-}
-
-static void trip_raw(struct subjects *subjects)
-{
-    peer_exchange(&subjects->raw, subjects->sizes, 1);
-}
-
-static void trip_ping(struct subjects *subjects)
-{
-    check(subjects, hologram_ping(subjects->client));
-}
-
-static void trip_add(struct subjects *subjects)
-{
-    check(subjects,
-          hologram_vector_add(subjects->client, subjects->a, subjects->b, subjects->c, ELEMENTS));
-}
-
-static void flight_raw(struct subjects *subjects)
-{
-    peer_exchange(&subjects->raw, subjects->sizes, WINDOW);
-}
-
-static void flight_singly(struct subjects *subjects)
-{
-    peer_exchange_singly(&subjects->singly, subjects->sizes, WINDOW);
-}
-
-static void flight_add(struct subjects *subjects)
-{
-    const hologram_buffer inputs[] = {subjects->a, subjects->b};
-    const hologram_call call = {.op = "vector_add",
-                                .inputs = inputs,
-                                .input_count = 2,
-                                .outputs = &subjects->c,
-                                .output_count = 1};
-    for (int i = 0; i < WINDOW; i++) {
-        check(subjects, hologram_submit_execute(subjects->client, &call, NULL, NULL));
+    const char *const paths[] = {servers->daemon_path, servers->bare_path, servers->hop_path,
+                                 servers->uv_path, servers->redis_path};
+    daemon_stop(servers->daemon);
+    peer_stop(&servers->ping);
+    peer_stop(&servers->uv);
+    peer_stop(&servers->raw);
+    peer_stop(&servers->singly);
+    if (servers->redis.process != 0) {
+        peer_stop(&servers->redis);
     }
-    check(subjects, hologram_wait_all(subjects->client));
-}
-
-static void batch_add(struct subjects *subjects)
-{
-    check(subjects, hologram_batch_run(subjects->batch, NULL));
-}
-
-typedef void act_fn(struct subjects *subjects);
-
-/* Quantile FRACTION in microseconds of COUNT calls of ACT, each timed alone. */
-static void time_trips(struct subjects *subjects, act_fn *act, double *p50, double *p99)
-{
-    static double times[TRIPS];
-    for (int i = 0; i < TRIPS; i++) {
-        uint64_t start = bench_now_ns();
-        act(subjects);
-        times[i] = (double)(bench_now_ns() - start) / 1e3;
+    grpc_echo_stop(servers->bare);
+    grpc_echo_stop(servers->hop);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        unlink(paths[i]);
     }
-    *p50 = bench_quantile(times, TRIPS, 0.5);
-    *p99 = bench_quantile(times, TRIPS, 0.99);
+    rmdir(servers->directory);
 }
 
-/* Operations per second of COUNT calls of ACT that do OPS each. */
-static double time_rate(struct subjects *subjects, act_fn *act, int count, int ops)
+/* ---- subjects -------------------------------------------------------------------------------- */
+
+/* Connections of one client. */
+struct client {
+    struct peer_link ping, uv, uv_window, raw, raw_window, singly, redis, redis_window;
+    struct native *native;
+    struct grpc_unary *bare, *hop, *unary;
+    struct grpc_session *session;
+};
+
+static struct peer_link link_to(int fd, struct peer_sizes sizes, unsigned window)
 {
-    uint64_t start = bench_now_ns();
-    for (int i = 0; i < count; i++) {
-        act(subjects);
-    }
-    return (double)count * ops / ((double)(bench_now_ns() - start) / 1e9);
+    return (struct peer_link){.fd = fd, .sizes = sizes, .window = window};
 }
 
-static void measure_trips(struct subjects *subjects)
+static struct peer_link link_to_redis(int fd, unsigned window)
 {
-    static const struct {
-        const char *name;
-        act_fn *act;
-    } kinds[] = {
-        {"libuv echo", trip_uv},
-        {"raw socket", trip_raw},
-        {"native ping", trip_ping},
-        {"native vector_add(256)", trip_add},
-    };
-    enum { KINDS = sizeof kinds / sizeof kinds[0] };
-    static double p50[KINDS][ROUNDS], p99[KINDS][ROUNDS];
-    for (int round = 0; round < ROUNDS; round++) {
-        for (int kind = 0; kind < KINDS; kind++) {
-            time_trips(subjects, kinds[kind].act, &p50[kind][round], &p99[kind][round]);
-        }
-    }
-    double echo50 = bench_median(p50[0], ROUNDS);
-    double echo99 = bench_median(p99[0], ROUNDS);
-    bench_plain("libuv echo p50", echo50, "us");
-    for (int kind = 1; kind < KINDS; kind++) {
-        char name[80];
-        double value = bench_median(p50[kind], ROUNDS);
-        snprintf(name, sizeof name, "%s p50", kinds[kind].name);
-        bench_row(name, value, "us", echo50, value / echo50);
-        value = bench_median(p99[kind], ROUNDS);
-        snprintf(name, sizeof name, "%s p99", kinds[kind].name);
-        bench_row(name, value, "us", echo99, value / echo99);
-    }
+    struct peer_link link = {.fd = fd, .window = window};
+    link.requests = peer_redis_get(&link.sizes, window);
+    return link;
 }
 
-/* Ways to keep many operations under way, and what each costs. */
-enum rate { RATE_RAW, RATE_SINGLY, RATE_PIPELINED, RATE_BATCHED, RATES };
+static void open_client(struct client *client, const struct servers *servers, unsigned index)
+{
+    const struct peer_sizes sizes = servers->sizes;
+    const struct peer_sizes small = {.request = 64, .response = 64};
+    client->ping = link_to(servers->ping.fds[index], small, 1);
+    client->uv = link_to(servers->uv.fds[index], sizes, 1);
+    client->uv_window = link_to(servers->uv.fds[index], sizes, WINDOW);
+    client->raw = link_to(servers->raw.fds[index], sizes, 1);
+    client->raw_window = link_to(servers->raw.fds[index], sizes, WINDOW);
+    client->singly = link_to(servers->singly.fds[index], sizes, WINDOW);
+    client->singly.singly = true;
+    if (servers->redis.process != 0) {
+        peer_redis_fill(servers->redis.fds[index]);
+        client->redis = link_to_redis(servers->redis.fds[index], 1);
+        client->redis_window = link_to_redis(servers->redis.fds[index], WINDOW);
+    }
+    client->native = native_open(servers->daemon_path);
+    client->bare = grpc_unary_open_echo(servers->bare_path);
+    client->hop = grpc_unary_open_echo(servers->hop_path);
+    client->unary = grpc_unary_open(servers->daemon_path);
+    client->session = grpc_session_open(servers->daemon_path);
+}
+
+static void close_client(struct client *client)
+{
+    native_close(client->native);
+    grpc_unary_close(client->bare);
+    grpc_unary_close(client->hop);
+    grpc_unary_close(client->unary);
+    grpc_session_close(client->session);
+}
+
+/* CONNECTION is a member of struct client: the thing itself, or a pointer to it. */
+#define EMBEDDED(member) .offset = offsetof(struct client, member)
+#define POINTER(member)  .offset = offsetof(struct client, member), .is_pointer = true
 
 static const struct {
     const char *name;
-    act_fn *act;
-    int count;
-    int ops;
-} rate_kinds[RATES] = {
-    [RATE_RAW] = {"raw socket pipelined 64", flight_raw, FLIGHTS, WINDOW},
-    [RATE_SINGLY] = {"raw socket pipelined 64, one send a message", flight_singly, FLIGHTS, WINDOW},
-    [RATE_PIPELINED] = {"native pipelined 64", flight_add, FLIGHTS, WINDOW},
-    [RATE_BATCHED] = {"native batch 100", batch_add, BATCHES, BATCH_STEPS},
+    contest_act_fn *act;
+    size_t offset;
+    bool is_pointer;
+    unsigned ops;
+} kinds[SUBJECT_COUNT] = {
+    [RAW_64] = {"raw socket 64 B", peer_exchange, EMBEDDED(ping), .ops = 1},
+    [UV] = {"libuv echo", peer_exchange, EMBEDDED(uv), .ops = 1},
+    [UV_AGAIN] = {"libuv echo, again", peer_exchange, EMBEDDED(uv), .ops = 1},
+    [RAW] = {"raw socket", peer_exchange, EMBEDDED(raw), .ops = 1},
+    [REDIS] = {"Redis GET", peer_exchange, EMBEDDED(redis), .ops = 1},
+    [PING] = {"native ping", native_ping, POINTER(native), .ops = 1},
+    [ADD] = {"native vector_add(256)", native_add, POINTER(native), .ops = 1},
+    [CHAINED] = {"native 100 chained adds", native_chained, POINTER(native), .ops = 1},
+    [RAW_WINDOW] = {"raw socket pipelined 64", peer_exchange, EMBEDDED(raw_window), .ops = WINDOW},
+    [RAW_SINGLY] = {"raw socket pipelined 64, one send a message", peer_exchange, EMBEDDED(singly),
+                    .ops = WINDOW},
+    [UV_WINDOW] = {"libuv echo pipelined 64", peer_exchange, EMBEDDED(uv_window), .ops = WINDOW},
+    [REDIS_WINDOW] = {"Redis GET pipelined 64", peer_exchange, EMBEDDED(redis_window),
+                      .ops = WINDOW},
+    [PIPELINED] = {"native pipelined 64", native_pipelined, POINTER(native), .ops = WINDOW},
+    [PIPELINED_AGAIN] = {"native pipelined 64, again", native_pipelined, POINTER(native),
+                         .ops = WINDOW},
+    [BATCH] = {"native batch 100", native_batch, POINTER(native), .ops = NATIVE_STEPS},
+    [GRPC_BARE] = {"grpc echo", grpc_unary_trip, POINTER(bare), .ops = 1},
+    [GRPC_HOP] = {"grpc echo one hop", grpc_unary_trip, POINTER(hop), .ops = 1},
+    [GRPC_UNARY] = {"grpc unary", grpc_unary_trip, POINTER(unary), .ops = 1},
+    [GRPC_STREAM] = {"grpc session stream 64", grpc_session_flight, POINTER(session),
+                     .ops = GRPC_WINDOW},
 };
 
-/* CPU time of the client and of the daemon, in nanoseconds. */
-struct cpu {
-    double client;
-    double daemon;
-};
-
-static struct cpu cpu_now(const struct subjects *subjects)
+static pid_t server_of(enum subject subject, const struct servers *servers)
 {
-    return (struct cpu){(double)process_cpu_ns(getpid()), (double)process_cpu_ns(subjects->daemon)};
+    switch (subject) {
+    case RAW_64:
+        return servers->ping.process;
+    case RAW:
+    case RAW_WINDOW:
+        return servers->raw.process;
+    case RAW_SINGLY:
+        return servers->singly.process;
+    case UV:
+    case UV_AGAIN:
+    case UV_WINDOW:
+        return servers->uv.process;
+    case REDIS:
+    case REDIS_WINDOW:
+        return servers->redis.process;
+    case GRPC_BARE:
+        return servers->bare;
+    case GRPC_HOP:
+        return servers->hop;
+    default:
+        return servers->daemon;
+    }
 }
 
-static void print_cpu(const char *name, double *client_ns, double *daemon_ns)
+static void fill_subjects(struct contest_subject subjects[SUBJECT_COUNT],
+                          const struct servers *servers, struct client clients[CLIENTS])
 {
-    char row[80];
-    snprintf(row, sizeof row, "%s, client CPU per op", name);
-    bench_plain(row, bench_median(client_ns, ROUNDS), "ns");
-    snprintf(row, sizeof row, "%s, daemon CPU per op", name);
-    bench_plain(row, bench_median(daemon_ns, ROUNDS), "ns");
-}
-
-static void measure_rates(struct subjects *subjects)
-{
-    static double rates[RATES][ROUNDS], client_ns[RATES][ROUNDS], daemon_ns[RATES][ROUNDS];
-    for (int round = 0; round < ROUNDS; round++) {
-        for (int kind = 0; kind < RATES; kind++) {
-            const double ops = (double)rate_kinds[kind].count * rate_kinds[kind].ops;
-            struct cpu before = cpu_now(subjects);
-            rates[kind][round] = time_rate(subjects, rate_kinds[kind].act, rate_kinds[kind].count,
-                                           rate_kinds[kind].ops);
-            struct cpu after = cpu_now(subjects);
-            client_ns[kind][round] = (after.client - before.client) / ops;
-            daemon_ns[kind][round] = (after.daemon - before.daemon) / ops;
+    for (enum subject subject = 0; subject < SUBJECT_COUNT; subject++) {
+        const pid_t server = server_of(subject, servers);
+        struct contest_subject *to = &subjects[subject];
+        *to = (struct contest_subject){.name = server != 0 ? kinds[subject].name : NULL,
+                                       .act = kinds[subject].act,
+                                       .ops = kinds[subject].ops,
+                                       .server = server};
+        for (unsigned i = 0; i < CLIENTS; i++) {
+            void *member = (char *)&clients[i] + kinds[subject].offset;
+            to->connections[i] = kinds[subject].is_pointer ? *(void **)member : member;
         }
     }
-    double floor = bench_median(rates[RATE_RAW], ROUNDS);
-    double singly = bench_median(rates[RATE_SINGLY], ROUNDS);
-    double pipelined = bench_median(rates[RATE_PIPELINED], ROUNDS);
-    bench_plain(rate_kinds[RATE_RAW].name, floor, "ops/s");
-    bench_plain(rate_kinds[RATE_SINGLY].name, singly, "ops/s");
-    bench_row(rate_kinds[RATE_PIPELINED].name, pipelined, "ops/s", floor, floor / pipelined);
-    bench_row("native pipelined 64 vs one send a message", pipelined, "ops/s", singly,
-              singly / pipelined);
-    double batched = bench_median(rates[RATE_BATCHED], ROUNDS);
-    bench_row(rate_kinds[RATE_BATCHED].name, batched, "ops/s", floor, floor / batched);
-    for (int kind = RATE_PIPELINED; kind < RATES; kind++) {
-        print_cpu(rate_kinds[kind].name, client_ns[kind], daemon_ns[kind]);
+}
+
+/* ---- the run --------------------------------------------------------------------------------- */
+
+struct options {
+    unsigned rounds;
+    unsigned slot_ms;
+    bool regimes[REGIME_COUNT];
+};
+
+static void measure(const struct servers *servers,
+                    const struct contest_subject subjects[SUBJECT_COUNT], struct options options)
+{
+    const unsigned client_counts[] = {1, CLIENTS};
+    const pid_t processes[] = {servers->daemon,       servers->bare,
+                               servers->hop,          servers->uv.process,
+                               servers->raw.process,  servers->singly.process,
+                               servers->ping.process, servers->redis.process};
+    /* Redis is the last, as it may be missing. */
+    const size_t process_count =
+        sizeof processes / sizeof processes[0] - (servers->redis.process == 0 ? 1 : 0);
+    static struct contest_result results[SUBJECT_COUNT];
+    for (enum regime regime = 0; regime < REGIME_COUNT; regime++) {
+        if (!options.regimes[regime] || !regime_possible(regime)) {
+            continue;
+        }
+        regime_enter(regime, processes, process_count);
+        for (size_t i = 0; i < sizeof client_counts / sizeof client_counts[0]; i++) {
+            const struct contest_plan plan = {
+                .rounds = options.rounds, .slot_ms = options.slot_ms, .clients = client_counts[i]};
+            contest_run(subjects, SUBJECT_COUNT, plan, results);
+            report_contest(subjects, results, regime, plan.clients);
+        }
     }
 }
 
-static void prepare(struct subjects *subjects)
+static unsigned parse_number(const char *text, const char *option)
 {
-    static float zeros[ELEMENTS];
-    hologram_client *client = subjects->client;
-    check(subjects, hologram_from_memory(client, HOLOGRAM_F32, zeros, ELEMENTS, &subjects->a));
-    check(subjects, hologram_from_memory(client, HOLOGRAM_F32, zeros, ELEMENTS, &subjects->b));
-    check(subjects, hologram_alloc_vector(client, HOLOGRAM_F32, ELEMENTS, &subjects->c));
-    check(subjects, hologram_batch_new(client, &subjects->batch));
-    const hologram_buffer inputs[] = {subjects->a, subjects->b};
-    const hologram_call call = {.op = "vector_add",
-                                .inputs = inputs,
-                                .input_count = 2,
-                                .outputs = &subjects->c,
-                                .output_count = 1};
-    for (int i = 0; i < BATCH_STEPS; i++) {
-        check(subjects, hologram_batch_execute(subjects->batch, &call));
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (errno != 0 || *end != '\0' || value == 0 || value > 100000) {
+        fprintf(stderr, "bench: --%s: expected 1 to 100000, got \"%s\"\n", option, text);
+        exit(2);
     }
+    return (unsigned)value;
 }
 
-int main(void)
+static void parse_regime(const char *text, bool regimes[REGIME_COUNT])
 {
-    char directory[] = "/tmp/hologram-bench-XXXXXX";
-    char daemon_path[64], echo_path[64];
-    if (mkdtemp(directory) == NULL) {
-        perror(directory);
-        return 1;
+    for (enum regime regime = 0; regime < REGIME_COUNT; regime++) {
+        if (strcmp(text, regime_name(regime)) == 0) {
+            regimes[regime] = true;
+            return;
+        }
     }
-    snprintf(daemon_path, sizeof daemon_path, "%s/hologram.sock", directory);
-    snprintf(echo_path, sizeof echo_path, "%s/echo.sock", directory);
+    fprintf(stderr, "bench: --regime: expected \"one core\", halting or awake, got \"%s\"\n", text);
+    exit(2);
+}
 
-    struct subjects subjects = {.sizes = wire_sizes()};
+static struct options parse_options(int argc, char **argv)
+{
+    static const struct option known[] = {{"rounds", required_argument, NULL, 'r'},
+                                          {"slot-ms", required_argument, NULL, 's'},
+                                          {"regime", required_argument, NULL, 'w'},
+                                          {0}};
+    struct options options = {.rounds = 11, .slot_ms = 50};
+    bool chosen = false;
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        switch (option) {
+        case 'r':
+            options.rounds = parse_number(optarg, "rounds");
+            break;
+        case 's':
+            options.slot_ms = parse_number(optarg, "slot-ms");
+            break;
+        case 'w':
+            parse_regime(optarg, options.regimes);
+            chosen = true;
+            break;
+        default:
+            fprintf(stderr, "usage: %s [--rounds N] [--slot-ms N] [--regime NAME]...\n", argv[0]);
+            exit(2);
+        }
+    }
+    for (enum regime regime = 0; regime < REGIME_COUNT && !chosen; regime++) {
+        options.regimes[regime] = true;
+    }
+    return options;
+}
+
+int main(int argc, char **argv)
+{
+    static struct client clients[CLIENTS];
+    static struct contest_subject subjects[SUBJECT_COUNT];
+    static struct servers servers;
+    const struct options options = parse_options(argc, argv);
     bench_begin("rpc");
     bench_floors();
-    printf("request %zu bytes, response %zu bytes\n", subjects.sizes.request,
-           subjects.sizes.response);
-    subjects.uv = peer_start_uv_echo(echo_path, subjects.sizes);
-    subjects.raw = peer_start_raw(subjects.sizes);
-    subjects.singly = peer_start_raw_singly(subjects.sizes);
-    subjects.daemon = daemon_start(daemon_path);
-    hologram_error error;
-    const hologram_options options = {.socket_path = daemon_path};
-    if (hologram_connect(&options, &subjects.client, &error) != HOLOGRAM_OK) {
-        fprintf(stderr, "bench: %s\n", error.message);
-        return 1;
+    regimes_start();
+    start_servers(&servers);
+    printf("request %zu bytes, response %zu bytes\n", servers.sizes.request,
+           servers.sizes.response);
+    if (servers.redis.process == 0) {
+        printf("Redis is not installed (make bench-deps): no rows of it\n");
     }
-    prepare(&subjects);
-    measure_trips(&subjects);
-    measure_rates(&subjects);
-    measure_grpc(directory, daemon_path);
-
-    hologram_batch_free(&subjects.batch);
-    hologram_close(&subjects.client);
-    daemon_stop(subjects.daemon);
-    peer_stop(&subjects.uv);
-    peer_stop(&subjects.raw);
-    peer_stop(&subjects.singly);
-    unlink(daemon_path);
-    unlink(echo_path);
-    rmdir(directory);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        open_client(&clients[i], &servers, i);
+    }
+    fill_subjects(subjects, &servers, clients);
+    measure(&servers, subjects, options);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        close_client(&clients[i]);
+    }
+    stop_servers(&servers);
+    regimes_stop();
     return bench_end();
 }

@@ -18,9 +18,11 @@ static _Noreturn void die(const char *what)
 struct grpc_client grpc_client_open(const char *path)
 {
     char target[128];
-    char key[] = GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS;
-    grpc_arg args[] = {{.type = GRPC_ARG_INTEGER, .key = key, .value.integer = 100}};
-    const grpc_channel_args channel_args = {.num_args = 1, .args = args};
+    char backoff[] = GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS;
+    char local_pool[] = GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL; /* no connection of another channel */
+    grpc_arg args[] = {{.type = GRPC_ARG_INTEGER, .key = backoff, .value.integer = 100},
+                       {.type = GRPC_ARG_INTEGER, .key = local_pool, .value.integer = 1}};
+    const grpc_channel_args channel_args = {.num_args = sizeof args / sizeof args[0], .args = args};
     snprintf(target, sizeof target, "unix:%s", path);
     grpc_init();
     grpc_channel_credentials *credentials = grpc_insecure_credentials_create();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A gRPC client on C core, as thin as it can be: one thread, one channel, registered methods,
- * messages that are packed already. A call that does not end in OK ends the benchmark.
+ * A gRPC client on C core, as thin as it can be: one thread, one channel with a connection of its
+ * own, registered methods, messages that are packed already. A call that does not end in OK ends
+ * the benchmark.
  */
 #ifndef HG_TESTS_BENCH_GRPC_CLIENT_H
 #define HG_TESTS_BENCH_GRPC_CLIENT_H

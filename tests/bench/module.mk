@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks: one program per suite, tests/bench/bench_<suite>.c; `make bench` runs them all.
-# Rows are written to build/bench/<suite>.json.
+# Rows are written to build/bench/<suite>.json. BENCH_ARGS are the suite's options, if it has any.
 
 BENCH_ARCHIVES := engine cache exec ops sched pool program isa base
 BENCH_LIBS     := $(JEMALLOC_LIBS) -luv -lprotobuf-c -lm
 BENCH_SUITES   := $(patsubst tests/bench/bench_%.c,%,$(wildcard tests/bench/bench_*.c))
 
 BENCH_ARCHIVES_rpc := client proto
-BENCH_SOURCES_rpc  := tests/bench/peers.c $(wildcard tests/bench/grpc_*.c)
+BENCH_SOURCES_rpc  := tests/bench/peers.c $(wildcard tests/bench/grpc_*.c tests/bench/rpc_*.c)
 BENCH_LIBS_rpc     := -lgrpc -lgpr
 BENCH_ARCHIVES_move := client proto
 BENCH_SOURCES_move  := tests/bench/peers.c
-$(O)/obj/tests/bench/bench_rpc.o $(O)/obj/tests/bench/bench_move.o: CPPFLAGS += -Iclient/include
-$(O)/obj/tests/bench/bench_rpc.o $(O)/obj/tests/bench/grpc_rows.o: $(PROTO_H)
+$(O)/obj/tests/bench/rpc_native.o $(O)/obj/tests/bench/bench_move.o: CPPFLAGS += -Iclient/include
+$(O)/obj/tests/bench/rpc_native.o $(O)/obj/tests/bench/grpc_subjects.o: $(PROTO_H)
 
 BENCH_SOURCES_cache := $(wildcard tests/bench/cache_*.c)
 BENCH_LIBS_cache    := -lurcu-cds -lurcu-qsbr -lurcu-common
@@ -23,7 +23,7 @@ CFLAGS_tests/bench/bench_kernels := -O3
 define bench_suite
 $(call program,bench/bench_$(1),tests/bench/bench_$(1).c tests/bench/bench.c $(BENCH_SOURCES_$(1)),$(BENCH_ARCHIVES_$(1)) $(BENCH_ARCHIVES),$(BENCH_LIBS) $(BENCH_LIBS_$(1)))
 bench-$(1): all $(O)/bench/bench_$(1)
-	HOLOGRAM_BUILD=$(O) $(O)/bench/bench_$(1)
+	HOLOGRAM_BUILD=$(O) $(O)/bench/bench_$(1) $(BENCH_ARGS)
 .PHONY: bench-$(1)
 endef
 $(foreach suite,$(BENCH_SUITES),$(eval $(call bench_suite,$(suite))))
