@@ -15,8 +15,10 @@ struct native {
     hologram_buffer inputs[2];
     hologram_buffer output;
     hologram_call add;
+    hologram_prepared_call prepared;
     hologram_batch *batch;
     hologram_batch *chain;
+    hologram_batch *prepared_batch;
 };
 
 static void check(const struct native *native, hologram_status status)
@@ -59,6 +61,17 @@ struct peer_sizes native_sizes(void)
     };
 }
 
+static void prepare(struct native *native)
+{
+    const hologram_operand vector = {
+        .dtype = HOLOGRAM_F32, .has_shape = true, .rank = 1, .shape = {NATIVE_ELEMENTS}};
+    const hologram_operand operands[] = {vector, vector, vector};
+    const hologram_pattern pattern = {.op = "vector_add", .operands = operands, .operand_count = 3};
+    native->prepared = (hologram_prepared_call){
+        .inputs = native->inputs, .input_count = 2, .outputs = &native->output, .output_count = 1};
+    check(native, hologram_prepare(native->client, &pattern, &native->prepared.prepared));
+}
+
 static void fill_batches(struct native *native)
 {
     const hologram_buffer chained[] = {native->output, native->inputs[1]};
@@ -66,9 +79,11 @@ static void fill_batches(struct native *native)
     next.inputs = chained;
     check(native, hologram_batch_new(native->client, &native->batch));
     check(native, hologram_batch_new(native->client, &native->chain));
+    check(native, hologram_batch_new(native->client, &native->prepared_batch));
     for (int i = 0; i < NATIVE_STEPS; i++) {
         check(native, hologram_batch_execute(native->batch, &native->add));
         check(native, hologram_batch_execute(native->chain, i == 0 ? &native->add : &next));
+        check(native, hologram_batch_execute_prepared(native->prepared_batch, &native->prepared));
     }
 }
 
@@ -93,6 +108,7 @@ struct native *native_open(const char *path)
                                   .input_count = 2,
                                   .outputs = &native->output,
                                   .output_count = 1};
+    prepare(native);
     fill_batches(native);
     return native;
 }
@@ -101,6 +117,8 @@ void native_close(struct native *native)
 {
     hologram_batch_free(&native->batch);
     hologram_batch_free(&native->chain);
+    hologram_batch_free(&native->prepared_batch);
+    hologram_unprepare(native->client, &native->prepared.prepared);
     hologram_close(&native->client);
     free(native);
 }
@@ -131,6 +149,28 @@ void native_batch(void *context)
 {
     const struct native *native = context;
     check(native, hologram_batch_run(native->batch, NULL));
+}
+
+void native_prepared(void *context)
+{
+    const struct native *native = context;
+    check(native, hologram_execute_prepared(native->client, &native->prepared, NULL));
+}
+
+void native_prepared_pipelined(void *context)
+{
+    const struct native *native = context;
+    for (int i = 0; i < NATIVE_WINDOW; i++) {
+        check(native,
+              hologram_submit_execute_prepared(native->client, &native->prepared, NULL, NULL));
+    }
+    check(native, hologram_wait_all(native->client));
+}
+
+void native_prepared_batch(void *context)
+{
+    const struct native *native = context;
+    check(native, hologram_batch_run(native->prepared_batch, NULL));
 }
 
 void native_chained(void *context)

@@ -27,6 +27,9 @@ void native_ping(void *native);
 void native_add(void *native);
 void native_pipelined(void *native);
 void native_batch(void *native);
+void native_prepared(void *native);
+void native_prepared_pipelined(void *native);
+void native_prepared_batch(void *native);
 /* c = a + b, then c = c + b again and again: each step needs the one before. */
 void native_chained(void *native);
 

@@ -20,6 +20,7 @@ static const struct {
     [REDIS] = {UV, false},
     [PING] = {UV, false},
     [ADD] = {UV, false},
+    [PREPARED] = {UV, false},
     [CHAINED] = {RAW_64, false},
     [RAW_WINDOW] = {NONE, true},
     [RAW_SINGLY] = {RAW_WINDOW, true},
@@ -27,7 +28,9 @@ static const struct {
     [REDIS_WINDOW] = {RAW_WINDOW, true},
     [PIPELINED] = {RAW_WINDOW, true},
     [PIPELINED_AGAIN] = {PIPELINED, true},
+    [PREPARED_PIPELINED] = {RAW_WINDOW, true},
     [BATCH] = {RAW_WINDOW, true},
+    [PREPARED_BATCH] = {RAW_WINDOW, true},
     [GRPC_BARE] = {NONE, false},
     [GRPC_HOP] = {GRPC_BARE, false},
     [GRPC_UNARY] = {GRPC_HOP, false},
@@ -60,29 +63,23 @@ static void record_rate(const struct place *place, const char *name, const char 
     record(place, name, what, value, "ops/s", baseline, baseline / value);
 }
 
-static void print_line(const char *name, const struct contest_result *own, double value_ratio)
-{
-    printf("%-44s %9.2f %9.2f %10.2f %11.0f %8.3f %8.3f", name, own->p50_us, own->p99_us,
-           own->p999_us, own->rate, own->client_cpu_us, own->server_cpu_us);
-    if (isnan(value_ratio)) {
-        printf("\n");
-    } else {
-        printf(" %8.3f\n", value_ratio);
-    }
-}
-
+/* OWN beside BESIDE, whose figures are NaN if there is nothing to stand beside. */
 static void report_subject(const struct place *place, const char *name, bool by_rate,
-                           const struct contest_result *own, const struct contest_result *beside)
+                           struct contest_result own, struct contest_result beside)
 {
-    static const struct contest_result nothing = {NAN, NAN, NAN, NAN, NAN, NAN};
-    beside = beside != NULL ? beside : &nothing;
-    print_line(name, own, by_rate ? beside->rate / own->rate : own->p50_us / beside->p50_us);
-    record_rate(place, name, by_rate ? "" : " rate", own->rate, beside->rate);
-    record_time(place, name, " p50", own->p50_us, "us", beside->p50_us);
-    record_time(place, name, " p99", own->p99_us, "us", beside->p99_us);
-    record_time(place, name, " p99.9", own->p999_us, "us", beside->p999_us);
-    record_time(place, name, " CPU client", own->client_cpu_us, "us/op", beside->client_cpu_us);
-    record_time(place, name, " CPU server", own->server_cpu_us, "us/op", beside->server_cpu_us);
+    const double ratio = by_rate ? beside.rate / own.rate : own.p50_us / beside.p50_us;
+    printf("%-44s %9.2f %9.2f %10.2f %11.0f %8.3f %8.3f", name, own.p50_us, own.p99_us, own.p999_us,
+           own.rate, own.client_cpu_us, own.server_cpu_us);
+    if (!isnan(ratio)) {
+        printf(" %8.3f", ratio);
+    }
+    printf("\n");
+    record_rate(place, name, by_rate ? "" : " rate", own.rate, beside.rate);
+    record_time(place, name, " p50", own.p50_us, "us", beside.p50_us);
+    record_time(place, name, " p99", own.p99_us, "us", beside.p99_us);
+    record_time(place, name, " p99.9", own.p999_us, "us", beside.p999_us);
+    record_time(place, name, " CPU client", own.client_cpu_us, "us/op", beside.client_cpu_us);
+    record_time(place, name, " CPU server", own.server_cpu_us, "us/op", beside.server_cpu_us);
 }
 
 /* ---- targets --------------------------------------------------------------------------------- */
@@ -150,6 +147,7 @@ void report_contest(const struct contest_subject subjects[SUBJECT_COUNT],
                     const struct contest_result results[SUBJECT_COUNT], enum regime regime,
                     unsigned clients)
 {
+    static const struct contest_result nothing = {NAN, NAN, NAN, NAN, NAN, NAN};
     struct place place;
     char many[24] = "";
     if (clients > 1) {
@@ -163,7 +161,7 @@ void report_contest(const struct contest_subject subjects[SUBJECT_COUNT],
         const enum subject baseline = styles[subject].baseline;
         if (subjects[subject].name != NULL) {
             report_subject(&place, subjects[subject].name, styles[subject].by_rate,
-                           &results[subject], baseline != NONE ? &results[baseline] : NULL);
+                           results[subject], baseline != NONE ? results[baseline] : nothing);
         }
     }
     report_targets(&place, results, subjects[REDIS].name != NULL);
