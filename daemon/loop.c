@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/loop.h"
 
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "lib/base/alloc.h"
@@ -38,8 +43,12 @@ struct hg_signal {
     void *context;
 };
 
+/* Not a uv_async_t: its receiver spins until the sender's thread has run on, which on a busy
+ * machine may be a while. */
 struct hg_wake {
-    uv_async_t uv;
+    uv_poll_t uv; /* first: the handle is the allocation */
+    int fd;
+    _Atomic bool pending;
     hg_loop_fn *fn;
     void *context;
 };
@@ -305,9 +314,15 @@ void hg_signal_close(struct hg_signal **signal)
     }
 }
 
-static void wake_cb(uv_async_t *uv)
+static void wake_cb(uv_poll_t *uv, int status, int events)
 {
     struct hg_wake *wake = (struct hg_wake *)uv;
+    uint64_t count;
+    (void)status;
+    (void)events;
+    (void)!read(wake->fd, &count, sizeof(count));
+    /* Acquire: what was done before any call that found it pending is seen. */
+    (void)atomic_exchange_explicit(&wake->pending, false, memory_order_acq_rel);
     wake->fn(wake->context);
 }
 
@@ -320,24 +335,37 @@ enum hg_status hg_wake_create(struct hg_loop *loop, hg_loop_fn *fn, void *contex
     }
     self->fn = fn;
     self->context = context;
-    const int code = uv_async_init(&loop->uv, &self->uv, wake_cb);
+    self->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (self->fd < 0) {
+        (void)hg_fail(error, HG_RESOURCE_EXHAUSTED, "wake: %s", strerror(errno));
+        hg_free(HG_TAG_TRANSPORT, self);
+        return error->status;
+    }
+    const int code = uv_poll_init(&loop->uv, &self->uv, self->fd);
     if (code != 0) {
+        close(self->fd);
         hg_free(HG_TAG_TRANSPORT, self);
         return fail_uv(error, "wake", code);
     }
+    HG_REQUIRE(uv_poll_start(&self->uv, UV_READABLE, wake_cb) == 0);
     *wake = self;
     return HG_OK;
 }
 
 void hg_wake_send(struct hg_wake *wake)
 {
-    HG_REQUIRE(uv_async_send(&wake->uv) == 0);
+    const uint64_t one = 1;
+    if (!atomic_exchange_explicit(&wake->pending, true, memory_order_acq_rel)) {
+        HG_REQUIRE(write(wake->fd, &one, sizeof(one)) == (ssize_t)sizeof(one));
+    }
 }
 
 void hg_wake_close(struct hg_wake **wake)
 {
     if (*wake != NULL) {
+        const int fd = (*wake)->fd;
         uv_close((uv_handle_t *)&(*wake)->uv, free_handle_cb);
+        close(fd);
         *wake = NULL;
     }
 }

@@ -24,9 +24,7 @@
 #include "lib/base/check.h"
 #include "lib/base/log.h"
 
-/* Calls of methods that there are not, posted so that they are refused. */
-#define UNKNOWN_CALLS_POSTED 4
-#define ARGS_MAX             20
+#define ARGS_MAX 20
 /* Draining: how long a peer without calls has to say goodbye. */
 #define GOODBYE_MS 250
 
@@ -63,6 +61,11 @@ static void add_number(struct args *args, const char *key, uint64_t value)
         value < INT32_MAX ? (int)value : INT32_MAX;
 }
 
+static bool is_on(const char *listen)
+{
+    return listen[0] != '\0' && strcmp(listen, "off") != 0;
+}
+
 static void fill_args(struct hg_grpc *grpc, struct args *args)
 {
     const struct hg_config *config = &grpc->server->config;
@@ -77,7 +80,8 @@ static void fill_args(struct hg_grpc *grpc, struct args *args)
     add_number(args, GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000);
     add_number(args, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                config->timeouts_handshake_ms != 0 ? config->timeouts_handshake_ms : INT32_MAX);
-    if (config->timeouts_idle_ms != 0) {
+    /* Connections that we adopt we watch ourselves: C core's watch costs each call a filter. */
+    if (config->timeouts_idle_ms != 0 && is_on(config->grpc_tls_listen)) {
         add_number(args, GRPC_ARG_MAX_CONNECTION_IDLE_MS, config->timeouts_idle_ms);
     }
     /* Off: sizes of what is compressed tell a listener something of its content, and tensors do
@@ -154,11 +158,6 @@ static enum hg_status listen_plain(struct hg_grpc *grpc, struct hg_error *error)
     return HG_OK;
 }
 
-static bool is_on(const char *listen)
-{
-    return listen[0] != '\0' && strcmp(listen, "off") != 0;
-}
-
 static enum hg_status find_remote_user(struct hg_grpc *grpc, struct hg_error *error)
 {
     const char *name = grpc->server->config.grpc_remote_user;
@@ -202,27 +201,23 @@ static void goodbye_cb(void *context)
 /* Registers every method, starts C core and posts calls. */
 static enum hg_status open_doors(struct hg_grpc *grpc, struct hg_error *error)
 {
-    void *registered[64];
-    bool posted = true;
-    HG_REQUIRE(hg_grpc_method_count <= HG_ARRAY_COUNT(registered));
+    HG_REQUIRE(hg_grpc_method_count < HG_GRPC_DOORS_MAX);
     for (size_t i = 0; i < hg_grpc_method_count; i++) {
         const struct hg_grpc_method *method = &hg_grpc_methods[i];
-        registered[i] = grpc_server_register_method(
+        struct hg_grpc_door *door = &grpc->doors[grpc->door_count++];
+        door->grpc = grpc;
+        door->method = method;
+        door->registered = grpc_server_register_method(
             grpc->core, method->path, NULL,
             method->streams_in ? GRPC_SRM_PAYLOAD_NONE : GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER,
             0);
-        HG_REQUIRE(registered[i] != NULL);
+        HG_REQUIRE(door->registered != NULL);
     }
+    /* Calls of methods that there are not come here, to be refused. */
+    grpc->doors[grpc->door_count++].grpc = grpc;
     grpc_server_start(grpc->core);
-    for (uint64_t n = 0; n < grpc->server->config.grpc_calls_posted; n++) {
-        for (size_t i = 0; i < hg_grpc_method_count; i++) {
-            posted = posted && hg_grpc_call_post(grpc, &hg_grpc_methods[i], registered[i]);
-        }
-    }
-    for (unsigned n = 0; n < UNKNOWN_CALLS_POSTED; n++) {
-        posted = posted && hg_grpc_call_post(grpc, NULL, NULL);
-    }
-    return posted ? HG_OK : hg_fail(error, HG_RESOURCE_EXHAUSTED, "grpc: out of memory");
+    return hg_grpc_doors_open(grpc) ? HG_OK
+                                    : hg_fail(error, HG_RESOURCE_EXHAUSTED, "grpc: out of memory");
 }
 
 static enum hg_status start_all(struct hg_grpc *grpc, struct hg_error *error)
@@ -268,10 +263,12 @@ enum hg_status hg_grpc_start(struct hg_server *server, struct hg_grpc **grpc,
     }
     self->server = server;
     self->calls_max = server->config.grpc_calls_max;
+    self->calls_posted = (uint32_t)server->config.grpc_calls_posted;
     self->message_bytes_max = server->config.grpc_message_bytes_max;
     self->inbox_bytes_max = server->config.grpc_message_bytes_max;
     self->down_tag.fn = down_tag;
     self->down_event.fn = down_event;
+    self->short_event.fn = hg_grpc_doors_short;
     /* C core's threads inherit the mask: signals are the loop's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -293,7 +290,9 @@ enum hg_status hg_grpc_start(struct hg_server *server, struct hg_grpc **grpc,
 
 uint64_t hg_grpc_sweep(struct hg_grpc *grpc, uint64_t now_ns)
 {
-    uint64_t due_ns = UINT64_MAX;
+    uint64_t due_ns = hg_grpc_doors_sweep(grpc, now_ns);
+    const uint64_t connections_ns = hg_grpc_connections_sweep(grpc, now_ns);
+    due_ns = connections_ns < due_ns ? connections_ns : due_ns;
     for (struct hg_grpc_session *session = grpc->sessions; session != NULL;
          session = session->next) {
         const uint64_t own_ns = hg_grpc_session_sweep(session, now_ns);
@@ -386,6 +385,7 @@ void hg_grpc_stop(struct hg_grpc **grpc)
     }
     grpc_shutdown_blocking();
     hg_grpc_tls_stop(self);
+    hg_grpc_spares_fini(&self->spares);
     hg_free(HG_TAG_TRANSPORT, self);
     *grpc = NULL;
 }

@@ -2,7 +2,7 @@
 /*
  * The life of a call, and what comes in. What goes out is in grpc_send.c.
  *
- * Happy path: posted, arrived (the queue thread posts another and tells the loop), started by its
+ * Happy path: posted (grpc_door.c), arrived (the queue thread tells the loop), started by its
  * method, answered, freed by the queue thread when C core has sent the status. Failure modes: the
  * server is stopping (a posted call comes back unused), too many calls (refused by the queue
  * thread), no such method, the peer gives up at any point.
@@ -10,6 +10,7 @@
 #include "daemon/transport/grpc_call.h"
 
 #include <grpc/byte_buffer_reader.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "daemon/transport/grpc_core.h"
@@ -48,7 +49,7 @@ static void free_call(struct hg_grpc_call *call)
         grpc_call_unref(call->core);
     }
     hg_mutex_fini(&call->lock);
-    hg_free(HG_TAG_TRANSPORT, call);
+    hg_grpc_spares_put(&call->grpc->spares, call);
 }
 
 void hg_grpc_call_release(struct hg_grpc_call *call)
@@ -125,13 +126,13 @@ static void arrived_tag(struct hg_grpc_tag *tag, bool ok)
 {
     struct hg_grpc_call *call = HG_GRPC_OF(struct hg_grpc_call, arrived_tag, tag);
     struct hg_grpc *grpc = call->grpc;
+    /* The call may be over before its successor is posted. */
+    struct hg_grpc_door *door = call->door;
     if (!ok) {
         hg_grpc_call_release(call);
+        hg_grpc_door_passed(door);
         return;
     }
-    /* The call may be over before its successor is posted. */
-    const struct hg_grpc_method *method = call->method;
-    void *registered = call->registered;
     const uint64_t live = atomic_fetch_add_explicit(&grpc->live_calls, 1, memory_order_relaxed);
     if (live < grpc->calls_max) {
         hg_grpc_post(&grpc->queue, &call->arrived_event);
@@ -139,26 +140,7 @@ static void arrived_tag(struct hg_grpc_tag *tag, bool ok)
         hg_grpc_send_refuse(call, GRPC_STATUS_RESOURCE_EXHAUSTED, "too many calls at once");
         hg_grpc_call_release(call);
     }
-    /* Without memory there is one posted call less; while none is posted C core keeps calls
-     * waiting. */
-    (void)!hg_grpc_call_post(grpc, method, registered);
-}
-
-static void request_call(struct hg_grpc_call *call)
-{
-    struct hg_grpc *grpc = call->grpc;
-    void *tag = hg_grpc_tag_start(&call->arrived_tag);
-    grpc_call_error code;
-    if (call->method != NULL) {
-        code = grpc_server_request_registered_call(grpc->core, call->registered, &call->core,
-                                                   &call->deadline, &call->metadata,
-                                                   call->method->streams_in ? NULL : &call->payload,
-                                                   grpc->queue.core, grpc->queue.core, tag);
-    } else {
-        code = grpc_server_request_call(grpc->core, &call->core, &call->details, &call->metadata,
-                                        grpc->queue.core, grpc->queue.core, tag);
-    }
-    HG_REQUIRE(code == GRPC_CALL_OK);
+    hg_grpc_door_passed(door);
 }
 
 /* ---- what comes in ------------------------------------------------------------------------------
@@ -269,10 +251,21 @@ enum hg_grpc_next hg_grpc_call_next(struct hg_grpc_call *call, grpc_slice *messa
 grpc_slice hg_grpc_flatten(grpc_byte_buffer *buffer)
 {
     grpc_byte_buffer_reader reader;
+    grpc_slice *first;
+    grpc_slice whole;
     if (!grpc_byte_buffer_reader_init(&reader, buffer)) {
         return grpc_empty_slice();
     }
-    const grpc_slice whole = grpc_byte_buffer_reader_readall(&reader);
+    if (grpc_byte_buffer_reader_peek(&reader, &first) == 0) {
+        whole = grpc_empty_slice();
+    } else if (GRPC_SLICE_LENGTH(*first) == grpc_byte_buffer_length(buffer)) {
+        /* In one piece already, as small messages are. */
+        whole = grpc_slice_ref(*first);
+    } else {
+        grpc_byte_buffer_reader_destroy(&reader);
+        HG_REQUIRE(grpc_byte_buffer_reader_init(&reader, buffer));
+        whole = grpc_byte_buffer_reader_readall(&reader);
+    }
     grpc_byte_buffer_reader_destroy(&reader);
     return whole;
 }
@@ -321,19 +314,12 @@ void hg_grpc_call_watch(struct hg_grpc_call *call)
 /* ---- beginning and end --------------------------------------------------------------------------
  */
 
-bool hg_grpc_call_post(struct hg_grpc *grpc, const struct hg_grpc_method *method, void *registered)
+void hg_grpc_call_init(struct hg_grpc_call *call, struct hg_grpc_door *door)
 {
-    /* Acquire: pairs with the release when the server stops. */
-    if (atomic_load_explicit(&grpc->stopping, memory_order_acquire)) {
-        return true;
-    }
-    struct hg_grpc_call *call = hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(*call));
-    if (call == NULL) {
-        return false;
-    }
-    call->grpc = grpc;
-    call->method = method;
-    call->registered = registered;
+    memset(call, 0, offsetof(struct hg_grpc_call, in));
+    call->grpc = door->grpc;
+    call->door = door;
+    call->method = door->method;
     call->arrived_tag.fn = arrived_tag;
     call->send_tag.fn = hg_grpc_send_tag;
     call->receive_tag.fn = receive_tag;
@@ -345,11 +331,9 @@ bool hg_grpc_call_post(struct hg_grpc *grpc, const struct hg_grpc_method *method
     atomic_init(&call->refs, 1);
     hg_mutex_init(&call->lock, HG_RANK_LOOP);
     grpc_metadata_array_init(&call->metadata);
-    if (method == NULL) {
+    if (call->method == NULL) {
         grpc_call_details_init(&call->details);
     }
-    request_call(call);
-    return true;
 }
 
 void hg_grpc_call_detach(struct hg_grpc_call *call)

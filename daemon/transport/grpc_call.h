@@ -27,6 +27,7 @@
 struct hg_grpc;
 struct hg_grpc_call;
 struct hg_grpc_connection;
+struct hg_grpc_door;
 struct hg_grpc_session;
 
 /* Messages that have arrived and wait for the loop. */
@@ -86,8 +87,8 @@ struct hg_grpc_message {
 
 struct hg_grpc_call {
     struct hg_grpc *grpc;
+    struct hg_grpc_door *door;           /* through which it came */
     const struct hg_grpc_method *method; /* NULL: a method that there is not */
-    void *registered;                    /* C core's name for the method */
 
     /* Filled by C core. */
     grpc_call *core;
@@ -127,7 +128,6 @@ struct hg_grpc_call {
     grpc_metadata trailers[2];
     size_t trailer_count;
     /* In. */
-    grpc_byte_buffer *in[HG_GRPC_INBOX];
     uint32_t in_first;
     uint32_t in_count;
     uint64_t in_bytes;
@@ -151,12 +151,14 @@ struct hg_grpc_call {
     grpc_slice message;     /* whose bytes the request in flight points into */
     bool message_held;
     uint32_t state; /* the method's own */
+
+    bool own_taken;                      /* the loop's */
+    struct hg_grpc_message own;          /* the first that is sent, which most calls leave it at */
+    grpc_byte_buffer *in[HG_GRPC_INBOX]; /* last: all before it is zero at first */
 };
 
-/* Posts a call of METHOD (NULL: of any unknown one) to C core; REGISTERED is C core's handle of it.
- * False when out of memory. Any thread. */
-HG_MUST_CHECK bool hg_grpc_call_post(struct hg_grpc *grpc, const struct hg_grpc_method *method,
-                                     void *registered);
+/* Makes the memory of CALL a call that has come through DOOR, to be posted. Any thread. */
+void hg_grpc_call_init(struct hg_grpc_call *call, struct hg_grpc_door *door);
 
 /* Sends a message: takes HEAD; with REQUEST, whose view is held, the view's bytes follow as field
  * `data`, CHUNK_BYTES in each message, and the request becomes SENDING if they are not copied.

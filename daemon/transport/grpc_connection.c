@@ -19,6 +19,7 @@
 
 #include "daemon/transport/grpc_core.h"
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 /* Descriptors of C core lie above this share of what is allowed, and span this many numbers, so
@@ -150,6 +151,13 @@ static void hangup_cb(void *context, unsigned events)
     hang_up(context);
 }
 
+/* When a connection without a call has been so for too long. */
+static uint64_t idle_end_ns(const struct hg_grpc_connection *connection)
+{
+    const uint64_t idle_ms = connection->grpc->server->config.timeouts_idle_ms;
+    return idle_ms != 0 ? connection->idle_ns + idle_ms * HG_NS_PER_MS : UINT64_MAX;
+}
+
 void hg_grpc_connection_ref(struct hg_grpc_connection *connection)
 {
     connection->calls++;
@@ -158,10 +166,34 @@ void hg_grpc_connection_ref(struct hg_grpc_connection *connection)
 void hg_grpc_connection_unref(struct hg_grpc_connection *connection)
 {
     connection->calls--;
+    if (connection->calls == 0) {
+        connection->idle_ns = hg_clock_now_ns();
+        hg_server_due(connection->grpc->server, idle_end_ns(connection));
+    }
     if (connection->calls == 0 && connection->fd < 0 &&
         connection != &connection->grpc->connections.remote) {
         free_connection(connection);
     }
+}
+
+uint64_t hg_grpc_connections_sweep(struct hg_grpc *grpc, uint64_t now_ns)
+{
+    uint64_t due_ns = UINT64_MAX;
+    for (struct hg_grpc_connection *connection = grpc->connections.first; connection != NULL;
+         connection = connection->next) {
+        if (connection->calls != 0 || connection->fd < 0) {
+            continue;
+        }
+        const uint64_t own_ns = idle_end_ns(connection);
+        if (now_ns >= own_ns) {
+            /* C core and we both see the end of the stream, each on its own descriptor. */
+            (void)shutdown(connection->fd, SHUT_RDWR);
+            hg_counter_add(&grpc->server->metrics.connections_timed_out, 1);
+        } else if (own_ns < due_ns) {
+            due_ns = own_ns;
+        }
+    }
+    return due_ns;
 }
 
 void hg_grpc_connections_fini(struct hg_grpc *grpc)
@@ -214,6 +246,7 @@ enum hg_status hg_grpc_adopt(struct hg_grpc *grpc, int fd, const struct hg_ident
     }
     connection->grpc = grpc;
     connection->fd = fd;
+    connection->idle_ns = hg_clock_now_ns();
     connection->remote = identity == NULL;
     connection->identity = identity != NULL ? *identity : table->remote.identity;
     connection->number = duplicate(table, fd);
@@ -231,6 +264,7 @@ enum hg_status hg_grpc_adopt(struct hg_grpc *grpc, int fd, const struct hg_ident
     }
     hg_watch_set(connection->watch, HG_WATCH_HANGUP);
     link_connection(connection);
+    hg_server_due(grpc->server, idle_end_ns(connection));
     grpc_server_add_channel_from_fd(grpc->core, connection->number, grpc->insecure);
     return HG_OK;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gRPC as its own files see it: the whole, connections, and sessions.
+ * gRPC as its own files see it: the whole, connections, sessions, and doors.
  *
  * Threads: the loop's unless said otherwise.
  */
@@ -33,6 +33,7 @@ struct hg_grpc_connection {
     bool remote;                   /* over the network: the identity is the configured one */
     struct hg_grpc_session *plain; /* for calls that need no session; NULL: none yet */
     uint32_t calls;
+    uint64_t idle_ns; /* without a call since */
 };
 
 struct hg_grpc_connections {
@@ -53,6 +54,8 @@ struct hg_grpc_connection *hg_grpc_connection_of(struct hg_grpc *grpc, grpc_call
 /* A call came or went. */
 void hg_grpc_connection_ref(struct hg_grpc_connection *connection);
 void hg_grpc_connection_unref(struct hg_grpc_connection *connection);
+/* Hangs up on those that have been without a call for too long. See hg_grpc_sweep. */
+uint64_t hg_grpc_connections_sweep(struct hg_grpc *grpc, uint64_t now_ns);
 
 /* ---- sessions (grpc_session.c) ------------------------------------------------------------------
  */
@@ -119,6 +122,39 @@ void hg_grpc_session_begin(struct hg_grpc_session *session);
 void hg_grpc_lease_returned(struct hg_grpc_event *event);
 /* See hg_grpc_sweep. */
 uint64_t hg_grpc_session_sweep(struct hg_grpc_session *session, uint64_t now_ns);
+
+/* ---- doors (grpc_door.c) ------------------------------------------------------------------------
+ */
+
+#define HG_GRPC_DOORS_MAX 64u
+
+/* A method, or all that there are not, and the calls of it that are posted to C core. */
+struct hg_grpc_door {
+    struct hg_grpc *grpc;
+    const struct hg_grpc_method *method; /* NULL: a method that there is not */
+    void *registered;                    /* C core's name for the method */
+    _Atomic uint32_t posted;
+};
+
+/* Calls that are over, whose memory is used again. Any thread gives, the queue thread takes. */
+struct hg_grpc_spares {
+    _Atomic(struct hg_grpc_call *) top;
+    _Atomic uint32_t count;
+    struct hg_grpc_call *kept; /* the queue thread's */
+};
+
+/* Posts calls at every door, as many as the configuration says. False when out of memory. Loop. */
+HG_MUST_CHECK bool hg_grpc_doors_open(struct hg_grpc *grpc);
+/* Queue thread: a call has come through DOOR, or came back unused. */
+void hg_grpc_door_passed(struct hg_grpc_door *door);
+/* Queue thread, with time for it: as many are posted as should be. */
+void hg_grpc_door_refill(struct hg_grpc_door *door);
+/* Loop: there was no memory for a call; it is tried again by sweeps. */
+void hg_grpc_doors_short(struct hg_grpc_event *event);
+uint64_t hg_grpc_doors_sweep(struct hg_grpc *grpc, uint64_t now_ns);
+void hg_grpc_spares_put(struct hg_grpc_spares *spares, struct hg_grpc_call *call);
+/* The queue thread has ended. */
+void hg_grpc_spares_fini(struct hg_grpc_spares *spares);
 
 /* ---- methods ------------------------------------------------------------------------------------
  */
@@ -188,6 +224,11 @@ struct hg_grpc {
     uid_t remote_uid;             /* whom peers without credentials count as */
     gid_t remote_gid;
 
+    struct hg_grpc_door doors[HG_GRPC_DOORS_MAX];
+    size_t door_count;
+    uint32_t calls_posted;
+    bool doors_short; /* memory for a call that should be posted is awaited */
+    struct hg_grpc_event short_event;
     struct hg_grpc_call *calls; /* arrived and not finished */
     struct hg_grpc_connections connections;
     struct hg_grpc_session *sessions;
@@ -203,6 +244,8 @@ struct hg_grpc {
 
     /* Any thread. */
     _Atomic bool stopping; /* posts nothing more */
+    _Atomic bool short_told;
+    struct hg_grpc_spares spares;
     _Atomic uint64_t live_calls;
     uint64_t calls_max;
     uint64_t message_bytes_max;

@@ -41,13 +41,25 @@ static struct hg_grpc_lease *lease_new(struct hg_grpc_call *call, struct hg_requ
 /* ---- messages -----------------------------------------------------------------------------------
  */
 
-static void message_free(struct hg_grpc_message *message)
+/* The first message of a call is part of it. From the loop. */
+static struct hg_grpc_message *message_new(struct hg_grpc_call *call)
+{
+    if (!call->own_taken) {
+        call->own_taken = true;
+        return &call->own;
+    }
+    return hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(struct hg_grpc_message));
+}
+
+static void message_free(struct hg_grpc_call *call, struct hg_grpc_message *message)
 {
     grpc_slice_unref(message->head);
     if (message->lease != NULL) {
         lease_unref(message->lease);
     }
-    hg_free(HG_TAG_TRANSPORT, message);
+    if (message != &call->own) {
+        hg_free(HG_TAG_TRANSPORT, message);
+    }
 }
 
 /* Under the lock. */
@@ -56,7 +68,7 @@ static void drop_messages(struct hg_grpc_call *call)
     while (call->out_first != NULL) {
         struct hg_grpc_message *message = call->out_first;
         call->out_first = message->next;
-        message_free(message);
+        message_free(call, message);
     }
     call->out_last = NULL;
     call->out_bytes = 0;
@@ -114,7 +126,7 @@ static grpc_byte_buffer *take_message(struct hg_grpc_call *call)
     if (call->out_first == NULL) {
         call->out_last = NULL;
     }
-    message_free(message);
+    message_free(call, message);
     return buffer;
 }
 
@@ -188,7 +200,9 @@ static void advance_and_unlock(struct hg_grpc_call *call)
 void hg_grpc_send_tag(struct hg_grpc_tag *tag, bool ok)
 {
     struct hg_grpc_call *call = HG_GRPC_OF(struct hg_grpc_call, send_tag, tag);
+    struct hg_grpc_door *door = call->door;
     hg_mutex_lock(&call->lock);
+    const bool over = call->closing;
     call->sending = false;
     call->broken = call->broken || !ok;
     if (call->outgoing != NULL) {
@@ -201,6 +215,9 @@ void hg_grpc_send_tag(struct hg_grpc_tag *tag, bool ok)
     }
     advance_and_unlock(call);
     hg_grpc_call_release(call);
+    if (over) {
+        hg_grpc_door_refill(door);
+    }
 }
 
 void hg_grpc_send_open(struct hg_grpc_call *call)
@@ -279,14 +296,14 @@ static bool add_payload(struct hg_grpc_call *call, struct hg_grpc_message *messa
 enum hg_status hg_grpc_call_send(struct hg_grpc_call *call, grpc_slice head,
                                  struct hg_request *request, uint64_t chunk_bytes)
 {
-    struct hg_grpc_message *message = hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(*message));
+    struct hg_grpc_message *message = message_new(call);
     if (message == NULL) {
         grpc_slice_unref(head);
         return HG_RESOURCE_EXHAUSTED;
     }
     message->head = head;
     if (request != NULL && !add_payload(call, message, request, chunk_bytes)) {
-        message_free(message);
+        message_free(call, message);
         return HG_RESOURCE_EXHAUSTED;
     }
     call->out_lease = message->lease;

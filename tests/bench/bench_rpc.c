@@ -313,6 +313,7 @@ int main(int argc, char **argv)
     static struct client clients[CLIENTS];
     static struct contest_subject subjects[SUBJECT_COUNT];
     static struct servers servers;
+    grpc_echo_serve_if_asked(argc, argv);
     const struct options options = parse_options(argc, argv);
     bench_begin("rpc");
     bench_floors();

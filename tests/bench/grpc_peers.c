@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,8 +16,9 @@
 
 #include "tests/bench/peers.h"
 
-/* As many as hologramd posts of each method (grpc.calls_posted). */
+/* Plenty for every client of the suite. */
 #define CALLS_POSTED 16
+#define ECHO_NAME    "grpc-echo" /* what the program is called when it is to be one */
 
 /* Posted, answered, and posted again. */
 struct echo_call {
@@ -162,13 +164,25 @@ static _Noreturn void serve(const char *path, enum grpc_echo_kind kind)
     _exit(0);
 }
 
+/* A program started afresh, as the daemon is: a fork would share its addresses, and with them what
+ * the processor has learnt of its branches, with the client. */
 pid_t grpc_echo_start(const char *path, enum grpc_echo_kind kind)
 {
     pid_t process = peer_fork();
     if (process == 0) {
-        serve(path, kind);
+        execl("/proc/self/exe", ECHO_NAME, path, kind == GRPC_ECHO_BARE ? "bare" : "hop",
+              (char *)NULL);
+        perror("bench: exec");
+        _exit(1);
     }
     return process;
+}
+
+void grpc_echo_serve_if_asked(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[0], ECHO_NAME) == 0) {
+        serve(argv[1], strcmp(argv[2], "bare") == 0 ? GRPC_ECHO_BARE : GRPC_ECHO_ONE_HOP);
+    }
 }
 
 void grpc_echo_stop(pid_t process)

@@ -16,9 +16,12 @@ enum grpc_echo_kind {
 
 /*
  * Serves GRPC_ECHO_METHOD on the Unix socket PATH; the answer is the request's bytes. May not
- * listen yet when this returns. C core does not survive a fork: the caller has not started it.
+ * listen yet when this returns. C core does not survive a fork: the caller has not started it. The
+ * echo is this program, started again.
  */
 pid_t grpc_echo_start(const char *path, enum grpc_echo_kind kind);
+/* First thing in main: does not return if the program was started to be an echo. */
+void grpc_echo_serve_if_asked(int argc, char **argv);
 void grpc_echo_stop(pid_t process);
 
 #endif

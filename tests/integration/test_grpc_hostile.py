@@ -10,7 +10,8 @@ import threading
 import time
 
 import pytest
-from grpc_client import Session, channel, code_of, grpc, pb, service_pb2, service_pb2_grpc
+from grpc_client import (Session, channel, code_of, grpc, health_pb2, health_pb2_grpc, pb,
+                         service_pb2_grpc)
 
 from conftest import ROOT, SANITIZED, Daemon, wait_for
 
@@ -157,6 +158,28 @@ def test_connections_are_bounded_together():
             natives.pop().close()
             wait_for(lambda: code_of(service_pb2_grpc.HologramStub(second).Ping, pb.Ping(),
                                      timeout=5)[0] == grpc.StatusCode.OK, 30, "room")
+
+
+def test_idle_connections_are_closed():
+    """Without a call for too long the connection goes; one with a call stays; the client reconnects."""
+    def state_of(link):
+        states = []
+        link.subscribe(states.append)
+        return states
+
+    with Daemon("--set", "timeouts.idle_ms=300") as daemon:
+        with channel(daemon.path) as idle, channel(daemon.path) as busy:
+            states = state_of(idle)
+            service_pb2_grpc.HologramStub(idle).Ping(pb.Ping())
+            watch = health_pb2_grpc.HealthStub(busy).Watch(health_pb2.HealthCheckRequest())
+            next(watch)
+            assert daemon.metrics()["hologram_connections"] == 2
+            wait_for(lambda: daemon.metrics()["hologram_connections"] == 1, what="the idle one's end")
+            wait_for(lambda: states[-1] == grpc.ChannelConnectivity.IDLE, what="word of it")
+            service_pb2_grpc.HologramStub(idle).Ping(pb.Ping())
+            assert daemon.metrics()["hologram_connections"] == 2
+            watch.cancel()
+            wait_for(lambda: daemon.metrics()["hologram_connections"] == 0, what="both ends")
 
 
 # ---- peers that vanish or babble ------------------------------------------------------------------
