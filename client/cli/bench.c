@@ -93,9 +93,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state,
         }
         return 0;
     case KEY_DTYPE:
-        if (!hologram_dtype_parse(arg, &arguments->dtype)) {
-            argp_error(state, "there is no dtype '%s'", arg);
-        }
+        cli_parse_dtype(state, arg, &arguments->dtype);
         return 0;
     case KEY_MODE:
         if (!parse_mode(arg, &arguments->modes)) {

@@ -97,6 +97,12 @@ uint64_t cli_now_ns(void);
 /* TEXT as a value of DTYPE, in the low bits. False if it is none or out of range. */
 bool cli_parse_bits(hologram_dtype dtype, const char *text, uint64_t *bits);
 bool cli_parse_u64(const char *text, uint64_t *value);
+/* Values of options; the wrong ones are usage errors, which exit. */
+void cli_parse_dtype(struct argp_state *state, const char *text, hologram_dtype *dtype);
+void cli_parse_pool(struct argp_state *state, const char *text, hologram_pool *pool);
+/* One of the arguments NAME and FILE. */
+void cli_take_name_and_file(struct argp_state *state, char *arg, const char **name,
+                            const char **path);
 /* "2,3" or "2x3"; empty for a scalar. */
 bool cli_parse_shape(const char *text, hologram_buffer_spec *spec);
 /* The shortest text that reads back as BITS. */
@@ -128,12 +134,19 @@ void cli_progress_end(struct cli_progress *progress);
 /* Reads or writes exactly SIZE bytes; *DONE counts them. Gives 0 or an errno. */
 int cli_read_file(int fd, void *data, size_t size, size_t *done);
 int cli_write_file(int fd, const void *data, size_t size);
+/* Prints what is wrong with PATH: the errno FAILURE, or with 0 that it ended early. */
+int cli_fail_file(const char *path, int failure);
 
 /* ---- named.c --------------------------------------------------------------------------------- */
 
 /* Opens a published buffer. Prints why not. */
 int cli_open(struct cli *cli, const char *name, bool writable, hologram_buffer *buffer,
              hologram_buffer_info *info);
+
+/* Makes a buffer of zeros for NAME. Of shared memory *MEMORY, unless MEMORY is NULL, is its
+ * mapping; else it is NULL. Prints why not. */
+int cli_make(struct cli *cli, const char *name, const hologram_buffer_spec *spec,
+             hologram_buffer *buffer, hologram_buffer_info *info, void **memory);
 
 /* How a command publishes what it makes: --mode and --group. */
 struct cli_publish {
@@ -144,9 +157,11 @@ struct cli_publish {
 extern const struct argp_child cli_publishing[];
 int cli_publish(struct cli *cli, hologram_buffer buffer, const char *name,
                 const struct cli_publish *how);
-bool cli_parse_pool(const char *text, hologram_pool *pool);
 /* "x: f32 [2, 3], 24 B in the heap pool". */
 void cli_print_made(const char *name, const hologram_buffer_info *info);
+
+/* ---- list.c ---------------------------------------------------------------------------------- */
+
 /* NULL when out of memory. */
 json_t *cli_buffer_json(const hologram_buffer_info *info);
 

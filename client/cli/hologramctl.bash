@@ -49,7 +49,7 @@ _hologramctl_options()
     get) own="--all" ;;
     alloc) own="--dtype --shape --pool --fallback --mode --group" ;;
     ls) own="--all --names --json" ;;
-    run) own="--output --attr --json --mode --group" ;;
+    run) own="--output --attr --pool --json --mode --group" ;;
     stats) own="--all --json" ;;
     top) own="--once --interval" ;;
     bench) own="--elements --dtype --mode --depth --seconds --json" ;;
@@ -67,7 +67,7 @@ _hologramctl_value()
     *:-s | *:--socket | asm:-o | disasm:-o | asm:--output | disasm:--output) _hologramctl_files ;;
     run:-o | run:--output) _hologramctl_words "$(_hologramctl_server ls --names)" ;;
     *:-d | *:--dtype) _hologramctl_words "i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64" ;;
-    put:-p | alloc:-p | *:--pool) _hologramctl_words "heap boundary" ;;
+    put:-p | alloc:-p | run:-p | *:--pool) _hologramctl_words "heap boundary shared" ;;
     bench:-m | bench:--mode) _hologramctl_words "single pipelined batch all" ;;
     *:-t | *:--timeout | *:--count | *:--shape | *:--mode | *:--attr | *:--interval) ;;
     *:--elements | *:--depth | *:--seconds | *:--rows | *:--cols | *:--param | *:--fuel) ;;

@@ -24,6 +24,7 @@ struct run_arguments {
     char *attributes[ATTRIBUTES_MAX]; /* name=value */
     uint32_t attribute_count;
     struct cli_publish publish;
+    hologram_pool pool; /* of outputs that are made */
     bool json;
 };
 
@@ -39,11 +40,12 @@ struct plan {
     hologram_attribute attributes[ATTRIBUTES_MAX];
 };
 
-enum { KEY_OUTPUT = 'o', KEY_ATTRIBUTE = 'a', KEY_JSON = 'j' };
+enum { KEY_OUTPUT = 'o', KEY_ATTRIBUTE = 'a', KEY_POOL = 'p', KEY_JSON = 'j' };
 
 static const struct argp_option options[] = {
     {"output", KEY_OUTPUT, "NAME", 0, "Output; made if it does not exist", 0},
     {"attr", KEY_ATTRIBUTE, "NAME=VALUE", 0, "Scalar or size of the operation; see `ops OP'", 0},
+    {"pool", KEY_POOL, "POOL", 0, "Where it is made: heap, boundary or shared (heap)", 0},
     {"json", KEY_JSON, NULL, 0, "As JSON", 0},
     {0},
 };
@@ -79,6 +81,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                        ATTRIBUTES_MAX, arg);
         }
         arguments->attributes[arguments->attribute_count++] = arg;
+        return 0;
+    case KEY_POOL:
+        cli_parse_pool(state, arg, &arguments->pool);
         return 0;
     case KEY_JSON:
         arguments->json = true;
@@ -230,7 +235,7 @@ static int infer(const struct run_arguments *arguments, const struct plan *plan,
                         arguments->outputs[0], plan->op->name);
     }
     *spec = plan->input_infos[0].spec;
-    spec->pool = HOLOGRAM_POOL_HEAP;
+    spec->pool = arguments->pool;
     if (strcmp(plan->op->name, "gemm") == 0) {
         gemm_shape(arguments, plan, spec);
     } else if (strcmp(plan->op->name, "matvec") == 0) {
@@ -265,8 +270,7 @@ static int open_output(const struct run_arguments *arguments, struct plan *plan,
         return code;
     }
     plan->fresh[index] = true;
-    status = hologram_alloc(cli->client, &spec, &plan->outputs[index], &plan->output_infos[index]);
-    return status == HOLOGRAM_OK ? CLI_OK : cli_fail_client(cli, name);
+    return cli_make(cli, name, &spec, &plan->outputs[index], &plan->output_infos[index], NULL);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */

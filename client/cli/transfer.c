@@ -2,6 +2,7 @@
 /* Bytes of files, and a bar for those who wait for them. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client/cli/cli.h"
@@ -77,4 +78,10 @@ int cli_write_file(int fd, const void *data, size_t size)
         }
     }
     return 0;
+}
+
+int cli_fail_file(const char *path, int failure)
+{
+    return cli_fail(CLI_FILE, "%s: %s", path,
+                    failure == 0 ? "the file ends early" : strerror(failure));
 }

@@ -133,3 +133,37 @@ const char *cli_value_text(hologram_dtype dtype, uint64_t bits, char text[CLI_TE
     }
     return text;
 }
+
+/* ---- values of options ----------------------------------------------------------------------- */
+
+void cli_parse_dtype(struct argp_state *state, const char *text, hologram_dtype *dtype)
+{
+    if (!hologram_dtype_parse(text, dtype)) {
+        argp_error(state, "there is no dtype '%s'", text);
+    }
+}
+
+void cli_parse_pool(struct argp_state *state, const char *text, hologram_pool *pool)
+{
+    static const hologram_pool pools[] = {HOLOGRAM_POOL_HEAP, HOLOGRAM_POOL_BOUNDARY,
+                                          HOLOGRAM_POOL_SHARED};
+    for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++) {
+        if (strcmp(text, cli_pool_name(pools[i])) == 0) {
+            *pool = pools[i];
+            return;
+        }
+    }
+    argp_error(state, "expected --pool heap, boundary or shared, got '%s'", text);
+}
+
+void cli_take_name_and_file(struct argp_state *state, char *arg, const char **name,
+                            const char **path)
+{
+    if (state->arg_num == 0) {
+        *name = arg;
+    } else if (state->arg_num == 1) {
+        *path = arg;
+    } else {
+        argp_error(state, "expected NAME and FILE, got also '%s'", arg);
+    }
+}

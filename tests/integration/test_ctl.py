@@ -104,18 +104,32 @@ def test_manuals_are_well_formed():
         assert done.returncode == 0 and done.stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [
-    (), ("nope",), ("put", "x"), ("get",), ("alloc", "x"), ("alloc", "x", "--shape", "2,a"),
-    ("alloc", "x", "--shape", "1,1,1,1,1,1,1,1,1"), ("alloc", "x", "--shape", "2", "-d", "f31"),
-    ("alloc", "x", "--shape", "2", "-p", "stack"), ("free",), ("run", "relu", "x"),
-    ("ping", "--timeout", "soon"), ("ping", "--count", "0"), ("ping", "extra"), ("ls", "--nope"),
-    ("asm",), ("asm", "x.hasm", "buffer"), ("asm", "x", "--param", "f32"), ("bench", "-m", "fast"),
-    ("top", "--interval", "0"), ("put", "x", "f", "--mode", "999"), ("ping", "-t", "-1")])
-def test_wrong_arguments_are_usage_errors(ctl, arguments):
-    """Wrong arguments are refused with status 2 and a text, without a server."""
+@pytest.mark.parametrize("arguments,text", [
+    ((), "Usage: hologramctl"), (("nope",), "there is no command 'nope'"),
+    (("put", "x"), "expected NAME and FILE"), (("get",), "expected NAME"),
+    (("get", "x", "f", "z"), "got also 'z'"), (("put", "x", "f", "z"), "got also 'z'"),
+    (("alloc", "x"), "expected a NAME and --shape"),
+    (("alloc", "x", "--shape", "2,a"), "got '2,a'"),
+    (("alloc", "x", "--shape", "1,1,1,1,1,1,1,1,1"), "up to 8 numbers"),
+    (("alloc", "x", "--shape", "2", "-d", "f31"), "there is no dtype 'f31'"),
+    (("alloc", "x", "--shape", "2", "-p", "stack"), "heap, boundary or shared, got 'stack'"),
+    (("put", "x", "f", "-p", "stack"), "heap, boundary or shared, got 'stack'"),
+    (("run", "relu", "x", "-o", "y", "-p", "stack"), "heap, boundary or shared, got 'stack'"),
+    (("put", "x", "f", "-d", "f31"), "there is no dtype 'f31'"),
+    (("bench", "-d", "f31"), "there is no dtype 'f31'"),
+    (("free",), "expected at least one NAME"), (("run", "relu", "x"), "expected"),
+    (("ping", "--timeout", "soon"), "got 'soon'"), (("ping", "--count", "0"), "'0'"),
+    (("ping", "extra"), "hologramctl ping"), (("ls", "--nope"), "'--nope'"),
+    (("asm",), "expected"), (("asm", "x.hasm", "buffer"), "--run"),
+    (("asm", "x", "--param", "f32"), "'f32'"), (("bench", "-m", "fast"), "'fast'"),
+    (("top", "--interval", "0"), "'0'"), (("put", "x", "f", "--mode", "999"), "got '999'"),
+    (("put", "x", "f", "--group", "no such"), "there is no group 'no such'"),
+    (("ping", "-t", "-1"), "got '-1'")])
+def test_wrong_arguments_are_usage_errors(ctl, arguments, text):
+    """Wrong arguments are refused with status 2 and a text that names them, without a server."""
     done = ctl.raw(*arguments, socket="/nonexistent")
     assert done.returncode == USAGE
-    assert b"hologramctl" in done.stderr
+    assert b"hologramctl" in done.stderr and text in done.stderr.decode()
 
 
 def test_no_server_is_unreachable(ctl):
@@ -288,6 +302,50 @@ def test_large_transfers_go_in_pieces(ctl):
     array = np.random.default_rng(1).standard_normal(5_000_000)
     ctl.put("x", array)
     assert (ctl.get("x") == array).all()
+
+
+def test_shared_memory_is_read_and_written_in_place(ctl):
+    """Files go straight to and from the mapped memory: their bytes pass no socket."""
+    def moved():
+        metrics = ctl.daemon.metrics()
+        return sum(metrics[f"hologram_{way}_bytes_total"] for way in ("received", "sent"))
+
+    array = np.random.default_rng(1).standard_normal((1000, 1000))
+    before = moved()
+    text, _ = ctl.put("x", array, "--pool", "shared")
+    assert text == "x: f64 [1000, 1000], 7.6 MiB in the shared pool\n"
+    assert (ctl.get("x") == array).all()
+    ctl.put("x", -array)  # over the same memory
+    assert (ctl.get("x") == -array).all()
+    ctl("get", "x")  # printed from there
+    assert moved() - before < 100_000
+    assert "shared" in ctl("ls")[0] and ctl("info", "x")
+
+
+def test_shared_memory_is_made_where_asked(ctl):
+    """alloc and run make it, too; a buffer in another pool is replaced only with --force."""
+    ctl("alloc", "a", "--shape", "0", "--pool", "shared")
+    text, _ = ctl("alloc", "b", "--shape", "2,3", "--pool", "shared", "--dtype", "i16")
+    assert text == "b: i16 [2, 3], 12 B in the shared pool\n"
+    assert ctl.get("b").tolist() == [[0] * 3] * 2 and ctl.get("a").size == 0
+    ctl.put("x", np.ones(5, "f4"))
+    ctl("run", "vector_add", "x", "x", "-o", "y", "--pool", "shared")
+    assert ctl.get("y").tolist() == [2] * 5
+    pools = {row["name"]: row["pool"] for row in ctl.json("ls")}
+    assert pools == {"a": "shared", "b": "shared", "x": "heap", "y": "shared"}
+    _, error = ctl("put", "x", "in.npy", "--pool", "shared", code=REFUSED)
+    assert "x exists and is f32 [5] in the heap pool; --force replaces it" in error
+    ctl("put", "x", "in.npy", "--pool", "shared", "--force")
+    np.save(ctl.folder / "in.npy", np.zeros(7, "f4"))
+    ctl("put", "x", "in.npy", "--force")
+    assert [row["pool"] for row in ctl.json("ls") if row["name"] == "x"] == ["heap"]
+
+
+def test_a_short_file_leaves_no_new_shared_buffer(ctl):
+    np.save(ctl.folder / "in.npy", np.ones(100))
+    data = (ctl.folder / "in.npy").read_bytes()
+    _, error = ctl("put", "x", "-", "--pool", "shared", stdin=data[:-1], code=FILE)
+    assert "the file ends early" in error and ctl("ls", "--names")[0] == ""
 
 
 def put_slowly(ctl, stderr):
