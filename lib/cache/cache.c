@@ -28,14 +28,12 @@ const char *hg_cache_outcome_name(enum hg_cache_outcome outcome)
 static enum hg_status init_parts(struct hg_cache *cache, const struct hg_cache_options *options,
                                  struct hg_error *error)
 {
-    static _Atomic uint64_t caches; /* relaxed: numbers, in no order */
     enum hg_status status = hg_cache_seed_init(&cache->seed, error);
     if (status != HG_OK) {
         return status;
     }
-    cache->lend =
+    cache->entrance.lend =
         cache->seed.hash == hg_cache_hash_portable ? hg_cache_lend_portable : hg_cache_lend_by_aes;
-    cache->id = 1 + atomic_fetch_add_explicit(&caches, 1, memory_order_relaxed);
     if (!hg_cache_figures_init(&cache->figures, options->region_count, options->region_bounds)) {
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "cache: out of memory");
     }
@@ -88,6 +86,7 @@ void hg_cache_destroy(struct hg_cache **cache)
         return;
     }
     HG_REQUIRE(gone->builds == NULL);
+    hg_epoch_forget(gone);
     struct hg_cache_table *table = atomic_load_explicit(&gone->table, memory_order_acquire);
     if (table != NULL) {
         hg_cache_table_destroy(table);
@@ -116,6 +115,7 @@ static void note_use(struct hg_cache *cache, const struct hg_epoch_reader *reade
     if (used != word) {
         hg_cache_table_update(table, slot, word, used);
     }
+    hg_cache_set_watched(hg_cache_word_program(word), (used & HG_CACHE_WATCHED) != 0);
 }
 
 static void watch(struct hg_cache *cache, const struct hg_epoch_reader *reader,
@@ -125,6 +125,7 @@ static void watch(struct hg_cache *cache, const struct hg_epoch_reader *reader,
         uint64_t word = hg_cache_slot_load(table, slot);
         if (word != 0) {
             hg_cache_table_update(table, slot, word, word | HG_CACHE_WATCHED);
+            hg_cache_set_watched(hg_cache_word_program(word), true);
         }
     }
 }
@@ -139,8 +140,7 @@ static uint32_t find_again(const struct hg_cache *cache, struct hg_cache_table *
     return *table != NULL ? hg_cache_table_find(*table, *hash, key, word) : HG_CACHE_SLOT_NONE;
 }
 
-struct hg_program *hg_cache_count_sample(struct hg_cache *cache, struct hg_epoch_reader *reader,
-                                         const struct hg_key *key, struct hg_program *program)
+static void sample(struct hg_cache *cache, struct hg_epoch_reader *reader, const struct hg_key *key)
 {
     uint32_t passed = hg_cache_sampler_next(&cache->reuse, &reader->sampler);
     struct hg_cache_table *table;
@@ -152,25 +152,36 @@ struct hg_program *hg_cache_count_sample(struct hg_cache *cache, struct hg_epoch
         atomic_fetch_add_explicit(&table->hits[slot], passed, memory_order_relaxed);
         watch(cache, reader, table, slot, hash);
     }
-    return program;
 }
 
-struct hg_program *hg_cache_count_unbound(struct hg_cache *cache, struct hg_epoch_reader *reader,
-                                          const struct hg_key *key, struct hg_program *program)
+/* Counts a hit of a thread whose counters are another cache's. */
+static void count_unbound(struct hg_cache *cache, struct hg_epoch_reader *reader, uint16_t region)
 {
     _Atomic uint64_t *own = hg_cache_own_hits(&cache->figures, reader->index);
-    if (own != NULL) {
+    if (own == NULL) {
+        hg_cache_count_shared_hit(&cache->figures, region);
+    } else {
         reader->hits = own;
-        reader->hits_of = cache->id;
-        return hg_cache_count_use(cache, reader, key, program);
+        atomic_store_explicit(&reader->hits_of, cache, memory_order_relaxed);
+        hg_cache_figure_add(&own[region], 1);
     }
-    hg_cache_count_shared_hit(&cache->figures, key->cache);
-    return --reader->sampler.countdown == 0 ? hg_cache_count_sample(cache, reader, key, program)
-                                            : program;
+    reader->sampler.countdown--;
 }
 
-struct hg_program *hg_cache_count_flags(struct hg_cache *cache, struct hg_epoch_reader *reader,
-                                        const struct hg_key *key, struct hg_program *program)
+struct hg_cache_loan hg_cache_count_rest(struct hg_cache *cache, struct hg_epoch_reader *reader,
+                                         const struct hg_key *key, struct hg_cache_loan loan)
+{
+    if (atomic_load_explicit(&reader->hits_of, memory_order_relaxed) != cache) {
+        count_unbound(cache, reader, key->cache);
+    }
+    if (reader->sampler.countdown == 0) {
+        sample(cache, reader, key);
+    }
+    return loan;
+}
+
+struct hg_cache_loan hg_cache_count_flags(struct hg_cache *cache, struct hg_epoch_reader *reader,
+                                          const struct hg_key *key, struct hg_cache_loan loan)
 {
     struct hg_cache_table *table;
     uint64_t hash;
@@ -181,9 +192,11 @@ struct hg_program *hg_cache_count_flags(struct hg_cache *cache, struct hg_epoch_
     }
     if (reader == NULL) {
         hg_cache_count_shared_hit(&cache->figures, key->cache);
-        return program;
+        return loan;
     }
-    return hg_cache_count_use(cache, reader, key, program);
+    return hg_cache_count(cache, reader, key->cache)
+               ? loan
+               : hg_cache_count_rest(cache, reader, key, loan);
 }
 
 struct hg_program *hg_cache_look(struct hg_cache *cache, struct hg_epoch_reader *reader,
@@ -194,31 +207,26 @@ struct hg_program *hg_cache_look(struct hg_cache *cache, struct hg_epoch_reader 
     if (table == NULL || hg_cache_table_find(table, hash, key, &word) == HG_CACHE_SLOT_NONE) {
         return NULL;
     }
-    return hg_cache_count_flags(cache, reader, key, hg_cache_word_program(word));
+    struct hg_cache_loan loan = {.program = hg_cache_word_program(word)};
+    return hg_cache_count_flags(cache, reader, key, loan).program;
 }
 
-struct hg_program *hg_cache_lend_first(struct hg_cache *cache, const struct hg_key *key,
-                                       struct hg_cache_loan *loan)
+static const struct hg_cache_loan no_loan = {NULL, NULL};
+
+struct hg_cache_loan hg_cache_lend_first(struct hg_cache *cache, const struct hg_key *key)
 {
     struct hg_cache_section *opened;
     struct hg_epoch_reader *reader = hg_epoch_enter(&opened);
     if (reader == NULL) {
-        return NULL;
+        return no_loan;
     }
     struct hg_program *program =
         hg_cache_look(cache, reader, hg_cache_hash(&cache->seed, key), key);
     if (program == NULL) {
         hg_epoch_leave(opened);
-        return NULL;
+        return no_loan;
     }
-    *loan = (struct hg_cache_loan){.program = program, .section = opened};
-    return program;
-}
-
-struct hg_program *hg_cache_lend(struct hg_cache *cache, const struct hg_key *key,
-                                 struct hg_cache_loan *loan)
-{
-    return cache->lend(cache, key, loan);
+    return (struct hg_cache_loan){program, opened};
 }
 
 /* ---- loans and pins -------------------------------------------------------------------------- */
@@ -260,8 +268,8 @@ enum hg_status hg_cache_acquire(struct hg_cache *cache, const struct hg_key *key
                                 hg_cache_build_fn *build, void *context, struct hg_cache_pin *pin,
                                 struct hg_cache_result *result, struct hg_error *error)
 {
-    struct hg_cache_loan loan;
-    if (hg_cache_lend(cache, key, &loan) != NULL) {
+    struct hg_cache_loan loan = hg_cache_lend(cache, key);
+    if (loan.program != NULL) {
         hg_cache_fill_hit(result);
         hg_cache_hold(&loan);
     } else {
@@ -286,73 +294,61 @@ void hg_cache_handle_init(const struct hg_cache *cache, const struct hg_key *key
                           struct hg_cache_handle *handle)
 {
     HG_REQUIRE(key->cache < cache->figures.region_count);
-    *handle = (struct hg_cache_handle){.key = *key, .hash = hg_cache_hash(&cache->seed, key)};
+    *handle = (struct hg_cache_handle){
+        .key = key, .hash = hg_cache_hash(&cache->seed, key), .region = key->cache};
 }
 
 /*
- * What the handle's slot holds, if that still is the handle's program; else 0.
- *
- * The address alone does not tell: the program may have been freed and another built in its place.
- * But the generation is raised after a program is unlinked and before it is retired, so whoever
- * sees another program at the address sees another generation too. Hence the order: slot, then
- * generation.
+ * True if the handle's program may be used as it is. Whether it is in the cache its address does
+ * not tell: it may have been freed and another built in its place. But the generation is raised
+ * after a program is unlinked and before it is retired, so whoever reads the old one inside a
+ * section is inside before the program is freed: of the proof in epoch.c, that load is the X. The
+ * program need not be marked as used either: marks are taken away in search of one to evict, and
+ * then the generation is raised.
  */
-static inline uint64_t current_word(const struct hg_cache *cache,
-                                    const struct hg_cache_handle *handle)
+static inline bool is_current(const struct hg_cache *cache, const struct hg_cache_handle *handle)
 {
-    uint64_t front = hg_cache_front_load(cache);
-    if (front != handle->front) {
-        return 0;
-    }
-    uint64_t word = hg_cache_word_load(hg_cache_front_slots(front), handle->slot);
-    bool is_same =
-        hg_cache_word_program(word) == handle->program &&
-        atomic_load_explicit(&cache->generation, memory_order_acquire) == handle->generation;
-    return is_same ? word : 0;
+    return atomic_load_explicit(&cache->generation, memory_order_acquire) == handle->generation &&
+           !hg_cache_is_watched(handle->program);
 }
 
-/* Probes for the handle's key and remembers where it is. The generation is read before: it may be
+/* Probes for the handle's key and remembers what it found. The generation is read before: it may be
  * older than what was found, never newer. */
-__attribute__((noinline, cold)) static struct hg_program *
-lend_handle_again(struct hg_cache *cache, struct hg_cache_handle *handle,
-                  struct hg_cache_loan *loan)
+__attribute__((noinline, cold)) static struct hg_cache_loan
+lend_handle_again(struct hg_cache *cache, struct hg_cache_handle *handle)
 {
     struct hg_cache_section *opened;
     struct hg_epoch_reader *reader = hg_epoch_enter(&opened);
     if (reader == NULL) {
-        return NULL;
+        return no_loan;
     }
     uint64_t generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
-    const struct hg_cache_table *table = hg_cache_table_of(cache);
-    uint64_t word;
-    uint32_t slot = table != NULL ? hg_cache_table_find(table, handle->hash, &handle->key, &word)
-                                  : HG_CACHE_SLOT_NONE;
-    if (slot == HG_CACHE_SLOT_NONE) {
+    struct hg_program *program = hg_cache_look(cache, reader, handle->hash, handle->key);
+    if (program == NULL) {
         hg_epoch_leave(opened);
-        return NULL;
+        return no_loan;
     }
-    handle->slot = slot;
-    handle->front = hg_cache_front(table);
-    handle->program = hg_cache_word_program(word);
+    handle->program = program;
     handle->generation = generation;
-    *loan = (struct hg_cache_loan){.program = handle->program, .section = opened};
-    return hg_cache_count_flags(cache, reader, &handle->key, handle->program);
+    return (struct hg_cache_loan){program, opened};
 }
 
-struct hg_program *hg_cache_lend_handle(struct hg_cache *cache, struct hg_cache_handle *handle,
-                                        struct hg_cache_loan *loan)
+struct hg_cache_loan hg_cache_lend_handle(struct hg_cache *cache, struct hg_cache_handle *handle)
 {
     struct hg_epoch_reader *reader = hg_epoch_mine;
-    if (__builtin_expect(reader == NULL, 0)) {
-        return lend_handle_again(cache, handle, loan);
+    struct hg_cache_section *opened = NULL;
+    if (!hg_epoch_is_inside(reader)) {
+        opened = hg_epoch_open(reader);
+    } else if (hg_epoch_is_nobody(reader)) {
+        return lend_handle_again(cache, handle);
     }
-    struct hg_cache_section *opened = hg_epoch_go_in(reader);
-    uint64_t word = current_word(cache, handle);
-    if (__builtin_expect(!hg_cache_is_common(word), 0)) {
+    if (__builtin_expect(!is_current(cache, handle), 0)) {
         hg_epoch_leave(opened);
-        return lend_handle_again(cache, handle, loan);
+        return lend_handle_again(cache, handle);
     }
-    loan->program = handle->program;
-    loan->section = opened;
-    return hg_cache_count_use(cache, reader, &handle->key, handle->program);
+    struct hg_cache_loan loan = {handle->program, opened};
+    if (!hg_cache_count(cache, reader, handle->region)) {
+        return hg_cache_count_rest(cache, reader, handle->key, loan);
+    }
+    return loan;
 }

@@ -109,9 +109,19 @@ struct hg_cache_section {
     _Atomic uint64_t entered; /* the epoch when it went in; 0 = outside */
 };
 
-/* If KEY's program is there, a LOAN of it, and the program; else NULL, and no loan. */
-struct hg_program *hg_cache_lend(struct hg_cache *cache, const struct hg_key *key,
-                                 struct hg_cache_loan *loan);
+/* A loan travels in two registers: one that went through memory would cost a hit a tenth. */
+typedef struct hg_cache_loan hg_cache_lend_fn(struct hg_cache *cache, const struct hg_key *key);
+
+/* How a cache begins: with the lookup that this CPU is best at. */
+struct hg_cache_entrance {
+    hg_cache_lend_fn *lend;
+};
+
+/* If KEY's program is there, a loan of it; else one whose program is NULL, which is none. */
+static inline struct hg_cache_loan hg_cache_lend(struct hg_cache *cache, const struct hg_key *key)
+{
+    return ((const struct hg_cache_entrance *)(const void *)cache)->lend(cache, key);
+}
 /* As hg_cache_borrow, where nothing was lent. */
 HG_MUST_CHECK enum hg_status
 hg_cache_borrow_missing(struct hg_cache *cache, const struct hg_key *key, hg_cache_build_fn *build,
@@ -132,9 +142,15 @@ hg_cache_borrow(struct hg_cache *cache, const struct hg_key *key, hg_cache_build
                 void *context, struct hg_cache_loan *loan, struct hg_cache_result *result,
                 struct hg_error *error)
 {
-    if (__builtin_expect(hg_cache_lend(cache, key, loan) == NULL, 0)) {
-        return hg_cache_borrow_missing(cache, key, build, context, loan, result, error);
+    struct hg_cache_loan lent = hg_cache_lend(cache, key);
+    if (__builtin_expect(lent.program == NULL, 0)) {
+        struct hg_cache_loan built = {NULL, NULL}; /* so that LOAN can stay in registers */
+        enum hg_status status =
+            hg_cache_borrow_missing(cache, key, build, context, &built, result, error);
+        *loan = built;
+        return status;
     }
+    *loan = lent;
     hg_cache_fill_hit(result);
     return HG_OK;
 }
@@ -148,37 +164,44 @@ static inline void hg_cache_return(struct hg_cache_loan *loan)
         /* Release: pairs with the acquire of hg_epoch_passed; what was read is before the free. */
         atomic_store_explicit(&loan->section->entered, 0, memory_order_release);
     } else if (loan->section == HG_CACHE_COUNTED) {
-        hg_program_unref(&loan->program);
+        struct hg_program *program = loan->program; /* so that LOAN can stay in registers */
+        hg_program_unref(&program);
+        loan->program = NULL;
     }
 }
 
 /*
- * A key that is looked up again and again: its hash, and where its program was found last. Any
- * handle is valid for ever; one whose program was evicted finds or builds it as a key does.
+ * A key that is looked up again and again: its hash, and what was found last. A handle is valid as
+ * long as its key is there; one whose program was evicted finds or builds it as a key does.
  * Threads: one at a time.
  */
 struct hg_cache_handle {
-    struct hg_key key;
+    uint64_t generation;        /* of the cache when the program was found; 0 = never */
+    struct hg_program *program; /* as long as the cache's generation is the same */
+    const struct hg_key *key;
     uint64_t hash;
-    uint64_t front; /* of the table where the program was last seen; 0 = never */
-    uint64_t slot;
-    uint64_t generation; /* of the cache then */
-    struct hg_program *program;
+    uint16_t region; /* the key's, so that a hit need not look at it */
 };
+/* Borrows KEY for as long as HANDLE is used. */
 void hg_cache_handle_init(const struct hg_cache *cache, const struct hg_key *key,
                           struct hg_cache_handle *handle);
-/* As hg_cache_lend and hg_cache_borrow of the handle's key; hash nothing, and compare nothing
- * unless a program left the cache since. */
-struct hg_program *hg_cache_lend_handle(struct hg_cache *cache, struct hg_cache_handle *handle,
-                                        struct hg_cache_loan *loan);
+/* As hg_cache_lend and hg_cache_borrow of the handle's key; hash nothing, and look at nothing but
+ * the handle and the program unless a program left the cache since. */
+struct hg_cache_loan hg_cache_lend_handle(struct hg_cache *cache, struct hg_cache_handle *handle);
 HG_MUST_CHECK static inline enum hg_status
 hg_cache_borrow_handle(struct hg_cache *cache, struct hg_cache_handle *handle,
                        hg_cache_build_fn *build, void *context, struct hg_cache_loan *loan,
                        struct hg_cache_result *result, struct hg_error *error)
 {
-    if (__builtin_expect(hg_cache_lend_handle(cache, handle, loan) == NULL, 0)) {
-        return hg_cache_borrow_missing(cache, &handle->key, build, context, loan, result, error);
+    struct hg_cache_loan lent = hg_cache_lend_handle(cache, handle);
+    if (__builtin_expect(lent.program == NULL, 0)) {
+        struct hg_cache_loan built = {NULL, NULL}; /* so that LOAN can stay in registers */
+        enum hg_status status =
+            hg_cache_borrow_missing(cache, handle->key, build, context, &built, result, error);
+        *loan = built;
+        return status;
     }
+    *loan = lent;
     hg_cache_fill_hit(result);
     return HG_OK;
 }

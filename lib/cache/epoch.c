@@ -19,12 +19,13 @@
 #include "lib/base/check.h"
 
 _Atomic uint64_t hg_epoch_now = 1;
-_Thread_local struct hg_epoch_reader *hg_epoch_mine;
+struct hg_epoch_reader hg_epoch_nobody = {.section.entered = UINT64_MAX};
+_Thread_local struct hg_epoch_reader *hg_epoch_mine = &hg_epoch_nobody;
 
 static struct hg_epoch_reader readers[HG_EPOCH_READERS_MAX];
 static _Atomic uint32_t readers_used; /* records from here on were never owned */
 
-/* This thread's record, also where hg_epoch_mine has to stay NULL. */
+/* This thread's record, also where hg_epoch_mine has to stay nobody's. */
 static _Thread_local struct hg_epoch_reader *mine;
 
 static struct {
@@ -38,7 +39,7 @@ static void give_back(void *record)
 {
     struct hg_epoch_reader *reader = record;
     HG_REQUIRE(atomic_load_explicit(&reader->section.entered, memory_order_relaxed) == 0);
-    hg_epoch_mine = NULL;
+    hg_epoch_mine = &hg_epoch_nobody;
     mine = NULL;
     /* Release: pairs with the next owner's acquire. */
     atomic_store_explicit(&reader->is_owned, false, memory_order_release);
@@ -93,14 +94,15 @@ static struct hg_epoch_reader *give_record(void)
         }
         reader->index = (uint16_t)i;
         reader->sampler = (struct hg_cache_sampler){.countdown = 1, .gap = 1, .random = i + 1};
-        reader->hits_of = 0;
+        /* Relaxed, here and in forget(): whoever reads it wrote it. */
+        atomic_store_explicit(&reader->hits_of, NULL, memory_order_relaxed);
         raise_used(i + 1);
         if (pthread_setspecific(threads.key, reader) != 0) {
             give_back(reader);
             return NULL;
         }
         mine = reader;
-        hg_epoch_mine = threads.has_membarrier ? reader : NULL;
+        hg_epoch_mine = threads.has_membarrier ? reader : &hg_epoch_nobody;
         return reader;
     }
     return NULL;
@@ -128,6 +130,19 @@ struct hg_epoch_reader *hg_epoch_enter(struct hg_cache_section **opened)
         fence();
     }
     return reader;
+}
+
+void hg_epoch_forget(const struct hg_cache *cache)
+{
+    uint32_t used = atomic_load_explicit(&readers_used, memory_order_acquire);
+    for (uint32_t i = 0; i < used; i++) {
+        struct hg_cache *seen = atomic_load_explicit(&readers[i].hits_of, memory_order_relaxed);
+        if (seen == cache) {
+            /* Its owner may be about to look into another. */
+            (void)!atomic_compare_exchange_strong_explicit(
+                &readers[i].hits_of, &seen, NULL, memory_order_relaxed, memory_order_relaxed);
+        }
+    }
 }
 
 uint64_t hg_epoch_advance(void)

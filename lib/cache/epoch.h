@@ -41,24 +41,36 @@ struct hg_epoch_reader {
     uint16_t index; /* of this record, below HG_EPOCH_READERS_MAX */
     _Atomic bool is_owned;
     struct hg_cache_sampler sampler;
-    uint64_t hits_of;       /* the cache (its id) that this thread looked into last; 0 = none */
+    _Atomic(struct hg_cache *) hits_of; /* the cache that this thread looked into last, or NULL */
     _Atomic uint64_t *hits; /* this thread's counters there, one per region; see figures.h */
 };
 _Static_assert(sizeof(struct hg_epoch_reader) == 64, "one cache line");
 
 /* From 1; epoch.c alone writes it. */
-extern _Atomic uint64_t hg_epoch_now;
-/* This thread's record. NULL before its first section; and always where entering takes a fence. */
+extern _Atomic uint64_t hg_epoch_now __attribute__((visibility("hidden")));
+/* Stands for the record of a thread that has none; is always inside. */
+extern struct hg_epoch_reader hg_epoch_nobody __attribute__((visibility("hidden")));
+/* This thread's record. Nobody's before its first section; and always where entering takes a
+ * fence. */
 extern _Thread_local struct hg_epoch_reader *hg_epoch_mine
     __attribute__((tls_model("initial-exec")));
 
-/* Opens a section of this thread's and gives it; NULL if it was inside before. */
-static inline struct hg_cache_section *hg_epoch_go_in(struct hg_epoch_reader *reader)
+static inline bool hg_epoch_is_nobody(const struct hg_epoch_reader *reader)
+{
+    return reader == &hg_epoch_nobody;
+}
+
+/* Also of nobody. Relaxed: only this thread changes it. */
+static inline bool hg_epoch_is_inside(const struct hg_epoch_reader *reader)
+{
+    return __builtin_expect(
+        atomic_load_explicit(&reader->section.entered, memory_order_relaxed) != 0, 0);
+}
+
+/* Opens a section of this thread's, which is not inside, and gives it. */
+static inline struct hg_cache_section *hg_epoch_open(struct hg_epoch_reader *reader)
 {
     struct hg_cache_section *section = &reader->section;
-    if (__builtin_expect(atomic_load_explicit(&section->entered, memory_order_relaxed) != 0, 0)) {
-        return NULL;
-    }
     /* Acquire: pairs with advance(); whoever reads a stamp sees what was unlinked before it. */
     uint64_t now = atomic_load_explicit(&hg_epoch_now, memory_order_acquire);
     /* Release: a writer that sees this value has everything of earlier sections behind it. The
@@ -67,6 +79,12 @@ static inline struct hg_cache_section *hg_epoch_go_in(struct hg_epoch_reader *re
     atomic_store_explicit(&section->entered, now, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
     return section;
+}
+
+/* The same, or NULL if it is inside: then there is nothing to leave. */
+static inline struct hg_cache_section *hg_epoch_go_in(struct hg_epoch_reader *reader)
+{
+    return hg_epoch_is_inside(reader) ? NULL : hg_epoch_open(reader);
 }
 
 /* Opens a section; *OPENED is as go_in gives it. NULL, and no section, if this thread can have no
@@ -85,6 +103,8 @@ static inline void hg_epoch_leave(struct hg_cache_section *opened)
 /* Tells the system that this process will use membarrier: once, best before it has other threads,
  * for which the kernel makes everybody wait some milliseconds. Sections do so too if nobody has. */
 void hg_epoch_start(void);
+/* No thread looked into CACHE: another may have its address. None is in it. */
+void hg_epoch_forget(const struct hg_cache *cache);
 /* The stamp of what the caller unlinked before the call. */
 uint64_t hg_epoch_advance(void);
 /* What has a stamp up to this may be freed. Only for stamps that were given before the call. */

@@ -20,8 +20,9 @@ enum { PARTS = sizeof(struct hg_key) / sizeof(__m128i) };
 /* Whitening and one round key for each part, one for all parts' second round, two at the end. */
 _Static_assert(2 * (2 * PARTS + 3) <= HG_CACHE_SEED_WORDS, "the seed is long enough");
 
-/* AVX for its three operands: what was loaded for the hash is there for the comparison. */
-#define BY_AES __attribute__((target("aes,avx")))
+/* AVX for its three operands: what was loaded for the hash is there for the comparison. BMI2 for
+ * shifts by any register. */
+#define BY_AES __attribute__((target("aes,avx,bmi2")))
 
 struct parts {
     __m128i part[PARTS];
@@ -97,15 +98,16 @@ hg_cache_floor_fn *hg_cache_floor_by_aes(void)
 
 hg_cache_hash_fn *hg_cache_hash_by_aes(void)
 {
-    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("avx") ? hash : NULL;
+    bool has_all = __builtin_cpu_supports("aes") && __builtin_cpu_supports("avx") &&
+                   __builtin_cpu_supports("bmi2");
+    return has_all ? hash : NULL;
 }
 
 #else
 
-struct hg_program *hg_cache_lend_by_aes(struct hg_cache *cache, const struct hg_key *key,
-                                        struct hg_cache_loan *loan)
+struct hg_cache_loan hg_cache_lend_by_aes(struct hg_cache *cache, const struct hg_key *key)
 {
-    return hg_cache_lend_portable(cache, key, loan);
+    return hg_cache_lend_portable(cache, key);
 }
 
 hg_cache_hash_fn *hg_cache_hash_by_aes(void)

@@ -15,21 +15,18 @@
 
 struct hg_cache_build; /* one that is running; flight.c */
 /* See hg_cache_lend; one for each hash. */
-typedef struct hg_program *hg_cache_lend_fn(struct hg_cache *cache, const struct hg_key *key,
-                                            struct hg_cache_loan *loan);
 hg_cache_lend_fn hg_cache_lend_portable;
 hg_cache_lend_fn hg_cache_lend_by_aes;
 
 struct hg_cache {
     /* Read by every lookup, written when the table is replaced and when a program leaves it. */
-    _Alignas(64) _Atomic uint64_t front;    /* the table's; see table.h */
-    _Atomic(struct hg_cache_table *) table; /* NULL: empty */
+    _Alignas(64) struct hg_cache_entrance entrance; /* constant; first: see cache.h */
+    _Atomic uint64_t front;                         /* the table's; see table.h */
+    _Atomic(struct hg_cache_table *) table;         /* NULL: empty */
     _Atomic uint64_t
         generation; /* from 1; raised after a program is unlinked, before it is retired */
 
     /* Constant. */
-    uint64_t id; /* no two caches of a process have the same, not even one after the other */
-    hg_cache_lend_fn *lend;
     struct hg_cache_seed seed;
     uint64_t entries_max;
     uint64_t bytes_max;
@@ -63,15 +60,13 @@ struct hg_retired_batch *hg_cache_collect(struct hg_cache *cache);
 
 /* Lends to a thread that has no record yet, can have none, or has to run a fence. */
 hg_cache_lend_fn hg_cache_lend_first;
-/* The rare ends of a hit on KEY, inside; they give its PROGRAM. Unbound: READER counts in another
- * cache, or shares counters; sample: it is time for one. */
-struct hg_program *hg_cache_count_unbound(struct hg_cache *cache, struct hg_epoch_reader *reader,
-                                          const struct hg_key *key, struct hg_program *program);
-struct hg_program *hg_cache_count_sample(struct hg_cache *cache, struct hg_epoch_reader *reader,
-                                         const struct hg_key *key, struct hg_program *program);
+/* The rare ends of a hit on KEY, inside, after hg_cache_count has said so; gives its LOAN. READER
+ * counts in another cache, or shares counters; or it is time for a sample. */
+struct hg_cache_loan hg_cache_count_rest(struct hg_cache *cache, struct hg_epoch_reader *reader,
+                                         const struct hg_key *key, struct hg_cache_loan loan);
 /* Sets or takes away KEY's flags, then counts the hit. READER may be NULL, under the lock. */
-struct hg_program *hg_cache_count_flags(struct hg_cache *cache, struct hg_epoch_reader *reader,
-                                        const struct hg_key *key, struct hg_program *program);
+struct hg_cache_loan hg_cache_count_flags(struct hg_cache *cache, struct hg_epoch_reader *reader,
+                                          const struct hg_key *key, struct hg_cache_loan loan);
 /* Under the lock: finds KEY's program and counts a hit. READER may be NULL. */
 struct hg_program *hg_cache_look(struct hg_cache *cache, struct hg_epoch_reader *reader,
                                  uint64_t hash, const struct hg_key *key);

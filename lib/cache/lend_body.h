@@ -13,9 +13,9 @@
  */
 
 /* What is not in its first slot, was not used of late, is watched, or is not there. */
-LEND_TARGET static __attribute__((noinline)) struct hg_program *
-lend_far(struct hg_cache *cache, const struct hg_key *key, struct hg_cache_loan *loan,
-         uint64_t hash, struct hg_cache_section *opened)
+LEND_TARGET static __attribute__((noinline)) struct hg_cache_loan
+lend_far(struct hg_cache *cache, const struct hg_key *key, uint64_t hash,
+         struct hg_cache_section *opened)
 {
     uint64_t front = hg_cache_front_load(cache);
     uint64_t last = UINT64_MAX >> hg_cache_front_shift(front);
@@ -29,27 +29,32 @@ lend_far(struct hg_cache *cache, const struct hg_key *key, struct hg_cache_loan 
         }
         if (hg_cache_tag_equal(word, hash) &&
             lend_equal(&hg_cache_word_program(word)->key, loaded)) {
-            loan->program = hg_cache_word_program(word);
-            loan->section = opened;
-            if (hg_cache_is_common(word)) {
-                return hg_cache_count_use(cache, hg_epoch_mine, key, loan->program);
+            struct hg_cache_loan loan = {hg_cache_word_program(word), opened};
+            if (!hg_cache_is_common(word)) {
+                return hg_cache_count_flags(cache, hg_epoch_mine, key, loan);
             }
-            return hg_cache_count_flags(cache, hg_epoch_mine, key, loan->program);
+            if (!hg_cache_count(cache, hg_epoch_mine, key->cache)) {
+                return hg_cache_count_rest(cache, hg_epoch_mine, key, loan);
+            }
+            return loan;
         }
         slot = (slot + 1) & last;
     }
     hg_epoch_leave(opened);
-    return NULL;
+    return (struct hg_cache_loan){NULL, NULL};
 }
 
-LEND_TARGET struct hg_program *LEND(struct hg_cache *cache, const struct hg_key *key,
-                                    struct hg_cache_loan *loan)
+/* clang-format off: it takes the name for a macro's. */
+LEND_TARGET struct hg_cache_loan LEND(struct hg_cache *cache, const struct hg_key *key)
+/* clang-format on */
 {
     struct hg_epoch_reader *reader = hg_epoch_mine;
-    if (__builtin_expect(reader == NULL, 0)) {
-        return hg_cache_lend_first(cache, key, loan);
+    struct hg_cache_section *opened = NULL;
+    if (!hg_epoch_is_inside(reader)) {
+        opened = hg_epoch_open(reader);
+    } else if (hg_epoch_is_nobody(reader)) {
+        return hg_cache_lend_first(cache, key);
     }
-    struct hg_cache_section *opened = hg_epoch_go_in(reader);
     uint64_t front = hg_cache_front_load(cache);
     LEND_KEY loaded = lend_load(key);
     uint64_t hash = lend_hash(&cache->seed, loaded);
@@ -58,9 +63,11 @@ LEND_TARGET struct hg_program *LEND(struct hg_cache *cache, const struct hg_key 
     struct hg_program *program = hg_cache_word_program(word);
     if (__builtin_expect(!hg_cache_is_expected(word, hash), 0) ||
         __builtin_expect(!lend_equal(&program->key, loaded), 0)) {
-        return lend_far(cache, key, loan, hash, opened);
+        return lend_far(cache, key, hash, opened);
     }
-    loan->program = program;
-    loan->section = opened;
-    return hg_cache_count_use(cache, reader, key, program);
+    struct hg_cache_loan loan = {program, opened};
+    if (!hg_cache_count(cache, reader, key->cache)) {
+        return hg_cache_count_rest(cache, reader, key, loan);
+    }
+    return loan;
 }

@@ -21,20 +21,18 @@ static inline uint64_t hg_cache_front_load(const struct hg_cache *cache)
     return atomic_load_explicit(&cache->front, memory_order_acquire);
 }
 
-/* In a section of READER's: counts a hit on KEY and gives its PROGRAM. */
-static inline struct hg_program *hg_cache_count_use(struct hg_cache *cache,
-                                                    struct hg_epoch_reader *reader,
-                                                    const struct hg_key *key,
-                                                    struct hg_program *program)
+/* In a section of READER's: counts a hit in REGION. False if there is more to do: see
+ * hg_cache_count_rest, to be called next, as the last. */
+static inline bool hg_cache_count(struct hg_cache *cache, struct hg_epoch_reader *reader,
+                                  uint16_t region)
 {
-    if (__builtin_expect(reader->hits_of != cache->id, 0)) {
-        return hg_cache_count_unbound(cache, reader, key, program);
+    /* Relaxed: what this thread wrote itself, or NULL. */
+    if (__builtin_expect(atomic_load_explicit(&reader->hits_of, memory_order_relaxed) != cache,
+                         0)) {
+        return false;
     }
-    hg_cache_figure_add(&reader->hits[key->cache], 1);
-    if (__builtin_expect(--reader->sampler.countdown == 0, 0)) {
-        return hg_cache_count_sample(cache, reader, key, program);
-    }
-    return program;
+    hg_cache_figure_add(&reader->hits[region], 1);
+    return __builtin_expect(--reader->sampler.countdown != 0, 1);
 }
 
 #endif

@@ -173,8 +173,9 @@ enum hg_status hg_cache_store(struct hg_cache *cache, uint64_t hash, struct hg_p
     hg_cache_ghost_remove(&cache->ghost, hash);
     hg_cache_count_in(&cache->figures, program);
     /* Not VISITED: a program that is asked for once leaves before one that is asked for again. */
-    uint64_t flags = hg_cache_reuse_is_watched(&cache->reuse, hash) ? HG_CACHE_WATCHED : 0;
-    hg_cache_table_insert(current(cache), hash, program, flags, 0);
+    bool is_watched = hg_cache_reuse_is_watched(&cache->reuse, hash);
+    hg_cache_set_watched(program, is_watched);
+    hg_cache_table_insert(current(cache), hash, program, is_watched ? HG_CACHE_WATCHED : 0, 0);
     *is_kept = true;
     return HG_OK;
 }

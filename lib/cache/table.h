@@ -83,6 +83,19 @@ static inline bool hg_cache_is_common(uint64_t word)
     return (word & HG_CACHE_FLAGS) == HG_CACHE_VISITED;
 }
 
+/* WATCHED is beside the program too, for those that come by without looking at its slot. Relaxed:
+ * it orders nothing, and one that is not seen only costs a sample. */
+static inline bool hg_cache_is_watched(const struct hg_program *program)
+{
+    return atomic_load_explicit(&program->watched, memory_order_relaxed);
+}
+static inline void hg_cache_set_watched(struct hg_program *program, bool watched)
+{
+    if (hg_cache_is_watched(program) != watched) {
+        atomic_store_explicit(&program->watched, watched, memory_order_relaxed);
+    }
+}
+
 /* Both in one comparison. Never true of a free slot. */
 static inline bool hg_cache_is_expected(uint64_t word, uint64_t hash)
 {

@@ -145,7 +145,7 @@ static void remember(const struct hg_cache *cache, struct hg_statement *statemen
     memo->count = plan->step_count;
     for (uint32_t i = 0; memo->is_valid && i < plan->step_count; i++) {
         memo->items[i] = plan->steps[i];
-        hg_cache_handle_init(cache, &plan->steps[i].key, &memo->handles[i]);
+        hg_cache_handle_init(cache, &memo->items[i].key, &memo->handles[i]);
     }
     memo->temp_count = plan->temp_count;
     memcpy(memo->temp_bytes, plan->temp_bytes, plan->temp_count * sizeof memo->temp_bytes[0]);

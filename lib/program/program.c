@@ -43,7 +43,9 @@ static struct hg_program *create(const struct hg_key *key, const struct hg_code_
     }
     created->facts = *facts;
     atomic_init(&created->references, 1);
-    created->word_count = word_count;
+    HG_REQUIRE(word_count <= UINT16_MAX);
+    created->word_count = (uint16_t)word_count;
+    atomic_init(&created->watched, false);
     return created;
 }
 

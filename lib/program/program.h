@@ -3,7 +3,7 @@
  * A verified program: immutable, refcounted, one allocation that holds its key, what verification
  * found and the packed instructions.
  *
- * Threads: any; programs never change after creation.
+ * Threads: any; programs never change after creation, but for a flag of the cache's.
  * Ownership: shared. Create gives the first reference.
  */
 #ifndef HG_LIB_PROGRAM_PROGRAM_H
@@ -18,8 +18,9 @@ struct hg_program {
     struct hg_key key;
     struct hg_code_facts facts;
     _Atomic uint32_t references; /* relaxed up, acq_rel down: the last one frees */
-    uint32_t word_count;
-    uint64_t words[]; /* packed instructions */
+    uint16_t word_count;
+    _Atomic bool watched; /* the cache's own: see WATCHED in lib/cache/table.h */
+    uint64_t words[];     /* packed instructions */
 };
 
 /*

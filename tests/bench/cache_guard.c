@@ -74,7 +74,7 @@ void bench_cache_guard(void)
         return;
     }
     hg_epoch_leave(opened);
-    if (hg_epoch_mine == NULL) {
+    if (hg_epoch_is_nobody(hg_epoch_mine)) {
         return; /* No membarrier here. */
     }
     shared = &value;

@@ -143,10 +143,11 @@ static void handles_follow_their_programs(void **state)
     enum { HANDLES = 60 };
     struct hg_cache *cache = test_cache(40, MANY_BYTES);
     struct test_build build = {0};
+    static struct hg_key keys[HANDLES];
     static struct hg_cache_handle handles[HANDLES];
     for (uint64_t i = 0; i < HANDLES; i++) {
-        struct hg_key key = test_key((uint16_t)(i % TEST_REGIONS), i);
-        hg_cache_handle_init(cache, &key, &handles[i]);
+        keys[i] = test_key((uint16_t)(i % TEST_REGIONS), i);
+        hg_cache_handle_init(cache, &keys[i], &handles[i]);
     }
     uint32_t random = 1;
     uint64_t hits = 0;
@@ -159,7 +160,7 @@ static void handles_follow_their_programs(void **state)
         assert_int_equal(hg_cache_borrow_handle(cache, handle, test_build_program, &build, &loan,
                                                 &result, &error),
                          HG_OK);
-        assert_true(hg_key_equal(&loan.program->key, &handle->key));
+        assert_true(hg_key_equal(&loan.program->key, handle->key));
         hits += result.outcome == HG_CACHE_HIT;
         hg_cache_return(&loan);
         if (step % 1000 == 999) {
@@ -181,7 +182,7 @@ static void the_portable_hash_serves(void **state)
     (void)state;
     struct hg_cache *cache = test_cache(64, MANY_BYTES);
     cache->seed.hash = hg_cache_hash_portable;
-    cache->lend = hg_cache_lend_portable;
+    cache->entrance.lend = hg_cache_lend_portable;
     struct test_build build = {0};
     struct hg_cache_loan loan;
     for (uint64_t number = 0; number < 48; number++) {
@@ -194,7 +195,7 @@ static void the_portable_hash_serves(void **state)
             hg_cache_return(&loan);
         }
     }
-    assert_null(hg_cache_lend(cache, &(struct hg_key){.constant = {99}}, &loan));
+    assert_null(hg_cache_lend(cache, &(struct hg_key){.constant = {99}}).program);
     hg_cache_destroy(&cache);
 }
 

@@ -22,6 +22,7 @@ struct worker {
     uint64_t random;
     uint64_t lookups;
     uint64_t failed;
+    struct hg_key handle_keys[HANDLES];
     struct hg_cache_handle handles[HANDLES];
     pthread_t thread;
     const char *complaint;
@@ -119,11 +120,11 @@ static void acquire(struct worker *worker)
 static void use_handle(struct worker *worker)
 {
     struct hg_cache_handle *handle = &worker->handles[draw(worker) % HANDLES];
-    struct test_build build = draw_build(worker, &handle->key);
+    struct test_build build = draw_build(worker, handle->key);
     struct hg_cache_loan loan;
     if (count(worker, hg_cache_borrow_handle(worker->cache, handle, test_build_program, &build,
                                              &loan, NULL, NULL))) {
-        check_program(worker, loan.program, &handle->key);
+        check_program(worker, loan.program, handle->key);
         hg_cache_return(&loan);
     }
 }
@@ -171,8 +172,8 @@ static void *work(void *arg)
 {
     struct worker *worker = arg;
     for (int i = 0; i < HANDLES; i++) {
-        struct hg_key key = draw_key(worker);
-        hg_cache_handle_init(worker->cache, &key, &worker->handles[i]);
+        worker->handle_keys[i] = draw_key(worker);
+        hg_cache_handle_init(worker->cache, &worker->handle_keys[i], &worker->handles[i]);
     }
     for (int i = 0; i < CALLS; i++) {
         switch (draw(worker) % 8) {
