@@ -4,6 +4,7 @@
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/time.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -174,7 +175,13 @@ struct grpc_stream grpc_client_stream_open(struct grpc_client *client, void *met
 void grpc_client_stream_send(struct grpc_client *client, struct grpc_stream *stream,
                              grpc_slice message, bool more)
 {
-    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&message, 1);
+    grpc_client_stream_send_parts(client, stream, &message, 1, more);
+}
+
+void grpc_client_stream_send_parts(struct grpc_client *client, struct grpc_stream *stream,
+                                   grpc_slice *parts, size_t count, bool more)
+{
+    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(parts, count);
     const grpc_op op = {.op = GRPC_OP_SEND_MESSAGE,
                         .flags = more ? GRPC_WRITE_BUFFER_HINT : 0,
                         .data.send_message.send_message = buffer};
@@ -196,6 +203,24 @@ grpc_slice grpc_client_stream_receive(struct grpc_client *client, struct grpc_st
     return take_bytes(message);
 }
 
+grpc_slice grpc_client_stream_finish(struct grpc_client *client, struct grpc_stream *stream)
+{
+    grpc_byte_buffer *response = NULL;
+    struct outcome outcome;
+    const grpc_op ops[] = {
+        {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
+        {.op = GRPC_OP_RECV_INITIAL_METADATA,
+         .data.recv_initial_metadata.recv_initial_metadata = &stream->metadata},
+        {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &response},
+        receive_status(&outcome),
+    };
+    run(client, stream->call, ops, sizeof ops / sizeof ops[0]);
+    check_status(&outcome);
+    grpc_metadata_array_destroy(&stream->metadata);
+    grpc_call_unref(stream->call);
+    return take_bytes(response);
+}
+
 void grpc_client_stream_close(struct grpc_client *client, struct grpc_stream *stream)
 {
     struct outcome outcome;
@@ -204,4 +229,25 @@ void grpc_client_stream_close(struct grpc_client *client, struct grpc_stream *st
     check_status(&outcome);
     grpc_metadata_array_destroy(&stream->metadata);
     grpc_call_unref(stream->call);
+}
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+/* The token is the first field of OpenSessionResult: its key, its length in one byte, its text. */
+static grpc_slice token_of(grpc_slice result)
+{
+    const uint8_t *bytes = GRPC_SLICE_START_PTR(result);
+    const size_t size = GRPC_SLICE_LENGTH(result);
+    if (size < 2 || bytes[0] != (1 << 3 | 2) || bytes[1] > 127 || size - 2 < bytes[1]) {
+        die("expected the token in front of an OpenSessionResult");
+    }
+    return grpc_slice_from_copied_buffer((const char *)bytes + 2, bytes[1]);
+}
+
+void grpc_client_open_session(struct grpc_client *client)
+{
+    const grpc_slice result = grpc_client_call(
+        client, grpc_client_method(client, GRPC_SERVICE "OpenSession"), grpc_empty_slice());
+    grpc_client_name_session(client, token_of(result));
+    grpc_slice_unref(result);
 }

@@ -9,6 +9,9 @@
 
 #include <grpc/grpc.h>
 #include <stdbool.h>
+#include <stddef.h>
+
+#define GRPC_SERVICE "/hologram.v1.Hologram/"
 
 struct grpc_client {
     grpc_completion_queue *queue;
@@ -22,6 +25,8 @@ struct grpc_client grpc_client_open(const char *path);
 void grpc_client_close(struct grpc_client *client);
 /* Calls carry `hologram-session: TOKEN` from now on; the client owns the slice. */
 void grpc_client_name_session(struct grpc_client *client, grpc_slice token);
+/* The same with a session of hologramd that this opens. */
+void grpc_client_open_session(struct grpc_client *client);
 
 /* A handle for grpc_client_call, valid as long as the client. */
 void *grpc_client_method(struct grpc_client *client, const char *name);
@@ -39,8 +44,14 @@ struct grpc_stream grpc_client_stream_open(struct grpc_client *client, void *met
 /* MORE says that another message follows at once, so that C core may write both together. */
 void grpc_client_stream_send(struct grpc_client *client, struct grpc_stream *stream,
                              grpc_slice message, bool more);
+/* The same with a message in COUNT parts, which are not copied. */
+void grpc_client_stream_send_parts(struct grpc_client *client, struct grpc_stream *stream,
+                                   grpc_slice *parts, size_t count, bool more);
 /* The next message; at least one comes before the stream is closed. */
 grpc_slice grpc_client_stream_receive(struct grpc_client *client, struct grpc_stream *stream);
+/* Half-closes, waits for the one response of a call whose requests are a stream, and for the
+ * status; frees what STREAM holds. */
+grpc_slice grpc_client_stream_finish(struct grpc_client *client, struct grpc_stream *stream);
 /* Half-closes, waits for the status and frees what STREAM holds. */
 void grpc_client_stream_close(struct grpc_client *client, struct grpc_stream *stream);
 

@@ -9,7 +9,6 @@
 #include "tests/bench/grpc_client.h"
 #include "tests/bench/grpc_peers.h"
 
-#define SERVICE          "/hologram.v1.Hologram/"
 #define ELEMENTS         256
 #define BUFFERS          3
 #define PROTOCOL_VERSION 1
@@ -77,27 +76,13 @@ static void *allocate(size_t size)
     return memory;
 }
 
-/* The token is the first field of OpenSessionResult: its key, its length in one byte, its text. */
-static grpc_slice token_of(grpc_slice result)
-{
-    const uint8_t *bytes = GRPC_SLICE_START_PTR(result);
-    const size_t size = GRPC_SLICE_LENGTH(result);
-    if (size < 2 || bytes[0] != (1 << 3 | 2) || bytes[1] > 127 || size - 2 < bytes[1]) {
-        die("expected the token in front of an OpenSessionResult");
-    }
-    return grpc_slice_from_copied_buffer((const char *)bytes + 2, bytes[1]);
-}
-
 struct grpc_unary *grpc_unary_open(const char *daemon_path)
 {
     struct grpc_unary *unary = allocate(sizeof *unary);
     struct grpc_client *client = &unary->client;
     *client = grpc_client_open(daemon_path);
-    const grpc_slice result = grpc_client_call(
-        client, grpc_client_method(client, SERVICE "OpenSession"), grpc_empty_slice());
-    grpc_client_name_session(client, token_of(result));
-    grpc_slice_unref(result);
-    void *method = grpc_client_method(client, SERVICE "Alloc");
+    grpc_client_open_session(client);
+    void *method = grpc_client_method(client, GRPC_SERVICE "Alloc");
     for (uint64_t id = 1; id <= BUFFERS; id++) {
         const Hologram__V1__Alloc alloc = alloc_message(id);
         const grpc_slice request = pack(&alloc.base);
@@ -105,7 +90,7 @@ struct grpc_unary *grpc_unary_open(const char *daemon_path)
         grpc_slice_unref(request);
     }
     const Hologram__V1__Execute execute = add_message();
-    unary->method = grpc_client_method(client, SERVICE "Execute");
+    unary->method = grpc_client_method(client, GRPC_SERVICE "Execute");
     unary->request = pack(&execute.base);
     return unary;
 }
@@ -166,7 +151,7 @@ struct grpc_session *grpc_session_open(const char *daemon_path)
     struct grpc_session *session = allocate(sizeof *session);
     session->client = grpc_client_open(daemon_path);
     session->stream = grpc_client_stream_open(
-        &session->client, grpc_client_method(&session->client, SERVICE "Session"));
+        &session->client, grpc_client_method(&session->client, GRPC_SERVICE "Session"));
     Hologram__V1__Hello hello = HOLOGRAM__V1__HELLO__INIT;
     hello.protocol_version_min = PROTOCOL_VERSION;
     hello.protocol_version_max = PROTOCOL_VERSION;

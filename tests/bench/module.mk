@@ -10,9 +10,11 @@ BENCH_ARCHIVES_rpc := client proto
 BENCH_SOURCES_rpc  := tests/bench/peers.c $(wildcard tests/bench/grpc_*.c tests/bench/rpc_*.c)
 BENCH_LIBS_rpc     := -lgrpc -lgpr
 BENCH_ARCHIVES_move := client proto
-BENCH_SOURCES_move  := tests/bench/peers.c
+BENCH_SOURCES_move  := tests/bench/peers.c tests/bench/grpc_client.c $(wildcard tests/bench/move_*.c)
+BENCH_LIBS_move     := -lgrpc -lgpr
 $(O)/obj/tests/bench/rpc_native.o $(O)/obj/tests/bench/bench_move.o: CPPFLAGS += -Iclient/include
-$(O)/obj/tests/bench/rpc_native.o $(O)/obj/tests/bench/grpc_subjects.o: $(PROTO_H)
+$(O)/obj/tests/bench/rpc_native.o $(O)/obj/tests/bench/grpc_subjects.o \
+    $(O)/obj/tests/bench/move_grpc.o: $(PROTO_H)
 
 BENCH_SOURCES_cache := $(wildcard tests/bench/cache_*.c)
 BENCH_LIBS_cache    := -lurcu-cds -lurcu-qsbr -lurcu-common
