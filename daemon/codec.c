@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "daemon/codec_cache.h"
 #include "daemon/codec_hot.h"
 #include "daemon/codec_scan.h"
 #include "daemon/limits.h"
@@ -332,13 +333,6 @@ static enum hg_status convert_rest(const Hologram__V1__Request *wire, struct hg_
         step->kind = HG_REQUEST_UNPREPARE;
         step->handle = wire->unprepare->handle;
         return HG_OK;
-    case HOLOGRAM__V1__REQUEST__BODY_CACHE_PROFILE:
-        step->kind = HG_REQUEST_CACHE_PROFILE;
-        return HG_OK;
-    case HOLOGRAM__V1__REQUEST__BODY_CACHE_WARM:
-        step->kind = HG_REQUEST_CACHE_WARM;
-        step->key_file = convert_bytes(&wire->cache_warm->profile);
-        return HG_OK;
     case HOLOGRAM__V1__REQUEST__BODY_OPEN:
         step->kind = HG_REQUEST_OPEN;
         step->open =
@@ -369,7 +363,9 @@ static enum hg_status convert_rest(const Hologram__V1__Request *wire, struct hg_
         step->kind = HG_REQUEST_ADOPT;
         return convert_adopt(wire->adopt, &step->alloc, error);
     default:
-        return hg_fail(error, HG_UNIMPLEMENTED, "request: no body that this server knows");
+        return hg_codec_convert_cache(wire, step)
+                   ? HG_OK
+                   : hg_fail(error, HG_UNIMPLEMENTED, "request: no body that this server knows");
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "daemon/codec_cache.h"
 #include "daemon/codec_hot.h"
 #include "daemon/limits.h"
 #include "lib/base/check.h"
@@ -172,17 +173,11 @@ static enum hg_status encode_prepare(struct encoder *encoder)
     return finish(encoder);
 }
 
-static enum hg_status encode_profile(struct encoder *encoder)
+static enum hg_status encode_cache(struct encoder *encoder)
 {
-    union {
-        const uint8_t *in;
-        uint8_t *out;
-    } cast = {.in = encoder->reply->key_file.data};
-    Hologram__V1__CacheProfileResult result = HOLOGRAM__V1__CACHE_PROFILE_RESULT__INIT;
-    result.profile = (ProtobufCBinaryData){encoder->reply->key_file.size, cast.out};
-    encoder->response.body_case = HOLOGRAM__V1__RESPONSE__BODY_CACHE_PROFILE;
-    encoder->response.cache_profile = &result;
-    return finish(encoder);
+    const enum hg_status status =
+        hg_codec_fill_cache(encoder->reply, encoder->arena, &encoder->response);
+    return status == HG_OK ? finish(encoder) : status;
 }
 
 static enum hg_status encode_batch(struct encoder *encoder)
@@ -256,6 +251,12 @@ static void fill_caches(const struct hg_stats_reply *stats, Hologram__V1__CacheS
         caches[i].evictions = region->evictions;
         caches[i].entries = region->entries;
         caches[i].bytes = region->bytes;
+        caches[i].missed_first_seen = region->misses_by_reason[HG_CACHE_MISS_FIRST];
+        caches[i].missed_evicted = region->misses_by_reason[HG_CACHE_MISS_EVICTED];
+        caches[i].missed_flushed = region->misses_by_reason[HG_CACHE_MISS_FLUSHED];
+        caches[i].missed_failed = region->misses_by_reason[HG_CACHE_MISS_FAILED];
+        caches[i].build_ns = region->build_ns_sum;
+        caches[i].unfused = hg_cache_is_unfused((enum hg_cache_id)i);
         rows[i] = &caches[i];
     }
 }
@@ -303,6 +304,10 @@ static enum hg_status encode_stats(struct encoder *encoder)
     result.metrics_url = borrow(stats->metrics_url);
     result.precompiled = stats->engine.precompiled;
     result.warmed = stats->engine.warmed;
+    result.cache_entries = stats->cache.entries;
+    result.cache_entries_max = stats->cache.entries_max;
+    result.cache_bytes = stats->cache.bytes;
+    result.cache_bytes_max = stats->cache.bytes_max;
     encoder->response.body_case = HOLOGRAM__V1__RESPONSE__BODY_STATS;
     encoder->response.stats = &result;
     return finish(encoder);
@@ -415,7 +420,12 @@ enum hg_status hg_codec_encode_general(const struct hg_reply *reply, struct hg_a
     case HG_REQUEST_RUN_PROGRAM:
         return encode_execute(&encoder);
     case HG_REQUEST_CACHE_PROFILE:
-        return encode_profile(&encoder);
+    case HG_REQUEST_CACHE_LIST:
+    case HG_REQUEST_CACHE_TOP:
+    case HG_REQUEST_CACHE_SHOW:
+    case HG_REQUEST_CACHE_FLUSH:
+    case HG_REQUEST_CACHE_WHAT_IF:
+        return encode_cache(&encoder);
     case HG_REQUEST_PREPARE:
         return encode_prepare(&encoder);
     case HG_REQUEST_BATCH:

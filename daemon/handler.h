@@ -68,7 +68,15 @@ hg_handler_fn hg_handle_unprepare;
 
 /* ---- handlers_cache.c ------------------------------------------------------------------------ */
 
+hg_handler_fn hg_handle_cache_list;
+hg_handler_fn hg_handle_cache_top;
+hg_handler_fn hg_handle_cache_show;
+hg_handler_fn hg_handle_cache_what_if;
+hg_handler_fn hg_handle_cache_flush;
+hg_handler_fn hg_handle_cache_pin;
 hg_handler_fn hg_handle_cache_profile;
 hg_handler_fn hg_handle_cache_warm;
+/* Of all of these. */
+hg_ended_fn hg_handle_cache_ended;
 
 #endif

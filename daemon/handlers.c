@@ -33,8 +33,14 @@ static const struct handler handlers[HG_REQUEST_KIND_COUNT] = {
     [HG_REQUEST_PREPARE] = {hg_handle_prepare, NULL},
     [HG_REQUEST_EXECUTE_PREPARED] = {hg_handle_execute, hg_handle_execute_ended},
     [HG_REQUEST_UNPREPARE] = {hg_handle_unprepare, NULL},
-    [HG_REQUEST_CACHE_PROFILE] = {hg_handle_cache_profile, NULL},
-    [HG_REQUEST_CACHE_WARM] = {hg_handle_cache_warm, NULL},
+    [HG_REQUEST_CACHE_PROFILE] = {hg_handle_cache_profile, hg_handle_cache_ended},
+    [HG_REQUEST_CACHE_WARM] = {hg_handle_cache_warm, hg_handle_cache_ended},
+    [HG_REQUEST_CACHE_LIST] = {hg_handle_cache_list, hg_handle_cache_ended},
+    [HG_REQUEST_CACHE_TOP] = {hg_handle_cache_top, hg_handle_cache_ended},
+    [HG_REQUEST_CACHE_SHOW] = {hg_handle_cache_show, hg_handle_cache_ended},
+    [HG_REQUEST_CACHE_FLUSH] = {hg_handle_cache_flush, hg_handle_cache_ended},
+    [HG_REQUEST_CACHE_PIN] = {hg_handle_cache_pin, hg_handle_cache_ended},
+    [HG_REQUEST_CACHE_WHAT_IF] = {hg_handle_cache_what_if, hg_handle_cache_ended},
 };
 
 enum hg_handled hg_handle(struct hg_request *request)

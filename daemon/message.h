@@ -42,7 +42,13 @@
     HG_REQUEST_KIND(EXECUTE_PREPARED, "execute_prepared")                                          \
     HG_REQUEST_KIND(UNPREPARE, "unprepare")                                                        \
     HG_REQUEST_KIND(CACHE_PROFILE, "cache_profile")                                                \
-    HG_REQUEST_KIND(CACHE_WARM, "cache_warm")
+    HG_REQUEST_KIND(CACHE_WARM, "cache_warm")                                                      \
+    HG_REQUEST_KIND(CACHE_LIST, "cache_list")                                                      \
+    HG_REQUEST_KIND(CACHE_TOP, "cache_top")                                                        \
+    HG_REQUEST_KIND(CACHE_SHOW, "cache_show")                                                      \
+    HG_REQUEST_KIND(CACHE_FLUSH, "cache_flush")                                                    \
+    HG_REQUEST_KIND(CACHE_PIN, "cache_pin")                                                        \
+    HG_REQUEST_KIND(CACHE_WHAT_IF, "cache_what_if")
 
 enum hg_request_kind {
 #define HG_REQUEST_KIND_ENUM(name, label) HG_REQUEST_##name,
@@ -115,6 +121,20 @@ struct hg_list_args {
     bool all_sessions;
 };
 
+/* Of list, top, show, flush and pin, as far as each has it; texts are never NULL. */
+struct hg_cache_args {
+    const char *cache;
+    const char *key;
+    uint64_t position;
+    uint32_t count;
+    bool pinned;
+};
+
+struct hg_what_if_args {
+    const uint64_t *entries;
+    uint32_t count;
+};
+
 /* What to do. Of the union the member that KIND names is set; `id` is that of kinds with nothing
  * else (free of a program, cancel). */
 struct hg_step {
@@ -137,6 +157,8 @@ struct hg_step {
         struct hg_execute_prepared_request execute_prepared;
         uint64_t handle;          /* unprepare */
         struct hg_bytes key_file; /* cache_warm */
+        struct hg_cache_args cache;
+        struct hg_what_if_args what_if;
         uint64_t id;
     };
 };
@@ -184,12 +206,31 @@ struct hg_list_reply {
     bool truncated;
 };
 
+struct hg_cached_reply {
+    const struct hg_cached *programs;
+    uint32_t count;
+    uint64_t position;
+};
+
+struct hg_estimate {
+    uint64_t entries;
+    double hit_ratio;
+};
+
+struct hg_what_if_reply {
+    uint64_t samples;
+    uint64_t entries_max;
+    const struct hg_estimate *estimates;
+    uint32_t count;
+};
+
 struct hg_stats_reply {
     uint64_t uptime_ns;
     uint64_t requests;
     uint64_t errors;
     struct hg_engine_stats engine;
     struct hg_alloc_stats alloc;
+    struct hg_cache_totals cache;
     struct hg_cache_region_stats caches[HG_CACHE_COUNT];
     const char *metrics_url;
 };
@@ -211,6 +252,10 @@ struct hg_reply {
         struct hg_code_facts facts; /* load_program */
         struct hg_list_reply list;
         const struct hg_stats_reply *stats;
+        struct hg_cached_reply cached;      /* cache_list, cache_top */
+        const struct hg_cache_shown *shown; /* cache_show */
+        uint64_t dropped;                   /* cache_flush */
+        struct hg_what_if_reply what_if;
     };
 };
 

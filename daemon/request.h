@@ -3,7 +3,8 @@
  * One request in flight, and the pool that requests come from: a request keeps its arena's first
  * chunk, so the next one allocates nothing.
  *
- * Threads: the loop's, but for `task`, which is the engine's while the request is running.
+ * Threads: the loop's, but while the request is running: then `task` is the engine's, and of what
+ * asks for the cache's inside arena and reply are the worker's.
  */
 #ifndef HG_DAEMON_REQUEST_H
 #define HG_DAEMON_REQUEST_H

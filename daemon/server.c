@@ -41,6 +41,7 @@ void hg_server_stats(const struct hg_server *server, struct hg_stats_reply *repl
     hg_metrics_totals(&server->metrics, &reply->requests, &reply->errors);
     hg_engine_stats(server->engine, &reply->engine);
     hg_alloc_stats(&reply->alloc);
+    hg_engine_cache_totals(server->engine, &reply->cache);
     for (unsigned i = 0; i < HG_CACHE_COUNT; i++) {
         hg_engine_cache_stats(server->engine, (enum hg_cache_id)i, &reply->caches[i]);
     }

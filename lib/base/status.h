@@ -32,7 +32,7 @@ enum hg_status {
 struct hg_error {
     enum hg_status status;
     const char *detail; /* One of HG_DETAIL_*, static storage, or NULL. */
-    char message[256];  /* For people; truncated, always terminated. */
+    char message[256];  /* For people; UTF-8, truncated, always terminated. */
 };
 
 #define HG_ERROR_INIT                                                                              \
