@@ -328,14 +328,13 @@ static void finish(struct subjects *subjects)
 
 int main(void)
 {
-    char directory[] = "/tmp/hologram-bench-XXXXXX";
-    char daemon_path[64];
+    char directory[64], daemon_path[96];
     struct subjects subjects = {.source = malloc(MOVED_BYTES)};
-    if (subjects.source == NULL || mkdtemp(directory) == NULL) {
-        perror(directory);
-        free(subjects.source);
+    if (subjects.source == NULL) {
+        perror("bench");
         return 1;
     }
+    peer_directory_make(directory, sizeof directory);
     snprintf(daemon_path, sizeof daemon_path, "%s/hologram.sock", directory);
     bench_begin("move");
     bench_floors();
@@ -344,7 +343,6 @@ int main(void)
     prepare(&subjects, daemon_path);
     measure(&subjects);
     finish(&subjects);
-    unlink(daemon_path);
-    rmdir(directory);
+    peer_directory_remove(directory);
     return bench_end();
 }

@@ -5,11 +5,9 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/bench/bench.h"
 #include "tests/bench/grpc_peers.h"
@@ -40,11 +38,7 @@ struct servers {
 static void start_servers(struct servers *servers)
 {
     const char *directory = servers->directory;
-    snprintf(servers->directory, sizeof servers->directory, "/tmp/hologram-bench-XXXXXX");
-    if (mkdtemp(servers->directory) == NULL) {
-        perror(directory);
-        exit(1);
-    }
+    peer_directory_make(servers->directory, sizeof servers->directory);
     snprintf(servers->daemon_path, sizeof servers->daemon_path, "%s/hologram.sock", directory);
     snprintf(servers->bare_path, sizeof servers->bare_path, "%s/grpc-bare.sock", directory);
     snprintf(servers->hop_path, sizeof servers->hop_path, "%s/grpc-hop.sock", directory);
@@ -63,8 +57,6 @@ static void start_servers(struct servers *servers)
 
 static void stop_servers(struct servers *servers)
 {
-    const char *const paths[] = {servers->daemon_path, servers->bare_path, servers->hop_path,
-                                 servers->uv_path, servers->redis_path};
     daemon_stop(servers->daemon);
     peer_stop(&servers->ping);
     peer_stop(&servers->uv);
@@ -75,10 +67,7 @@ static void stop_servers(struct servers *servers)
     }
     grpc_echo_stop(servers->bare);
     grpc_echo_stop(servers->hop);
-    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        unlink(paths[i]);
-    }
-    rmdir(servers->directory);
+    peer_directory_remove(servers->directory);
 }
 
 /* ---- subjects -------------------------------------------------------------------------------- */

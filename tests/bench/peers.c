@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/bench/peers.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,6 +39,30 @@ pid_t peer_fork(void)
         }
     }
     return child;
+}
+
+void peer_directory_make(char *path, size_t size)
+{
+    snprintf(path, size, "/tmp/hologram-bench-XXXXXX");
+    if (mkdtemp(path) == NULL) {
+        die(path);
+    }
+}
+
+void peer_directory_remove(const char *path)
+{
+    DIR *directory = opendir(path);
+    if (directory == NULL) {
+        die(path);
+    }
+    for (struct dirent *file = readdir(directory); file != NULL; file = readdir(directory)) {
+        /* "." and ".." are no files that it could remove. */
+        (void)unlinkat(dirfd(directory), file->d_name, 0);
+    }
+    closedir(directory);
+    if (rmdir(path) != 0) {
+        die(path);
+    }
 }
 
 static int try_connect(const char *path)

@@ -29,6 +29,9 @@ struct peer {
 
 /* A child that does not outlive the benchmark; fork's result. */
 pid_t peer_fork(void);
+/* A directory for sockets, whose path PATH gets; and its end, with all that servers left there. */
+void peer_directory_make(char *path, size_t size);
+void peer_directory_remove(const char *path);
 /* A blocking connection to PATH, as soon as somebody listens there; ends the program if nobody does
  * for five seconds. */
 int peer_connect(const char *path);

@@ -102,12 +102,15 @@ static void target_rate(const struct place *place, const char *name, double valu
     target_line(place, name, value, "ops/s", bound, bound / value);
 }
 
-/* Bounds on the times of one client that has the daemon to itself. */
-static void report_single_targets(const struct place *place,
-                                  const struct contest_result results[SUBJECT_COUNT])
+/* What a chain takes beyond a round trip: for one client that has the daemon to itself. */
+static void report_chain(const struct place *place,
+                         const struct contest_result results[SUBJECT_COUNT])
 {
+    const double floor = results[RAW_64].p50_us;
     target_time(place, "target: 100 chained adds p50 <= raw 64 B + 60 us", results[CHAINED].p50_us,
-                results[RAW_64].p50_us + 60);
+                floor + 60);
+    target_time(place, "target: 100 chained adds p50 over raw 64 B",
+                results[CHAINED].p50_us - floor, 60);
 }
 
 /* What we hold ourselves to, each as a bound that the figures of this contest give. */
@@ -166,7 +169,7 @@ void report_contest(const struct contest_subject subjects[SUBJECT_COUNT],
     }
     report_targets(&place, results, subjects[REDIS].name != NULL);
     if (clients == 1) {
-        report_single_targets(&place, results);
+        report_chain(&place, results);
     }
     report_beside_bare(&place, results);
     fflush(stdout);
