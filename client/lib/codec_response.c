@@ -171,11 +171,51 @@ hologram_status hg_client_take_open(hologram_client *client, const struct hg_cli
     return status == HOLOGRAM_OK ? take_info(response->open->buffer, result, error) : status;
 }
 
+/* The size that its type and shape give; false if there is none. */
+static bool bytes_of(const hologram_buffer_spec *spec, uint64_t *bytes)
+{
+    uint64_t product = hologram_dtype_bytes(spec->dtype);
+    bool empty = false;
+    for (uint32_t i = 0; i < spec->rank; i++) {
+        empty = empty || spec->shape[i] == 0;
+    }
+    for (uint32_t i = 0; i < spec->rank && !empty; i++) {
+        if (__builtin_mul_overflow(product, spec->shape[i], &product)) {
+            return false;
+        }
+    }
+    *bytes = empty ? 0 : product;
+    return true;
+}
+
+/* Callers use as much memory as type and shape give: no less may be mapped. */
+static hologram_status check_mapped(const struct hg_client_mapped *mapped, hologram_error *error)
+{
+    const hologram_buffer_spec *got = &mapped->info.spec;
+    const hologram_buffer_spec *expected = mapped->expected ? mapped->expected : got;
+    uint64_t bytes;
+    if (got->dtype != expected->dtype || got->rank != expected->rank ||
+        memcmp(got->shape, expected->shape, got->rank * sizeof got->shape[0]) != 0) {
+        return hg_client_error(error, HOLOGRAM_INTERNAL,
+                               "the server made a buffer of another type or shape");
+    }
+    if (!bytes_of(got, &bytes) || bytes != mapped->info.bytes) {
+        return hg_client_error(error, HOLOGRAM_INTERNAL,
+                               "the server says that a buffer has %llu bytes, which its type and "
+                               "shape do not give",
+                               (unsigned long long)mapped->info.bytes);
+    }
+    return HOLOGRAM_OK;
+}
+
 static hologram_status take_mapped(hologram_client *client, hg_client_take_fn *take,
                                    const struct hg_client_reply *reply,
                                    struct hg_client_mapped *mapped, hologram_error *error)
 {
     hologram_status status = take(client, reply, &mapped->info, error);
+    if (status == HOLOGRAM_OK && client->reply_fd >= 0) {
+        status = check_mapped(mapped, error);
+    }
     if (status == HOLOGRAM_OK && client->reply_fd >= 0) {
         status =
             hg_client_map(client, mapped->info.bytes, mapped->writable, &mapped->memory, error);

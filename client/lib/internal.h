@@ -315,6 +315,7 @@ hg_client_take_fn hg_client_take_alloc; /* hologram_buffer_info */
 hg_client_take_fn hg_client_take_open;  /* hologram_buffer_info */
 /* The same with the memory mapped, if a descriptor came. */
 struct hg_client_mapped {
+    const hologram_buffer_spec *expected; /* what was asked for; NULL = whatever there is */
     hologram_buffer_info info;
     void *memory; /* NULL without one */
     bool writable;

@@ -37,11 +37,13 @@ void hologram_unmap(void *memory, uint64_t bytes)
 hologram_status hg_client_push_fds(hologram_client *client, struct msghdr *message)
 {
     bool fit = true;
+    size_t came = 0;
     for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) {
             continue;
         }
         size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        came += count;
         for (size_t i = 0; i < count; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
@@ -53,11 +55,12 @@ hologram_status hg_client_push_fds(hologram_client *client, struct msghdr *messa
             }
         }
     }
-    if (!fit) {
+    bool cut = (message->msg_flags & MSG_CTRUNC) != 0;
+    if (!fit || (cut && came == HG_CLIENT_FDS_MAX)) {
         return hg_client_break(client, HOLOGRAM_INTERNAL,
                                "got descriptors that belong to no answer");
     }
-    if ((message->msg_flags & MSG_CTRUNC) != 0) {
+    if (cut) {
         return hg_client_break(client, HOLOGRAM_RESOURCE_EXHAUSTED,
                                "this process has no descriptor left for the one that came");
     }
@@ -96,6 +99,11 @@ hologram_status hg_client_map(hologram_client *client, uint64_t bytes, bool writ
 {
     struct stat file;
     size_t size = mapped_bytes(bytes);
+    int seals = fcntl(client->reply_fd, F_GET_SEALS);
+    if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
+        return hg_client_error(error, HOLOGRAM_INTERNAL,
+                               "the server's memory is not sealed, and could shrink under us");
+    }
     if (fstat(client->reply_fd, &file) != 0 || (uint64_t)file.st_size < bytes) {
         return hg_client_error(error, HOLOGRAM_INTERNAL,
                                "the server's memory is smaller than its buffer");
@@ -116,7 +124,7 @@ hologram_status hg_client_map(hologram_client *client, uint64_t bytes, bool writ
 hologram_status hologram_alloc_shared(hologram_client *client, const hologram_buffer_spec *spec,
                                       hologram_buffer *buffer, void **memory)
 {
-    struct hg_client_mapped made = {.memory = NULL, .writable = true};
+    struct hg_client_mapped made = {.expected = spec, .memory = NULL, .writable = true};
     struct hg_client_want want = {.take = hg_client_take_alloc_mapped, .result = &made};
     hologram_buffer_spec shared = *spec;
     hologram_ticket ticket;

@@ -223,7 +223,12 @@ static hologram_status received(hologram_client *client, size_t bytes)
     if (client->payload_left > 0) {
         take_buffered_payload(client);
     }
-    return take_frames(client);
+    hologram_status status = take_frames(client);
+    if (status == HOLOGRAM_OK && client->fd_count > 0 && client->in_start == client->in_end) {
+        return hg_client_break(client, HOLOGRAM_INTERNAL,
+                               "got descriptors that belong to no answer");
+    }
+    return status;
 }
 
 /* Polls without sleeping for the time that the options allow. */

@@ -129,6 +129,41 @@ bool fake_send(struct fake *fake, const Hologram__V1__Response *response, const 
     return sent;
 }
 
+size_t fake_pack(const Hologram__V1__Response *response, void *frame, size_t size)
+{
+    size_t bytes = hologram__v1__response__get_packed_size(response);
+    uint8_t *at = frame;
+    if (HEADER_BYTES + bytes > size) {
+        abort();
+    }
+    memset(at, 0, HEADER_BYTES);
+    memcpy(at, "HGRM\1", 5);
+    store(at + 8, bytes, 4);
+    hologram__v1__response__pack(response, at + HEADER_BYTES);
+    return HEADER_BYTES + bytes;
+}
+
+bool fake_send_fds(struct fake *fake, const void *bytes, size_t count, const int *fds,
+                   size_t fd_count)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(FAKE_FDS_MAX * sizeof(int))];
+    } control = {.bytes = {0}};
+    struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (fd_count > 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+        memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
+    }
+    return sendmsg(fake->fd, &message, MSG_NOSIGNAL) == (ssize_t)count;
+}
+
 bool fake_ok(struct fake *fake, const Hologram__V1__Request *request)
 {
     Hologram__V1__Response response = HOLOGRAM__V1__RESPONSE__INIT;

@@ -16,6 +16,7 @@
 #include "proto/hologram/v1/hologram.pb-c.h"
 
 #define FAKE_PAYLOAD_MAX 1048576
+#define FAKE_FDS_MAX     16
 
 struct fake;
 /* Answers REQUEST, whose payload is in fake->payload. False: close the connection. */
@@ -47,6 +48,11 @@ bool fake_send_frame(struct fake *fake, const void *message, size_t bytes, const
                      uint64_t payload_bytes);
 bool fake_send(struct fake *fake, const Hologram__V1__Response *response, const void *payload,
                uint64_t payload_bytes);
+/* The bytes of a frame around RESPONSE, at most SIZE; gives how many. */
+size_t fake_pack(const Hologram__V1__Response *response, void *frame, size_t size);
+/* Sends bytes with descriptors at the first of them. */
+bool fake_send_fds(struct fake *fake, const void *bytes, size_t count, const int *fds,
+                   size_t fd_count);
 /* An empty answer to REQUEST: success without a body. */
 bool fake_ok(struct fake *fake, const Hologram__V1__Request *request);
 bool fake_fail(struct fake *fake, uint64_t id, hologram_status status, const char *text);
