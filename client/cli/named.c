@@ -203,8 +203,8 @@ int cli_alloc(struct cli *cli, int argc, char **argv)
                                      .children = cli_publishing};
     struct alloc_arguments arguments = {.cli = cli, .spec.dtype = HOLOGRAM_F32};
     cli_parse(&argp, argc, argv, &arguments);
-    hologram_buffer buffer;
-    hologram_buffer_info info;
+    hologram_buffer buffer = 0;
+    hologram_buffer_info info = {.buffer = 0};
     int code = cli_connect(cli);
     if (code != CLI_OK) {
         return code;

@@ -36,9 +36,20 @@ void hg_client_address(const hologram_client *client, hologram_ticket ticket,
 /* Addresses MESSAGE and queues it. */
 hologram_status hg_client_put_message(hologram_client *client, hologram_ticket ticket,
                                       Hologram__V1__Request *message);
+/* The same of BODY, which is of TYPE. Bodies are a union of pointers, read through the one that
+ * TYPE names. */
+hologram_status hg_client_put_body(hologram_client *client, hologram_ticket ticket,
+                                   Hologram__V1__Request__BodyCase type, void *body);
 /* Refuses a call that names no operation or has too many attributes. */
 hologram_status hg_client_check_call(hologram_client *client, const hologram_call *call);
 
+/* The body of a successful reply, which has to be of TYPE. */
+hologram_status hg_client_expect(const struct hg_client_reply *reply,
+                                 Hologram__V1__Response__BodyCase type,
+                                 const Hologram__V1__Response **response, hologram_error *error);
+/* What the server says about a buffer, which has to make sense. */
+hologram_status hg_client_fill_info(const Hologram__V1__BufferInfo *from,
+                                    hologram_buffer_info *info, hologram_error *error);
 /* Decodes an answer that is a success without a body, or with that of an execute or a complete
  * batch. False: it is something else, or there is no memory; client->arena is then to be reset. */
 bool hg_client_decode_hot(hologram_client *client, const uint8_t *message, size_t bytes,

@@ -132,10 +132,7 @@ hologram_status hg_client_put_execute_prepared(hologram_client *client, hologram
                                                uint64_t handle, const hologram_prepared_call *call)
 {
     Hologram__V1__ExecutePrepared body = hg_client_prepared_body(handle, call);
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(EXECUTE_PREPARED);
-    message.execute_prepared = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(EXECUTE_PREPARED), &body);
 }
 
 hologram_status hg_client_put_unprepare(hologram_client *client, hologram_ticket ticket,
@@ -143,8 +140,5 @@ hologram_status hg_client_put_unprepare(hologram_client *client, hologram_ticket
 {
     Hologram__V1__Unprepare body = HOLOGRAM__V1__UNPREPARE__INIT;
     body.handle = handle;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(UNPREPARE);
-    message.unprepare = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(UNPREPARE), &body);
 }

@@ -94,6 +94,15 @@ hologram_status hg_client_put_message(hologram_client *client, hologram_ticket t
     return put_payload(client, ticket, message, NULL, 0, 0);
 }
 
+hologram_status hg_client_put_body(hologram_client *client, hologram_ticket ticket,
+                                   Hologram__V1__Request__BodyCase type, void *body)
+{
+    request message = HOLOGRAM__V1__REQUEST__INIT;
+    message.body_case = type;
+    message.hello = body;
+    return hg_client_put_message(client, ticket, &message);
+}
+
 /* ---- bodies that requests and steps share ---------------------------------------------------- */
 
 Hologram__V1__Alloc hg_client_alloc_body(hologram_buffer buffer, const hologram_buffer_spec *spec)
@@ -146,29 +155,20 @@ hologram_status hg_client_put_hello(hologram_client *client, hologram_ticket tic
     body.protocol_version_min = HG_CLIENT_PROTOCOL_VERSION;
     body.protocol_version_max = HG_CLIENT_PROTOCOL_VERSION;
     body.client_name = (char *)name;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(HELLO);
-    message.hello = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(HELLO), &body);
 }
 
 hologram_status hg_client_put_alloc(hologram_client *client, hologram_ticket ticket,
                                     hologram_buffer buffer, const hologram_buffer_spec *spec)
 {
     Hologram__V1__Alloc body = hg_client_alloc_body(buffer, spec);
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(ALLOC);
-    message.alloc = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(ALLOC), &body);
 }
 
 hologram_status hg_client_put_expect(hologram_client *client, hologram_ticket ticket)
 {
     Hologram__V1__ExpectDescriptors body = HOLOGRAM__V1__EXPECT_DESCRIPTORS__INIT;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(EXPECT_DESCRIPTORS);
-    message.expect_descriptors = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(EXPECT_DESCRIPTORS), &body);
 }
 
 hologram_status hg_client_put_adopt(hologram_client *client, hologram_ticket ticket,
@@ -179,10 +179,7 @@ hologram_status hg_client_put_adopt(hologram_client *client, hologram_ticket tic
     body.dtype = (Hologram__V1__DType)spec->dtype;
     body.n_shape = spec->rank;
     body.shape = (uint64_t *)spec->shape;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(ADOPT);
-    message.adopt = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(ADOPT), &body);
 }
 
 hologram_status hg_client_put_free(hologram_client *client, hologram_ticket ticket,
@@ -191,10 +188,7 @@ hologram_status hg_client_put_free(hologram_client *client, hologram_ticket tick
     Hologram__V1__Free body = HOLOGRAM__V1__FREE__INIT;
     body.n_ids = 1;
     body.ids = &buffer;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(FREE);
-    message.free = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(FREE), &body);
 }
 
 hologram_status hg_client_put_write(hologram_client *client, hologram_ticket ticket,
@@ -224,20 +218,14 @@ hologram_status hg_client_put_read(hologram_client *client, hologram_ticket tick
     body.id = buffer;
     body.offset = offset;
     body.length = bytes;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(READ);
-    message.read = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(READ), &body);
 }
 
 hologram_status hg_client_put_run(hologram_client *client, hologram_ticket ticket,
                                   const hologram_run *run)
 {
     Hologram__V1__RunProgram body = hg_client_run_body(run);
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(RUN_PROGRAM);
-    message.run_program = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(RUN_PROGRAM), &body);
 }
 
 hologram_status hg_client_put_load(hologram_client *client, hologram_ticket ticket,
@@ -247,10 +235,7 @@ hologram_status hg_client_put_load(hologram_client *client, hologram_ticket tick
     body.id = program;
     body.binary.len = bytes;
     body.binary.data = (uint8_t *)binary;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(LOAD_PROGRAM);
-    message.load_program = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(LOAD_PROGRAM), &body);
 }
 
 hologram_status hg_client_put_unload(hologram_client *client, hologram_ticket ticket,
@@ -258,10 +243,7 @@ hologram_status hg_client_put_unload(hologram_client *client, hologram_ticket ti
 {
     Hologram__V1__UnloadProgram body = HOLOGRAM__V1__UNLOAD_PROGRAM__INIT;
     body.id = program;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(UNLOAD_PROGRAM);
-    message.unload_program = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(UNLOAD_PROGRAM), &body);
 }
 
 hologram_status hg_client_put_publish(hologram_client *client, hologram_ticket ticket,
@@ -274,10 +256,7 @@ hologram_status hg_client_put_publish(hologram_client *client, hologram_ticket t
     body.mode = mode;
     body.has_gid = gid != HOLOGRAM_NO_GROUP;
     body.gid = body.has_gid ? gid : 0;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(PUBLISH);
-    message.publish = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(PUBLISH), &body);
 }
 
 hologram_status hg_client_put_unpublish(hologram_client *client, hologram_ticket ticket,
@@ -285,10 +264,7 @@ hologram_status hg_client_put_unpublish(hologram_client *client, hologram_ticket
 {
     Hologram__V1__Unpublish body = HOLOGRAM__V1__UNPUBLISH__INIT;
     body.name = (char *)name;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(UNPUBLISH);
-    message.unpublish = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(UNPUBLISH), &body);
 }
 
 hologram_status hg_client_put_open(hologram_client *client, hologram_ticket ticket,
@@ -298,28 +274,19 @@ hologram_status hg_client_put_open(hologram_client *client, hologram_ticket tick
     body.name = (char *)name;
     body.id = buffer;
     body.writable = writable;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(OPEN);
-    message.open = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(OPEN), &body);
 }
 
 hologram_status hg_client_put_stats(hologram_client *client, hologram_ticket ticket)
 {
     Hologram__V1__Stats body = HOLOGRAM__V1__STATS__INIT;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(STATS);
-    message.stats = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(STATS), &body);
 }
 
 hologram_status hg_client_put_list_ops(hologram_client *client, hologram_ticket ticket)
 {
     Hologram__V1__ListOps body = HOLOGRAM__V1__LIST_OPS__INIT;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(LIST_OPS);
-    message.list_ops = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(LIST_OPS), &body);
 }
 
 hologram_status hg_client_put_list_buffers(hologram_client *client, hologram_ticket ticket,
@@ -328,10 +295,7 @@ hologram_status hg_client_put_list_buffers(hologram_client *client, hologram_tic
     Hologram__V1__ListBuffers body = HOLOGRAM__V1__LIST_BUFFERS__INIT;
     body.named = scope == HOLOGRAM_SCOPE_NAMED;
     body.all_sessions = scope == HOLOGRAM_SCOPE_ALL;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(LIST_BUFFERS);
-    message.list_buffers = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(LIST_BUFFERS), &body);
 }
 
 hologram_status hg_client_put_cancel(hologram_client *client, hologram_ticket ticket,
@@ -339,8 +303,5 @@ hologram_status hg_client_put_cancel(hologram_client *client, hologram_ticket ti
 {
     Hologram__V1__Cancel body = HOLOGRAM__V1__CANCEL__INIT;
     body.request_id = target;
-    request message = HOLOGRAM__V1__REQUEST__INIT;
-    message.body_case = BODY(CANCEL);
-    message.cancel = &body;
-    return hg_client_put_message(client, ticket, &message);
+    return hg_client_put_body(client, ticket, BODY(CANCEL), &body);
 }

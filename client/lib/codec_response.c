@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Replies from bytes, and results from replies. A reply lies in the client's arena until the next
- * one comes; a result that is a list takes the arena with it.
- */
+/* Replies from bytes, and results from replies. A reply lies in the client's arena until the next
+ * one comes. */
 #include <string.h>
 
 #include "client/lib/codec.h"
@@ -58,10 +56,9 @@ hologram_status hg_client_decode(hologram_client *client, const uint8_t *message
     return HOLOGRAM_OK;
 }
 
-/* The body of a successful reply, which has to be of TYPE. */
-static hologram_status expect(const struct hg_client_reply *reply,
-                              Hologram__V1__Response__BodyCase type,
-                              const Hologram__V1__Response **response, hologram_error *error)
+hologram_status hg_client_expect(const struct hg_client_reply *reply,
+                                 Hologram__V1__Response__BodyCase type,
+                                 const Hologram__V1__Response **response, hologram_error *error)
 {
     if (reply->status != HOLOGRAM_OK) {
         return reply->status;
@@ -75,11 +72,6 @@ static hologram_status expect(const struct hg_client_reply *reply,
     return HOLOGRAM_OK;
 }
 
-static hologram_status no_memory(hologram_error *error)
-{
-    return hg_client_error(error, HOLOGRAM_RESOURCE_EXHAUSTED, "out of memory in the client");
-}
-
 /* ---- small results --------------------------------------------------------------------------- */
 
 hologram_status hg_client_take_hello(hologram_client *client, const struct hg_client_reply *reply,
@@ -87,7 +79,7 @@ hologram_status hg_client_take_hello(hologram_client *client, const struct hg_cl
 {
     (void)result;
     const Hologram__V1__Response *response;
-    hologram_status status = expect(reply, BODY(HELLO), &response, error);
+    hologram_status status = hg_client_expect(reply, BODY(HELLO), &response, error);
     if (status != HOLOGRAM_OK) {
         return status;
     }
@@ -119,8 +111,8 @@ hologram_status hg_client_take_hello(hologram_client *client, const struct hg_cl
     return HOLOGRAM_OK;
 }
 
-static hologram_status fill_info(const Hologram__V1__BufferInfo *from, hologram_buffer_info *info,
-                                 hologram_error *error)
+hologram_status hg_client_fill_info(const Hologram__V1__BufferInfo *from,
+                                    hologram_buffer_info *info, hologram_error *error)
 {
     if (!from || hologram_dtype_bytes((hologram_dtype)from->dtype) == 0 ||
         from->n_shape > HOLOGRAM_RANK_MAX) {
@@ -146,7 +138,7 @@ static hologram_status take_info(const Hologram__V1__BufferInfo *from, hologram_
                                  hologram_error *error)
 {
     hologram_buffer_info info;
-    hologram_status status = fill_info(from, &info, error);
+    hologram_status status = hg_client_fill_info(from, &info, error);
     if (status == HOLOGRAM_OK && to) {
         *to = info;
     }
@@ -158,7 +150,7 @@ hologram_status hg_client_take_alloc(hologram_client *client, const struct hg_cl
 {
     (void)client;
     const Hologram__V1__Response *response;
-    hologram_status status = expect(reply, BODY(ALLOC), &response, error);
+    hologram_status status = hg_client_expect(reply, BODY(ALLOC), &response, error);
     return status == HOLOGRAM_OK ? take_info(response->alloc->buffer, result, error) : status;
 }
 
@@ -167,7 +159,7 @@ hologram_status hg_client_take_open(hologram_client *client, const struct hg_cli
 {
     (void)client;
     const Hologram__V1__Response *response;
-    hologram_status status = expect(reply, BODY(OPEN), &response, error);
+    hologram_status status = hg_client_expect(reply, BODY(OPEN), &response, error);
     return status == HOLOGRAM_OK ? take_info(response->open->buffer, result, error) : status;
 }
 
@@ -248,7 +240,7 @@ hologram_status hg_client_take_execution(hologram_client *client,
 {
     (void)client;
     const Hologram__V1__Response *response;
-    hologram_status status = expect(reply, BODY(EXECUTE), &response, error);
+    hologram_status status = hg_client_expect(reply, BODY(EXECUTE), &response, error);
     if (status != HOLOGRAM_OK || !result) {
         return status;
     }
@@ -274,7 +266,7 @@ hologram_status hg_client_take_batch(hologram_client *client, const struct hg_cl
         if (completed && reply->status != HOLOGRAM_OK) {
             *completed = 0;
         }
-        return expect(reply, BODY(BATCH), &response, error);
+        return hg_client_expect(reply, BODY(BATCH), &response, error);
     }
     if (completed) {
         *completed = response->batch->completed;
@@ -297,7 +289,7 @@ hologram_status hg_client_take_program(hologram_client *client, const struct hg_
 {
     (void)client;
     const Hologram__V1__Response *response;
-    hologram_status status = expect(reply, BODY(LOAD_PROGRAM), &response, error);
+    hologram_status status = hg_client_expect(reply, BODY(LOAD_PROGRAM), &response, error);
     if (status != HOLOGRAM_OK || !result) {
         return status;
     }
@@ -313,181 +305,9 @@ hologram_status hg_client_take_handle(hologram_client *client, const struct hg_c
 {
     (void)client;
     const Hologram__V1__Response *response;
-    hologram_status status = expect(reply, BODY(PREPARE), &response, error);
+    hologram_status status = hg_client_expect(reply, BODY(PREPARE), &response, error);
     if (status == HOLOGRAM_OK) {
         *(uint64_t *)result = response->prepare->handle;
     }
     return status;
-}
-
-/* ---- lists ----------------------------------------------------------------------------------- */
-
-/* Hands the client's arena, in which the list was built, to the list. */
-static struct hg_client_arena take_arena(hologram_client *client)
-{
-    struct hg_client_arena arena = client->arena;
-    client->arena = (struct hg_client_arena){0};
-    return arena;
-}
-
-static const hologram_cache_stats *list_caches(struct hg_client_arena *arena,
-                                               const Hologram__V1__StatsResult *from)
-{
-    hologram_cache_stats *list = hg_client_arena_array(arena, from->n_caches, sizeof *list);
-    for (size_t i = 0; list && i < from->n_caches; i++) {
-        const Hologram__V1__CacheStats *cache = from->caches[i];
-        list[i] = (hologram_cache_stats){.cache = cache->cache,
-                                         .help = cache->help,
-                                         .hits = cache->hits,
-                                         .misses = cache->misses,
-                                         .builds = cache->builds,
-                                         .build_failures = cache->build_failures,
-                                         .evictions = cache->evictions,
-                                         .entries = cache->entries,
-                                         .bytes = cache->bytes};
-    }
-    return list;
-}
-
-static const hologram_pool_stats *list_pools(struct hg_client_arena *arena,
-                                             const Hologram__V1__StatsResult *from)
-{
-    hologram_pool_stats *list = hg_client_arena_array(arena, from->n_pools, sizeof *list);
-    for (size_t i = 0; list && i < from->n_pools; i++) {
-        const Hologram__V1__PoolStats *pool = from->pools[i];
-        list[i] = (hologram_pool_stats){.pool = pool->pool,
-                                        .bytes_used = pool->bytes_used,
-                                        .bytes_limit = pool->bytes_limit,
-                                        .buffers = pool->buffers};
-    }
-    return list;
-}
-
-hologram_status hg_client_take_stats(hologram_client *client, const struct hg_client_reply *reply,
-                                     void *result, hologram_error *error)
-{
-    const Hologram__V1__Response *response;
-    hologram_status status = expect(reply, BODY(STATS), &response, error);
-    if (status != HOLOGRAM_OK) {
-        return status;
-    }
-    const Hologram__V1__StatsResult *from = response->stats;
-    hologram_stats *stats = hg_client_arena_array(&client->arena, 1, sizeof *stats);
-    const hologram_cache_stats *caches = list_caches(&client->arena, from);
-    const hologram_pool_stats *pools = list_pools(&client->arena, from);
-    if (!stats || !caches || !pools) {
-        return no_memory(error);
-    }
-    stats->server = (hologram_server_stats){.version = from->server_version,
-                                            .executor = from->executor,
-                                            .isa_level = from->isa_level,
-                                            .metrics_url = from->metrics_url,
-                                            .uptime_ns = from->uptime_ns,
-                                            .requests = from->requests,
-                                            .errors = from->errors,
-                                            .allocated_bytes = from->allocated_bytes,
-                                            .resident_bytes = from->resident_bytes,
-                                            .sessions = from->sessions,
-                                            .workers = from->workers,
-                                            .queue_depth = from->queue_depth};
-    stats->caches = caches;
-    stats->cache_count = (uint32_t)from->n_caches;
-    stats->pools = pools;
-    stats->pool_count = (uint32_t)from->n_pools;
-    stats->arena = take_arena(client);
-    *(hologram_stats **)result = stats;
-    return HOLOGRAM_OK;
-}
-
-static bool fill_op(struct hg_client_arena *arena, const Hologram__V1__OpInfo *from,
-                    struct hg_client_op *op)
-{
-    hologram_dtype *dtypes = hg_client_arena_array(arena, from->n_dtypes, sizeof *dtypes);
-    hologram_attribute_info *attributes =
-        hg_client_arena_array(arena, from->n_attributes, sizeof *attributes);
-    if (!dtypes || !attributes) {
-        return false;
-    }
-    for (size_t i = 0; i < from->n_dtypes; i++) {
-        dtypes[i] = (hologram_dtype)from->dtypes[i];
-    }
-    for (size_t i = 0; i < from->n_attributes; i++) {
-        const Hologram__V1__AttributeInfo *attribute = from->attributes[i];
-        attributes[i] = (hologram_attribute_info){.name = attribute->name,
-                                                  .kind = attribute->kind,
-                                                  .summary = attribute->summary,
-                                                  .default_bits = attribute->default_bits,
-                                                  .required = attribute->required};
-    }
-    op->info = (hologram_op_info){.name = from->name,
-                                  .module = from->module,
-                                  .summary = from->summary,
-                                  .inputs = from->inputs,
-                                  .outputs = from->outputs,
-                                  .operand_names = (const char *const *)from->operand_names,
-                                  .operand_name_count = (uint32_t)from->n_operand_names,
-                                  .dtype_count = (uint32_t)from->n_dtypes,
-                                  .dtypes = dtypes,
-                                  .attribute_count = (uint32_t)from->n_attributes};
-    op->attributes = attributes;
-    return true;
-}
-
-hologram_status hg_client_take_ops(hologram_client *client, const struct hg_client_reply *reply,
-                                   void *result, hologram_error *error)
-{
-    const Hologram__V1__Response *response;
-    hologram_status status = expect(reply, BODY(LIST_OPS), &response, error);
-    if (status != HOLOGRAM_OK) {
-        return status;
-    }
-    const Hologram__V1__ListOpsResult *from = response->list_ops;
-    hologram_ops *ops = hg_client_arena_array(&client->arena, 1, sizeof *ops);
-    struct hg_client_op *list = hg_client_arena_array(&client->arena, from->n_ops, sizeof *list);
-    if (!ops || !list) {
-        return no_memory(error);
-    }
-    for (size_t i = 0; i < from->n_ops; i++) {
-        if (!fill_op(&client->arena, from->ops[i], &list[i])) {
-            return no_memory(error);
-        }
-    }
-    ops->ops = list;
-    ops->count = (uint32_t)from->n_ops;
-    ops->arena = take_arena(client);
-    *(hologram_ops **)result = ops;
-    return HOLOGRAM_OK;
-}
-
-hologram_status hg_client_take_buffers(hologram_client *client, const struct hg_client_reply *reply,
-                                       void *result, hologram_error *error)
-{
-    const Hologram__V1__Response *response;
-    hologram_status status = expect(reply, BODY(LIST_BUFFERS), &response, error);
-    if (status != HOLOGRAM_OK) {
-        return status;
-    }
-    const Hologram__V1__ListBuffersResult *from = response->list_buffers;
-    hologram_buffers *buffers = hg_client_arena_array(&client->arena, 1, sizeof *buffers);
-    hologram_buffer_info *list =
-        hg_client_arena_array(&client->arena, from->n_buffers, sizeof *list);
-    if (!buffers || !list) {
-        return no_memory(error);
-    }
-    for (size_t i = 0; i < from->n_buffers; i++) {
-        status = fill_info(from->buffers[i]->buffer, &list[i], error);
-        if (status != HOLOGRAM_OK) {
-            return status;
-        }
-        list[i].uid = from->buffers[i]->uid;
-        list[i].gid = from->buffers[i]->gid;
-        list[i].mode = from->buffers[i]->mode;
-        list[i].session_id = from->buffers[i]->session_id;
-    }
-    buffers->buffers = list;
-    buffers->count = (uint32_t)from->n_buffers;
-    buffers->truncated = from->truncated;
-    buffers->arena = take_arena(client);
-    *(hologram_buffers **)result = buffers;
-    return HOLOGRAM_OK;
 }

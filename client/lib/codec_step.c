@@ -53,14 +53,18 @@ uint8_t *hg_client_add_step(hologram_client *client, struct hg_client_bytes *ste
     return at + prefix_bytes;
 }
 
-static hologram_status add_step(hologram_client *client, struct hg_client_bytes *steps,
-                                const Hologram__V1__Step *step)
+/* As hg_client_put_body. */
+static hologram_status add_body(hologram_client *client, struct hg_client_bytes *steps,
+                                Hologram__V1__Step__BodyCase type, void *body)
 {
-    uint8_t *at = hg_client_add_step(client, steps, hologram__v1__step__get_packed_size(step));
+    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
+    step.body_case = type;
+    step.alloc = body;
+    uint8_t *at = hg_client_add_step(client, steps, hologram__v1__step__get_packed_size(&step));
     if (!at) {
         return client->error.status;
     }
-    hologram__v1__step__pack(step, at);
+    hologram__v1__step__pack(&step, at);
     return HOLOGRAM_OK;
 }
 
@@ -68,10 +72,7 @@ hologram_status hg_client_step_alloc(hologram_client *client, struct hg_client_b
                                      hologram_buffer buffer, const hologram_buffer_spec *spec)
 {
     Hologram__V1__Alloc body = hg_client_alloc_body(buffer, spec);
-    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
-    step.body_case = STEP(ALLOC);
-    step.alloc = &body;
-    return add_step(client, steps, &step);
+    return add_body(client, steps, STEP(ALLOC), &body);
 }
 
 hologram_status hg_client_step_free(hologram_client *client, struct hg_client_bytes *steps,
@@ -80,10 +81,7 @@ hologram_status hg_client_step_free(hologram_client *client, struct hg_client_by
     Hologram__V1__Free body = HOLOGRAM__V1__FREE__INIT;
     body.n_ids = 1;
     body.ids = &buffer;
-    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
-    step.body_case = STEP(FREE);
-    step.free = &body;
-    return add_step(client, steps, &step);
+    return add_body(client, steps, STEP(FREE), &body);
 }
 
 hologram_status hg_client_step_write(hologram_client *client, struct hg_client_bytes *steps,
@@ -98,20 +96,14 @@ hologram_status hg_client_step_write(hologram_client *client, struct hg_client_b
     body.offset = offset;
     body.data.len = (size_t)bytes;
     body.data.data = (uint8_t *)data;
-    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
-    step.body_case = STEP(WRITE);
-    step.write = &body;
-    return add_step(client, steps, &step);
+    return add_body(client, steps, STEP(WRITE), &body);
 }
 
 hologram_status hg_client_step_run(hologram_client *client, struct hg_client_bytes *steps,
                                    const hologram_run *run)
 {
     Hologram__V1__RunProgram body = hg_client_run_body(run);
-    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
-    step.body_case = STEP(RUN_PROGRAM);
-    step.run_program = &body;
-    return add_step(client, steps, &step);
+    return add_body(client, steps, STEP(RUN_PROGRAM), &body);
 }
 
 hologram_status hg_client_step_execute_prepared(hologram_client *client,
@@ -119,8 +111,5 @@ hologram_status hg_client_step_execute_prepared(hologram_client *client,
                                                 const hologram_prepared_call *call)
 {
     Hologram__V1__ExecutePrepared body = hg_client_prepared_body(handle, call);
-    Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
-    step.body_case = STEP(EXECUTE_PREPARED);
-    step.execute_prepared = &body;
-    return add_step(client, steps, &step);
+    return add_body(client, steps, STEP(EXECUTE_PREPARED), &body);
 }

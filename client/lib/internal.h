@@ -326,9 +326,10 @@ hg_client_take_fn hg_client_take_execution;    /* hologram_execution */
 hg_client_take_fn hg_client_take_batch;        /* uint32_t */
 hg_client_take_fn hg_client_take_program;      /* hologram_program_info */
 hg_client_take_fn hg_client_take_handle;       /* uint64_t */
-hg_client_take_fn hg_client_take_stats;        /* hologram_stats * */
-hg_client_take_fn hg_client_take_ops;          /* hologram_ops * */
-hg_client_take_fn hg_client_take_buffers;      /* hologram_buffers * */
+/* codec_list.c */
+hg_client_take_fn hg_client_take_stats;   /* hologram_stats * */
+hg_client_take_fn hg_client_take_ops;     /* hologram_ops * */
+hg_client_take_fn hg_client_take_buffers; /* hologram_buffers * */
 
 /* Results that own the arena they lie in. */
 struct hologram_stats {
