@@ -55,6 +55,7 @@ struct hg_metrics_view {
     uint32_t connections;
     uint32_t requests_in_flight;
     const struct hg_stats_reply *stats;
+    struct hg_engine *engine;
     uint64_t transport_bytes; /* live bytes of sessions and transports, by our own count */
 };
 

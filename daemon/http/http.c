@@ -80,6 +80,7 @@ static enum MHD_Result send_metrics(const struct hg_http *http, struct MHD_Conne
         .connections = server->connection_count,
         .requests_in_flight = in_flight(server),
         .stats = stats,
+        .engine = server->engine,
         .transport_bytes =
             hg_alloc_live_bytes(HG_TAG_TRANSPORT) + hg_alloc_live_bytes(HG_TAG_SESSION),
     };

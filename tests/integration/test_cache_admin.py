@@ -349,3 +349,60 @@ def test_a_client_that_leaves_meanwhile(daemon):
         assert client.ask(ping=pb.Ping()).code == OK
     wait_for(lambda: daemon.metrics()["hologram_requests_in_flight"] == 0, what="all ended")
 
+
+
+# ---- metrics -------------------------------------------------------------------------------------
+
+def test_counters_move(daemon, traffic):
+    """Hits, misses by reason, builds, their times and evictions count per cache, and only there."""
+    def moved(before):
+        return {name: value - before[name] for name, value in daemon.metrics().items()
+                if name.startswith("hologram_program_cache_") and value != before.get(name)}
+    before = daemon.metrics()
+    run(traffic, "relu", [1])
+    change = moved(before)
+    assert change['hologram_program_cache_hits_total{cache="relu"}'] == 1
+    assert not any("misses" in name or "vector_add" in name for name in change)
+    flush(traffic, cache="relu")
+    before = daemon.metrics()
+    run(traffic, "relu", [1])
+    change = moved(before)
+    for name in ('misses_total{cache="relu",reason="flushed"}', 'builds_total{cache="relu"}',
+                 'build_duration_seconds_count{cache="relu"}',
+                 'build_duration_seconds_bucket{cache="relu",le="+Inf"}',
+                 'entries{cache="relu"}'):
+        assert change["hologram_program_cache_" + name] == 1, name
+    assert change['hologram_program_cache_build_duration_seconds_sum{cache="relu"}'] > 0
+    assert change['hologram_program_cache_bytes{cache="relu"}'] > 0
+
+
+def test_evictions_count():
+    """A cache that is too small says so: evictions, and misses of what was evicted."""
+    with Daemon("--set", "cache.entries_max=64", "--set", "cache.specialize=full") as daemon, \
+            daemon.connect() as client:
+        for id in range(1, 101):
+            assert client.alloc(id, 8).code == OK
+        for _ in range(2):
+            for id in range(1, 101):
+                reply = client.execute("relu", [id], [id])
+                assert reply.code == OK
+        metrics = daemon.metrics()
+        prefix = "hologram_program_cache_"
+        assert metrics[prefix + 'evictions_total{cache="relu"}'] >= 36
+        assert metrics[prefix + 'misses_total{cache="relu",reason="evicted"}'] >= 36
+        assert metrics[prefix + "limit_entries"] == 64
+        assert metrics[prefix + 'entries{cache="relu"}'] == 64
+        ratios = [value for name, value in metrics.items() if "what_if_hit_ratio" in name]
+        assert len(ratios) == 5 and ratios == sorted(ratios) and ratios[-1] > 0
+        assert metrics[prefix + "what_if_samples"] > 0
+
+
+def test_help_names_the_unfused_caches(daemon):
+    """And the info metric marks them, so that a dashboard can leave them out."""
+    body = daemon.http("/metrics")[2]
+    [line] = [line for line in body.splitlines()
+              if line.startswith("# HELP hologram_program_cache_hits_total ")]
+    named = set(line.split("fusion = off: ")[1].rstrip(".").split(", "))
+    marked = set(re.findall(r'program_cache_info{cache="(\w+)",counts="unfused"} 1', body))
+    assert named == marked and len(named) == 15
+    assert "softmax_exp" in named and "softmax" not in named
