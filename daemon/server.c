@@ -372,9 +372,6 @@ static enum hg_status start_all(struct hg_server *server, const struct hg_config
 static enum hg_status start_warm(struct hg_server *server, struct hg_error *error)
 {
     const struct hg_config *config = &server->config;
-    if (config->cache_warm_file[0] == '\0') {
-        return HG_OK;
-    }
     return hg_warm_start(server->engine, config->cache_warm_file,
                          config->cache_save_interval_s * HG_NS_PER_S, &server->warm, error);
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/warm.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
@@ -12,7 +16,6 @@
 
 struct hg_warm {
     struct hg_engine *engine;
-    const char *path;
     uint64_t interval_ns;
     bool has_thread;
     bool failing; /* the last save did: it is not told again. Of the thread, then of its ender */
@@ -20,6 +23,7 @@ struct hg_warm {
     struct hg_mutex mutex; /* HG_RANK_LOOP; not held while saving */
     struct hg_condition stop;
     bool stopping;
+    char path[PATH_MAX];
 };
 
 static void save(struct hg_warm *warm)
@@ -65,15 +69,38 @@ static void destroy(struct hg_warm *warm)
     hg_free(HG_TAG_TRANSPORT, warm);
 }
 
-enum hg_status hg_warm_start(struct hg_engine *engine, const char *path, uint64_t interval_ns,
+/* The file that OPTION names into PATH, of PATH_MAX bytes; empty if there shall be none. */
+static enum hg_status find_path(const char *option, char *path, struct hg_error *error)
+{
+    const char *const state = getenv("STATE_DIRECTORY");
+    int length = 0;
+    path[0] = '\0';
+    if (option[0] != '\0') {
+        length = strcmp(option, "off") == 0 ? 0 : snprintf(path, PATH_MAX, "%s", option);
+    } else if (state != NULL && state[0] == '/') {
+        /* systemd separates several directories by colons; the first is ours. */
+        length = snprintf(path, PATH_MAX, "%.*s/cache.keys", (int)strcspn(state, ":"), state);
+    }
+    if (length < 0 || length >= PATH_MAX) {
+        return hg_fail(error, HG_INVALID_ARGUMENT, "cache.warm_file: the path is too long");
+    }
+    return HG_OK;
+}
+
+enum hg_status hg_warm_start(struct hg_engine *engine, const char *option, uint64_t interval_ns,
                              struct hg_warm **warm, struct hg_error *error)
 {
+    *warm = NULL;
     struct hg_warm *self = hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(*self));
     if (self == NULL) {
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "cache.warm_file: out of memory");
     }
+    const enum hg_status status = find_path(option, self->path, error);
+    if (status != HG_OK || self->path[0] == '\0') {
+        hg_free(HG_TAG_TRANSPORT, self);
+        return status;
+    }
     self->engine = engine;
-    self->path = path;
     self->interval_ns = interval_ns;
     hg_mutex_init(&self->mutex, HG_RANK_LOOP);
     hg_cond_init(&self->stop);
@@ -84,8 +111,8 @@ enum hg_status hg_warm_start(struct hg_engine *engine, const char *path, uint64_
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "cache.save_interval_s: no thread to be had");
     }
     struct hg_error reason = HG_ERROR_INIT;
-    if (hg_engine_cache_restore(engine, path, &reason) != HG_OK) {
-        HG_LOG_WARN(CACHE, "keys not restored", HG_STR("path", path),
+    if (hg_engine_cache_restore(engine, self->path, &reason) != HG_OK) {
+        HG_LOG_WARN(CACHE, "keys not restored", HG_STR("path", self->path),
                     HG_STR("reason", reason.message));
     }
     *warm = self;

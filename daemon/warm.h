@@ -20,9 +20,10 @@
 struct hg_engine;
 struct hg_warm;
 
-/* Begins to restore PATH, which is borrowed, and to save into it every INTERVAL_NS; 0: only at the
- * end. ENGINE outlives WARM. Errors: RESOURCE_EXHAUSTED. */
-HG_MUST_CHECK enum hg_status hg_warm_start(struct hg_engine *engine, const char *path,
+/* Begins to restore the file that OPTION (cache.warm_file) names, and to save into it every
+ * INTERVAL_NS; 0: only at the end. WARM is NULL if there shall be none. ENGINE outlives WARM.
+ * Errors: RESOURCE_EXHAUSTED, INVALID_ARGUMENT (the path is too long). */
+HG_MUST_CHECK enum hg_status hg_warm_start(struct hg_engine *engine, const char *option,
                                            uint64_t interval_ns, struct hg_warm **warm,
                                            struct hg_error *error);
 /* Saves a last time. WARM may hold NULL. */

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cache's keys in a file, from one daemon to the next."""
 
+import fcntl
 import os
+import pathlib
 import re
+import signal
+import subprocess
+import sys
+import termios
+import time
 
 import grpc
 import pytest
 from conftest import Daemon, wait_for
 from grpc_client import Session, channel, code_of
 from hologram.v1 import hologram_pb2 as pb
-from native import INVALID_ARGUMENT, OK
+from native import INVALID_ARGUMENT, OK, execute
 
 DATA_LOSS = 15
 
@@ -19,8 +26,14 @@ def path(tmp_path):
     return tmp_path / "cache.keys"
 
 
-def start(path, *more):
-    return Daemon("--set", f"cache.warm_file={path}", *more)
+def start(path, *more, **how):
+    return Daemon("--set", f"cache.warm_file={path}", *more, **how)
+
+
+def start_saving(path, **how):
+    """One that saves every second, with room for `fill`."""
+    return start(path, "--set", "cache.save_interval_s=1", "--set",
+                 "limits.boundary_classes_max=96", **how)
 
 
 def add(client):
@@ -49,13 +62,28 @@ def test_first_call_after_a_restart_hits(path):
 
 
 def test_off_unless_asked_for(tmp_path):
-    """Without a path nothing is written and nothing restored."""
-    with Daemon() as daemon, daemon.connect() as client:
+    """Without a path, and where the service's directory is not wanted, nothing is written."""
+    for options, state in (((), None), (("--set", "cache.warm_file=off"), str(tmp_path))):
+        environment = {} if state is None else {"STATE_DIRECTORY": state}
+        with Daemon(*options, environment=environment) as daemon, daemon.connect() as client:
+            add(client)
+            assert client.stats().warmed == 0
+            client.close()
+            daemon.stop()
+            assert set(os.listdir(daemon.folder)) <= {"log", "s.lock"}
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_services_own_directory(tmp_path):
+    """Where systemd gives a state directory, the keys are kept there without being asked for."""
+    environment = {"STATE_DIRECTORY": f"{tmp_path}:/elsewhere"}
+    with Daemon(environment=environment) as first, first.connect() as client:
         add(client)
-        assert client.stats().warmed == 0
         client.close()
-        daemon.stop()
-        assert set(os.listdir(daemon.folder)) <= {"log", "s.lock"}
+        first.stop()
+    assert os.listdir(tmp_path) == ["cache.keys"]
+    with Daemon(environment=environment) as second, second.connect() as client:
+        wait_for(lambda: is_warm(client), what="restored")
 
 
 def test_saved_while_it_runs(path):
@@ -91,6 +119,116 @@ def test_a_damaged_file_is_ignored(path, damage):
         assert second.log().count("saved keys are ignored") == 1
     with start(path) as third, third.connect() as client:
         wait_for(lambda: is_warm(client), what="restored")
+
+
+def fill(client, classes=36):
+    """Caches some thousand programs: each pair of boundary buffers is another one."""
+    for index in range(classes):
+        assert client.alloc(100 + index, 8, pool=pb.BOUNDARY).code == OK
+    pairs = [(a, b) for a in range(classes) for b in range(classes) if a != b]
+    for a, b in pairs:
+        client.post(execute=execute("relu", [100 + a], [100 + b]))
+    assert all(reply.code == OK for reply in client.receive_all(len(pairs)).values())
+
+
+def kill(daemon):
+    daemon.signal(signal.SIGKILL)
+    daemon.process.wait()
+
+
+def check_restored(path):
+    """A daemon that starts with PATH serves, ignores nothing, and saves over what was left."""
+    with start(path) as daemon, daemon.connect() as client:
+        wait_for(lambda: is_warm(client), what="restored")
+        assert "ignored" not in daemon.log()
+        assert add(client) != "build"
+        client.close()
+        assert daemon.stop() == 0
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_killed_while_it_saves(path):
+    """kill -9 as soon as the new file is seen: the old one or the new one is there, whole."""
+    for _ in range(3):
+        daemon = start_saving(path)
+        fresh = path.with_name(path.name + ".new")
+        with daemon.connect() as client:
+            fill(client)
+            wait_for(path.exists, what="saved")
+            wait_until_seen(fresh)
+        kill(daemon)
+        daemon.directory.cleanup()
+        check_restored(path)
+
+
+def wait_until_seen(file):
+    """Without a pause between looks: it is there for some milliseconds only."""
+    deadline = time.monotonic() + 20
+    while not file.exists():
+        assert time.monotonic() < deadline
+
+
+def test_killed_in_the_middle_of_a_save(path):
+    """The disk takes half of a file and no more: the daemon serves on meanwhile. Killed there, it
+    starts again with the old file, and the half one is in nobody's way."""
+    with start(path) as first, first.connect() as client:
+        add(client)
+        client.close()
+        first.stop()
+    fresh = path.with_name(path.name + ".new")
+    os.mkfifo(fresh)  # takes 64 KiB, and then whoever writes waits
+    end = os.open(fresh, os.O_RDONLY | os.O_NONBLOCK)
+    daemon = start_saving(path)
+    with daemon.connect() as client:
+        fill(client)
+        wait_for(lambda: unread(end) == 65536, what="half a file")
+        assert client.ask(ping=pb.Ping()).code == OK
+        assert add(client) != "build"
+    kill(daemon)
+    daemon.directory.cleanup()
+    half = os.read(end, 65536)
+    os.close(end)
+    fresh.unlink()
+    fresh.write_bytes(half)
+    check_restored(path)
+
+
+def unread(pipe):
+    """Bytes that wait in a pipe."""
+    count = bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return int.from_bytes(count, sys.byteorder)
+
+
+def in_small_disk(folder):
+    """A prefix that runs a command with a file system of two pages on FOLDER, one of them taken."""
+    script = (f"mount -t tmpfs -o size=8k,mode=700 none {folder} && "
+              f"head -c 4096 /dev/zero > {folder}/filler && exec \"$@\"")
+    return ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh")
+
+
+def test_a_full_disk_harms_nothing(tmp_path):
+    """No space left: one line, the old file stays, service goes on; with space again it saves."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    prefix = in_small_disk(disk)
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here, not even in a namespace of one's own")
+    with start_saving(disk / "keys", prefix=prefix) as daemon, daemon.connect() as client:
+        inside = pathlib.Path(f"/proc/{daemon.process.pid}/root{disk}")
+        add(client)
+        wait_for((inside / "keys").exists, what="saved")
+        old = (inside / "keys").read_bytes()
+        fill(client)
+        wait_for(lambda: "keys not saved" in daemon.log(), what="told")
+        assert "No space left on device" in daemon.log()
+        assert (inside / "keys").read_bytes() == old
+        assert sorted(os.listdir(inside)) == ["filler", "keys"]
+        assert add(client) == "hit"
+        subprocess.run(["nsenter", f"--target={daemon.process.pid}", "--user", "--mount", "mount",
+                        "-o", "remount,size=1m", str(disk)], check=True)
+        wait_for(lambda: (inside / "keys").stat().st_size > len(old), what="saved again")
+        assert daemon.log().count("keys not saved") == 1
 
 
 def test_a_place_that_cannot_be_written_harms_nothing(tmp_path):
