@@ -3,6 +3,8 @@
 
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 
@@ -29,32 +31,51 @@ def run(environment, *command):
     return done.stdout
 
 
-@pytest.mark.parametrize("standard", ["c11", "c17"])
-def test_vector_add(environment, tmp_path, standard):
-    program = tmp_path / "vector_add"
+def compile_example(environment, name, program, *flags):
     library = pathlib.Path(os.environ.get("HOLOGRAM_LIBRARY", BUILD / "lib" / "libhologram.so"))
-    run(environment, "cc", f"-std={standard}", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
-        f"-I{ROOT / 'client' / 'include'}", EXAMPLES / "vector_add.c", "-o", program,
+    run(environment, "cc", *flags, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+        f"-I{ROOT / 'client' / 'include'}", EXAMPLES / f"{name}.c", "-o", program,
         f"-L{library.parent}", f"-Wl,-rpath,{library.parent}", "-lhologram")
-    assert run(environment, program) == "10 + 20 = 30, 999 + 1998 = 2997\n"
+
+
+@pytest.mark.parametrize("standard", ["c11", "c17"])
+@pytest.mark.parametrize("name,output", [("vector_add", "10 + 20 = 30, 999 + 1998 = 2997\n"),
+                                         ("prepared", "1000 ... 1000\n")])
+def test_c(environment, tmp_path, standard, name, output):
+    compile_example(environment, name, tmp_path / name, f"-std={standard}")
+    assert run(environment, tmp_path / name) == output
 
 
 # Without a daemon it says so, and fails.
-def test_vector_add_without_a_daemon(environment, tmp_path):
-    program = tmp_path / "vector_add"
-    library = pathlib.Path(os.environ.get("HOLOGRAM_LIBRARY", BUILD / "lib" / "libhologram.so"))
-    run(environment, "cc", f"-I{ROOT / 'client' / 'include'}", EXAMPLES / "vector_add.c", "-o",
-        program, f"-L{library.parent}", f"-Wl,-rpath,{library.parent}", "-lhologram")
-    done = subprocess.run([program], env=dict(environment, HOLOGRAM_SOCKET=str(tmp_path / "none")),
-                          capture_output=True, text=True)
+@pytest.mark.parametrize("name,text", [
+    ("vector_add", "vector_add: connect: UNAVAILABLE: cannot connect to"),
+    ("prepared", "prepared: cannot connect to")])
+def test_c_without_a_daemon(environment, tmp_path, name, text):
+    compile_example(environment, name, tmp_path / name)
+    done = subprocess.run([tmp_path / name], capture_output=True, text=True,
+                          env=dict(environment, HOLOGRAM_SOCKET=str(tmp_path / "none")))
     assert done.returncode == 1
-    assert "vector_add: connect: UNAVAILABLE: cannot connect to" in done.stderr
+    assert text in done.stderr
 
 
 def test_softmax(environment):
     shown = run(environment, sys.executable, "-W", "error", EXAMPLES / "softmax.py")
     assert shown.startswith("[[0.0900305")
     assert "temperature 2: [0.1863 0.3072 0.5065]" in shown
+
+
+# The commands are those of its own text, and grpcio sees no package of ours.
+def test_grpc_softmax(environment, tmp_path):
+    if shutil.which("grpc_python_plugin") is None:
+        pytest.skip("protobuf-compiler-grpc is not installed")
+    text = (EXAMPLES / "grpc_softmax.py").read_text("utf-8")
+    commands = re.search(r"checkout:\n\n(.*?)\n\n", text, re.S)[1]
+    assert "build/stubs" in commands and " python3 " in commands
+    commands = commands.replace("build/stubs", str(tmp_path / "stubs"))
+    commands = commands.replace(" python3 ", f" {sys.executable} ")
+    shown = run(environment, "sh", "-ec", commands)
+    assert shown.startswith("[0.090031, 0.244728, 0.665241] cache: ")
+    assert "INVALID_ARGUMENT softmax takes 1 inputs" in shown
 
 
 def test_shell(environment):
@@ -67,6 +88,7 @@ def test_shell(environment):
 
 
 # A minute is enough to read each.
-@pytest.mark.parametrize("name", ["vector_add.c", "softmax.py", "shell.sh"])
+@pytest.mark.parametrize("name", ["vector_add.c", "prepared.c", "softmax.py", "grpc_softmax.py",
+                                  "shell.sh"])
 def test_examples_are_short(name):
     assert len((EXAMPLES / name).read_text("utf-8").split("\n")) <= 80
