@@ -28,8 +28,6 @@ hologram_status hg_client_check_size(hologram_client *client, size_t bytes);
 /* Bodies that requests and steps share; they borrow what they are made from. */
 Hologram__V1__Alloc hg_client_alloc_body(hologram_buffer buffer, const hologram_buffer_spec *spec);
 Hologram__V1__RunProgram hg_client_run_body(const hologram_run *run);
-Hologram__V1__ExecutePrepared hg_client_prepared_body(uint64_t handle,
-                                                      const hologram_prepared_call *call);
 /* Sets who asks: id, stream and timeout. */
 void hg_client_address(const hologram_client *client, hologram_ticket ticket,
                        Hologram__V1__Request *message);

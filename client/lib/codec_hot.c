@@ -4,92 +4,13 @@
 #include <string.h>
 
 #include "client/lib/codec.h"
-#include "proto/hologram/v1/hologram.pb-c.h"
-
-/* A tag: field number and wire type. */
-#define VARINT(field)  ((field) << 3 | 0u)
-#define FIXED64(field) ((field) << 3 | 1u)
-#define BYTES(field)   ((field) << 3 | 2u)
+#include "client/lib/codec_put.h"
 
 #define EXECUTE_TAG BYTES(15u)
 #define BATCH_TAG   BYTES(16u)
 #define PING_TAG    BYTES(27u)
 
-#define FIXED64_BYTES 8u
-
 /* ---- writing --------------------------------------------------------------------------------- */
-
-/* Bytes of VALUE as a varint: one for each started seven bits. */
-static inline size_t varint_bytes(uint64_t value)
-{
-    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
-    return (bits * 9 + 64) / 64;
-}
-
-static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
-{
-    while (value >= 0x80) {
-        *at++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *at++ = (uint8_t)value;
-    return at;
-}
-
-/* A number behind a tag of one byte; absent when 0. */
-static inline size_t number_bytes(uint64_t value)
-{
-    return value != 0 ? 1 + varint_bytes(value) : 0;
-}
-
-static inline uint8_t *put_number(uint8_t *at, uint32_t tag, uint64_t value)
-{
-    if (value == 0) {
-        return at;
-    }
-    *at++ = (uint8_t)tag;
-    return put_varint(at, value);
-}
-
-/* CONTENT bytes behind a tag of one byte and their length; absent when there are none. */
-static inline size_t content_bytes(size_t content)
-{
-    return content != 0 ? 1 + varint_bytes(content) + content : 0;
-}
-
-static inline uint8_t *put_text(uint8_t *at, uint32_t tag, const char *text, size_t length)
-{
-    if (length == 0) {
-        return at;
-    }
-    *at++ = (uint8_t)tag;
-    at = put_varint(at, length);
-    memcpy(at, text, length);
-    return at + length;
-}
-
-static size_t ids_bytes(const uint64_t *ids, uint32_t count)
-{
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bytes += varint_bytes(ids[i]);
-    }
-    return bytes;
-}
-
-static uint8_t *put_ids(uint8_t *at, uint32_t tag, size_t bytes, const uint64_t *ids,
-                        uint32_t count)
-{
-    if (count == 0) {
-        return at;
-    }
-    *at++ = (uint8_t)tag;
-    at = put_varint(at, bytes);
-    for (uint32_t i = 0; i < count; i++) {
-        at = put_varint(at, ids[i]);
-    }
-    return at;
-}
 
 /* The sizes of an execute's parts. */
 struct execute_sizes {
@@ -106,7 +27,7 @@ static size_t name_bytes(const hologram_attribute *attribute)
 
 static size_t attribute_bytes(const hologram_attribute *attribute)
 {
-    return content_bytes(name_bytes(attribute)) + (attribute->bits != 0 ? 1 + FIXED64_BYTES : 0);
+    return content_bytes(name_bytes(attribute)) + fixed64_bytes(attribute->bits);
 }
 
 static struct execute_sizes measure_execute(const hologram_call *call)
@@ -130,13 +51,7 @@ static uint8_t *put_attribute(uint8_t *at, const hologram_attribute *attribute)
     *at++ = (uint8_t)BYTES(4u);
     at = put_varint(at, attribute_bytes(attribute));
     at = put_text(at, BYTES(1u), attribute->name, name_bytes(attribute));
-    if (attribute->bits != 0) {
-        *at++ = (uint8_t)FIXED64(2u);
-        for (unsigned i = 0; i < FIXED64_BYTES; i++) {
-            *at++ = (uint8_t)(attribute->bits >> (8 * i));
-        }
-    }
-    return at;
+    return put_fixed64(at, FIXED64(2u), attribute->bits);
 }
 
 /* The execute behind TAG. */
@@ -152,18 +67,6 @@ static uint8_t *put_execute(uint8_t *at, uint32_t tag, const hologram_call *call
         at = put_attribute(at, &call->attributes[i]);
     }
     return at;
-}
-
-static size_t envelope_bytes(const hologram_client *client, hologram_ticket ticket)
-{
-    return number_bytes(ticket) + number_bytes(client->stream) + number_bytes(client->timeout_us);
-}
-
-static uint8_t *put_envelope(uint8_t *at, const hologram_client *client, hologram_ticket ticket)
-{
-    at = put_number(at, VARINT(1u), ticket);
-    at = put_number(at, VARINT(2u), client->stream);
-    return put_number(at, VARINT(3u), client->timeout_us);
 }
 
 hologram_status hg_client_put_execute(hologram_client *client, hologram_ticket ticket,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "client/lib/codec.h"
+#include "client/lib/codec_put.h"
 
 #define BODY(type) HOLOGRAM__V1__REQUEST__BODY_##type
 
@@ -116,23 +117,64 @@ hologram_status hg_client_put_prepare(hologram_client *client, hologram_ticket t
     return HOLOGRAM_OK;
 }
 
-Hologram__V1__ExecutePrepared hg_client_prepared_body(uint64_t handle,
-                                                      const hologram_prepared_call *call)
+/* ---- executing, without generated structs ---------------------------------------------------- */
+
+#define EXECUTE_PREPARED_TAG BYTES(29u)
+
+struct prepared_sizes {
+    size_t inputs;
+    size_t outputs;
+    size_t whole;
+};
+
+static struct prepared_sizes measure(uint64_t handle, const hologram_prepared_call *call)
 {
-    Hologram__V1__ExecutePrepared body = HOLOGRAM__V1__EXECUTE_PREPARED__INIT;
-    body.handle = handle;
-    body.n_inputs = call->input_count;
-    body.inputs = (uint64_t *)call->inputs;
-    body.n_outputs = call->output_count;
-    body.outputs = (uint64_t *)call->outputs;
-    return body;
+    struct prepared_sizes sizes = {
+        .inputs = ids_bytes(call->inputs, call->input_count),
+        .outputs = ids_bytes(call->outputs, call->output_count),
+    };
+    sizes.whole =
+        fixed64_bytes(handle) + content_bytes(sizes.inputs) + content_bytes(sizes.outputs);
+    return sizes;
+}
+
+static void put_prepared(uint8_t *at, uint64_t handle, const hologram_prepared_call *call,
+                         const struct prepared_sizes *sizes)
+{
+    at = put_varint(at, sizes->whole);
+    at = put_fixed64(at, FIXED64(1u), handle);
+    at = put_ids(at, BYTES(2u), sizes->inputs, call->inputs, call->input_count);
+    (void)put_ids(at, BYTES(3u), sizes->outputs, call->outputs, call->output_count);
 }
 
 hologram_status hg_client_put_execute_prepared(hologram_client *client, hologram_ticket ticket,
                                                uint64_t handle, const hologram_prepared_call *call)
 {
-    Hologram__V1__ExecutePrepared body = hg_client_prepared_body(handle, call);
-    return hg_client_put_body(client, ticket, BODY(EXECUTE_PREPARED), &body);
+    struct prepared_sizes sizes = measure(handle, call);
+    size_t bytes = envelope_bytes(client, ticket) + varint_bytes(EXECUTE_PREPARED_TAG) +
+                   varint_bytes(sizes.whole) + sizes.whole;
+    uint8_t *at = hg_client_put_frame(client, ticket, bytes, 0, 0);
+    if (!at) {
+        return client->error.status;
+    }
+    at = put_varint(put_envelope(at, client, ticket), EXECUTE_PREPARED_TAG);
+    put_prepared(at, handle, call, &sizes);
+    hg_client_queued(client, HG_CLIENT_HEADER_BYTES + bytes);
+    return HOLOGRAM_OK;
+}
+
+hologram_status hg_client_step_execute_prepared(hologram_client *client,
+                                                struct hg_client_bytes *steps, uint64_t handle,
+                                                const hologram_prepared_call *call)
+{
+    struct prepared_sizes sizes = measure(handle, call);
+    uint8_t *at = hg_client_add_step(client, steps, 1 + varint_bytes(sizes.whole) + sizes.whole);
+    if (!at) {
+        return client->error.status;
+    }
+    *at++ = (uint8_t)BYTES(6u);
+    put_prepared(at, handle, call, &sizes);
+    return HOLOGRAM_OK;
 }
 
 hologram_status hg_client_put_unprepare(hologram_client *client, hologram_ticket ticket,

@@ -105,11 +105,3 @@ hologram_status hg_client_step_run(hologram_client *client, struct hg_client_byt
     Hologram__V1__RunProgram body = hg_client_run_body(run);
     return add_body(client, steps, STEP(RUN_PROGRAM), &body);
 }
-
-hologram_status hg_client_step_execute_prepared(hologram_client *client,
-                                                struct hg_client_bytes *steps, uint64_t handle,
-                                                const hologram_prepared_call *call)
-{
-    Hologram__V1__ExecutePrepared body = hg_client_prepared_body(handle, call);
-    return add_body(client, steps, STEP(EXECUTE_PREPARED), &body);
-}

@@ -112,6 +112,22 @@ static void expect_queued(hologram_client *client, Hologram__V1__Request *reques
     client->out_requests = 0;
 }
 
+/* The operands of PAIR under HANDLE. */
+static void prepare_pair(struct pair *pair, uint64_t handle, hologram_prepared_call *call,
+                         Hologram__V1__ExecutePrepared *wire)
+{
+    *call = (hologram_prepared_call){.inputs = pair->inputs,
+                                     .input_count = pair->call.input_count,
+                                     .outputs = pair->outputs,
+                                     .output_count = pair->call.output_count};
+    hologram__v1__execute_prepared__init(wire);
+    wire->handle = handle;
+    wire->n_inputs = pair->wire.n_inputs;
+    wire->inputs = pair->inputs;
+    wire->n_outputs = pair->wire.n_outputs;
+    wire->outputs = pair->outputs;
+}
+
 /* Executes, pings and batches are the bytes that protobuf-c packs. */
 static void requests_are_the_bytes_of_protobuf(void **state)
 {
@@ -129,6 +145,16 @@ static void requests_are_the_bytes_of_protobuf(void **state)
         assert_int_equal(hg_client_put_execute(&client, ticket, &pair.call), HOLOGRAM_OK);
         expect_queued(&client, &request, ticket);
 
+        uint64_t handle = below(8) * number();
+        hologram_prepared_call by_handle;
+        Hologram__V1__ExecutePrepared prepared;
+        prepare_pair(&pair, handle, &by_handle, &prepared);
+        request.body_case = HOLOGRAM__V1__REQUEST__BODY_EXECUTE_PREPARED;
+        request.execute_prepared = &prepared;
+        assert_int_equal(hg_client_put_execute_prepared(&client, ticket, handle, &by_handle),
+                         HOLOGRAM_OK);
+        expect_queued(&client, &request, ticket);
+
         Hologram__V1__Ping ping = HOLOGRAM__V1__PING__INIT;
         request.body_case = HOLOGRAM__V1__REQUEST__BODY_PING;
         request.ping = &ping;
@@ -139,14 +165,20 @@ static void requests_are_the_bytes_of_protobuf(void **state)
         Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
         step.body_case = HOLOGRAM__V1__STEP__BODY_EXECUTE;
         step.execute = &pair.wire;
-        Hologram__V1__Step *pointers[] = {&step, &step, &step};
+        Hologram__V1__Step prepared_step = HOLOGRAM__V1__STEP__INIT;
+        prepared_step.body_case = HOLOGRAM__V1__STEP__BODY_EXECUTE_PREPARED;
+        prepared_step.execute_prepared = &prepared;
+        Hologram__V1__Step *pointers[] = {&step, &prepared_step, &step};
         Hologram__V1__Batch batch = HOLOGRAM__V1__BATCH__INIT;
         batch.n_steps = below(4);
         batch.steps = pointers;
         request.body_case = HOLOGRAM__V1__REQUEST__BODY_BATCH;
         request.batch = &batch;
         for (size_t k = 0; k < batch.n_steps; k++) {
-            assert_int_equal(hg_client_step_execute(&client, &steps, &pair.call), HOLOGRAM_OK);
+            assert_int_equal(
+                k == 1 ? hg_client_step_execute_prepared(&client, &steps, handle, &by_handle)
+                       : hg_client_step_execute(&client, &steps, &pair.call),
+                HOLOGRAM_OK);
         }
         assert_int_equal(hg_client_put_batch(&client, ticket, &steps), HOLOGRAM_OK);
         expect_queued(&client, &request, ticket);
