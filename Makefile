@@ -52,11 +52,11 @@ demo: deps  ## install what is missing, build, classify real digits through a re
 	@tests/demo/run.sh $(O)
 
 test: deps  ## install what is missing, build, run the test suite
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS) $(TEST_TOOLS)
 	@$(PYTHON) tests/support/run_tests.py --variant $(VARIANT) --jobs $(JOBS) $(TESTS)
 
 check-all: deps  ## the full matrices of every suite (long)
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS) $(TEST_TOOLS)
 	@HG_FULL=1 $(PYTHON) tests/support/run_tests.py --variant $(VARIANT) --jobs $(JOBS) $(TESTS)
 
 asan:  ## the test suite under AddressSanitizer and UndefinedBehaviorSanitizer

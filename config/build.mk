@@ -37,6 +37,7 @@ PROGRAMS  :=
 LIBRARIES :=
 DEPFILES  :=
 TESTS     :=
+TEST_TOOLS :=
 
 # $(call objects,sources): the object of each C file. Generated sources live under $(O)/gen.
 objects = $(patsubst %.c,$(O)/obj/%.o,$(patsubst $(O)/gen/%,gen/%,$(1)))
