@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two layers. libuv has timers and signals. Descriptors and wakes, which is where traffic comes
+ * from, are in an epoll set of our own, beside libuv's own descriptor and a timer descriptor that
+ * stands for libuv's next timer: so a request costs one epoll_wait, no clock and no round of
+ * libuv's phases. libuv runs when one of the two has something, or when it was told something.
+ *
+ *     epoll set ─┬─ watched descriptors, wakes ──► their callbacks
+ *                └─ libuv's descriptor, next timer ──► uv_run(NOWAIT) ──► timers, signals
+ */
 #include "daemon/loop.h"
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -12,20 +22,28 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 
+/* Descriptors that one turn serves. */
+#define EVENTS_MAX 64
+
 struct hg_loop {
-    uv_loop_t uv;
-    uv_prepare_t prepare; /* runs before each poll: posted work */
-    uv_idle_t idle;       /* while started, polls do not sleep */
+    int epoll_fd;
+    int timer_fd; /* fires when libuv's next timer is due */
+    struct epoll_event events[EVENTS_MAX];
+    int event_count; /* of this turn, */
+    int event_next;  /*   and the first that is not served yet */
     struct hg_post *first;
     struct hg_post *last;
     uint64_t poll_ns;
     uint64_t traffic_ns; /* when a watched descriptor last had something */
     uint64_t turns;
+    bool stopped;
+    bool uv_told; /* libuv knows something that it has not acted upon */
+    uv_loop_t uv;
 };
 
 struct hg_watch {
-    uv_poll_t uv; /* first: the handle is the allocation */
     struct hg_loop *loop;
+    int fd;
     hg_watch_fn *fn;
     void *context;
     unsigned events;
@@ -43,11 +61,11 @@ struct hg_signal {
     void *context;
 };
 
-/* Not a uv_async_t: its receiver spins until the sender's thread has run on, which on a busy
- * machine may be a while. */
 struct hg_wake {
-    uv_poll_t uv; /* first: the handle is the allocation */
+    struct hg_watch *watch;
     int fd;
+    /* Sent and not seen. Exchanged with acquire and release: what was done before a send that rides
+     * along is seen, too. */
     _Atomic bool pending;
     hg_loop_fn *fn;
     void *context;
@@ -98,21 +116,33 @@ static bool keeps_polling(const struct hg_loop *loop)
     return loop->poll_ns != 0 && hg_clock_now_ns() - loop->traffic_ns < loop->poll_ns;
 }
 
-/* That it is started is all there is to it. */
-static void idle_cb(uv_idle_t *idle)
+/* ---- life ---------------------------------------------------------------------------------------
+ */
+
+static int add_to_set(const struct hg_loop *loop, int fd, uint32_t mask, void *context)
 {
-    (void)idle;
+    struct epoll_event event = {.events = mask, .data.ptr = context};
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-static void prepare_cb(uv_prepare_t *prepare)
+/* The two descriptors of the epoll set. An expired timer is an edge, so that nobody need read it;
+ * events without a watch are libuv's. */
+static bool open_set(struct hg_loop *loop)
 {
-    struct hg_loop *loop = prepare->data;
-    loop->turns++;
-    run_posted(loop);
-    if (loop->first != NULL || keeps_polling(loop)) {
-        (void)uv_idle_start(&loop->idle, idle_cb);
-    } else {
-        (void)uv_idle_stop(&loop->idle);
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    return loop->epoll_fd >= 0 && loop->timer_fd >= 0 &&
+           add_to_set(loop, loop->timer_fd, EPOLLIN | EPOLLET, NULL) == 0 &&
+           add_to_set(loop, uv_backend_fd(&loop->uv), EPOLLIN, NULL) == 0;
+}
+
+static void close_set(struct hg_loop *loop)
+{
+    if (loop->timer_fd >= 0) {
+        close(loop->timer_fd);
+    }
+    if (loop->epoll_fd >= 0) {
+        close(loop->epoll_fd);
     }
 }
 
@@ -124,16 +154,18 @@ enum hg_status hg_loop_create(struct hg_loop **loop, struct hg_error *error)
     if (self == NULL) {
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "event loop: out of memory");
     }
-    const int code = uv_loop_init(&self->uv);
+    int code = uv_loop_init(&self->uv);
     if (code != 0) {
         hg_free(HG_TAG_TRANSPORT, self);
         return fail_uv(error, "event loop", code);
     }
-    /* These three cannot fail. */
-    HG_REQUIRE(uv_prepare_init(&self->uv, &self->prepare) == 0);
-    HG_REQUIRE(uv_idle_init(&self->uv, &self->idle) == 0);
-    HG_REQUIRE(uv_prepare_start(&self->prepare, prepare_cb) == 0);
-    self->prepare.data = self;
+    if (!open_set(self)) {
+        code = -errno;
+        close_set(self);
+        HG_REQUIRE(uv_loop_close(&self->uv) == 0);
+        hg_free(HG_TAG_TRANSPORT, self);
+        return fail_uv(error, "event loop", code);
+    }
     *loop = self;
     return HG_OK;
 }
@@ -144,29 +176,99 @@ void hg_loop_destroy(struct hg_loop **loop)
     if (self == NULL) {
         return;
     }
-    uv_close((uv_handle_t *)&self->prepare, NULL);
-    uv_close((uv_handle_t *)&self->idle, NULL);
     /* Closed handles are freed in callbacks of this last run. */
     uv_run(&self->uv, UV_RUN_NOWAIT);
     HG_REQUIRE(self->first == NULL);
     HG_REQUIRE(uv_loop_close(&self->uv) == 0);
+    close_set(self);
     hg_free(HG_TAG_TRANSPORT, self);
     *loop = NULL;
 }
 
+/* ---- turns --------------------------------------------------------------------------------------
+ */
+
+/* Has libuv act, and the timer descriptor stand for its next timer. */
+static void run_uv(struct hg_loop *loop)
+{
+    loop->uv_told = false;
+    uv_run(&loop->uv, UV_RUN_NOWAIT);
+    const int due_ms = uv_loop_alive(&loop->uv) ? uv_backend_timeout(&loop->uv) : -1;
+    if (due_ms == 0) {
+        loop->uv_told = true;
+        return;
+    }
+    struct itimerspec due = {.it_value = {0}}; /* none */
+    if (due_ms > 0) {
+        due.it_value.tv_sec = due_ms / 1000;
+        due.it_value.tv_nsec = due_ms % 1000 * (long)HG_NS_PER_MS;
+    }
+    HG_REQUIRE(timerfd_settime(loop->timer_fd, 0, &due, NULL) == 0);
+}
+
+/* What MASK means to who watches. An error condition of the descriptor: whoever reads or writes it
+ * gets the errno. */
+static unsigned meaning_of(const struct hg_watch *watch, uint32_t mask)
+{
+    unsigned happened = (mask & (EPOLLERR | EPOLLHUP)) != 0 ? watch->events & ~HG_WATCH_EDGE : 0;
+    happened |= (mask & EPOLLIN) != 0 ? HG_WATCH_READ : 0;
+    happened |= (mask & EPOLLOUT) != 0 ? HG_WATCH_WRITE : 0;
+    happened |= (mask & (EPOLLRDHUP | EPOLLHUP)) != 0 ? HG_WATCH_HANGUP : 0;
+    return watch->events != 0 ? happened : 0;
+}
+
+static void serve_events(struct hg_loop *loop)
+{
+    bool is_uv_due = false;
+    for (loop->event_next = 0; loop->event_next < loop->event_count;) {
+        const struct epoll_event *event = &loop->events[loop->event_next++];
+        const struct hg_watch *watch = event->data.ptr;
+        /* None: libuv's, or it was closed a moment ago, which is told by an empty mask. */
+        const unsigned happened = watch != NULL ? meaning_of(watch, event->events) : 0;
+        is_uv_due = is_uv_due || (watch == NULL && event->events != 0);
+        if (happened != 0) {
+            watch->fn(watch->context, happened);
+        }
+    }
+    loop->event_count = 0;
+    if (is_uv_due) {
+        run_uv(loop);
+    }
+}
+
+static void turn(struct hg_loop *loop, bool may_sleep)
+{
+    loop->turns++;
+    run_posted(loop);
+    if (loop->uv_told) {
+        run_uv(loop);
+    }
+    const bool sleeps = may_sleep && !loop->stopped && loop->first == NULL && !loop->uv_told &&
+                        !keeps_polling(loop);
+    const int count = epoll_wait(loop->epoll_fd, loop->events, EVENTS_MAX, sleeps ? -1 : 0);
+    if (count > 0) {
+        loop->traffic_ns = loop->poll_ns != 0 ? hg_clock_now_ns() : 0;
+        loop->event_count = count;
+        serve_events(loop);
+    }
+}
+
 void hg_loop_run(struct hg_loop *loop)
 {
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    loop->stopped = false;
+    while (!loop->stopped) {
+        turn(loop, true);
+    }
 }
 
 void hg_loop_turn(struct hg_loop *loop)
 {
-    uv_run(&loop->uv, UV_RUN_NOWAIT);
+    turn(loop, false);
 }
 
 void hg_loop_stop(struct hg_loop *loop)
 {
-    uv_stop(&loop->uv);
+    loop->stopped = true;
 }
 
 void hg_loop_set_poll(struct hg_loop *loop, uint64_t poll_ns)
@@ -179,32 +281,30 @@ uint64_t hg_loop_turns(const struct hg_loop *loop)
     return loop->turns;
 }
 
-static void poll_cb(uv_poll_t *uv, int status, int events)
+/* ---- descriptors --------------------------------------------------------------------------------
+ */
+
+/* Without any event there are still errors and hang-ups: an edge tells of them but once. */
+static uint32_t mask_of(unsigned events)
 {
-    struct hg_watch *watch = (struct hg_watch *)uv;
-    if (watch->loop->poll_ns != 0) {
-        watch->loop->traffic_ns = hg_clock_now_ns();
-    }
-    /* An error condition of the descriptor: whoever reads or writes it gets the errno. */
-    unsigned happened = status < 0 ? watch->events : 0;
-    happened |= (events & UV_READABLE) != 0 ? HG_WATCH_READ : 0;
-    happened |= (events & UV_WRITABLE) != 0 ? HG_WATCH_WRITE : 0;
-    happened |= (events & UV_DISCONNECT) != 0 ? HG_WATCH_HANGUP : 0;
-    watch->fn(watch->context, happened);
+    uint32_t mask = 0;
+    mask |= (events & HG_WATCH_READ) != 0 ? EPOLLIN : 0;
+    mask |= (events & HG_WATCH_WRITE) != 0 ? EPOLLOUT : 0;
+    mask |= (events & (HG_WATCH_HANGUP | HG_WATCH_EDGE)) != 0 ? EPOLLRDHUP : 0;
+    mask |= (events & HG_WATCH_EDGE) != 0 || events == 0 ? EPOLLET : 0;
+    return mask;
 }
 
 enum hg_status hg_watch_create(struct hg_loop *loop, int fd, hg_watch_fn *fn, void *context,
                                struct hg_watch **watch, struct hg_error *error)
 {
-    struct hg_watch *self = hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(*self));
+    struct hg_watch *self = hg_malloc(HG_TAG_TRANSPORT, sizeof(*self));
     if (self == NULL) {
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "watch: out of memory");
     }
-    self->loop = loop;
-    self->fn = fn;
-    self->context = context;
-    const int code = uv_poll_init(&loop->uv, &self->uv, fd);
-    if (code != 0) {
+    *self = (struct hg_watch){.loop = loop, .fd = fd, .fn = fn, .context = context};
+    if (add_to_set(loop, fd, mask_of(0), self) != 0) {
+        const int code = -errno;
         hg_free(HG_TAG_TRANSPORT, self);
         return fail_uv(error, "watch", code);
     }
@@ -218,22 +318,49 @@ void hg_watch_set(struct hg_watch *watch, unsigned events)
         return;
     }
     watch->events = events;
-    int wanted = 0;
-    wanted |= (events & HG_WATCH_READ) != 0 ? UV_READABLE : 0;
-    wanted |= (events & HG_WATCH_WRITE) != 0 ? UV_WRITABLE : 0;
-    wanted |= (events & HG_WATCH_HANGUP) != 0 ? UV_DISCONNECT : 0;
-    /* Cannot fail on a handle that is not closing. */
-    const int code =
-        wanted != 0 ? uv_poll_start(&watch->uv, wanted, poll_cb) : uv_poll_stop(&watch->uv);
-    HG_REQUIRE(code == 0);
+    struct epoll_event event = {.events = mask_of(events), .data.ptr = watch};
+    HG_REQUIRE(epoll_ctl(watch->loop->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event) == 0);
+}
+
+/* Events of WATCH that this turn has not come to are nobody's any more. */
+static void forget_events(struct hg_loop *loop, const struct hg_watch *watch)
+{
+    for (int i = loop->event_next; i < loop->event_count; i++) {
+        if (loop->events[i].data.ptr == watch) {
+            loop->events[i] = (struct epoll_event){.events = 0};
+        }
+    }
 }
 
 void hg_watch_close(struct hg_watch **watch)
 {
-    if (*watch != NULL) {
-        uv_close((uv_handle_t *)&(*watch)->uv, free_handle_cb);
+    struct hg_watch *self = *watch;
+    if (self != NULL) {
+        HG_REQUIRE(epoll_ctl(self->loop->epoll_fd, EPOLL_CTL_DEL, self->fd, NULL) == 0);
+        forget_events(self->loop, self);
+        hg_free(HG_TAG_TRANSPORT, self);
         *watch = NULL;
     }
+}
+
+/* ---- timers -------------------------------------------------------------------------------------
+ */
+
+static struct hg_loop *loop_of(const uv_loop_t *uv)
+{
+    return (struct hg_loop *)((char *)uv - offsetof(struct hg_loop, uv));
+}
+
+/* A handle that is closed, or was told to begin or to end. */
+static void tell_uv(const uv_loop_t *uv)
+{
+    loop_of(uv)->uv_told = true;
+}
+
+static void close_handle(uv_handle_t *handle)
+{
+    uv_close(handle, free_handle_cb);
+    tell_uv(handle->loop);
 }
 
 static void timer_cb(uv_timer_t *uv)
@@ -261,6 +388,7 @@ void hg_timer_start(struct hg_timer *timer, uint64_t delay_ms, uint64_t repeat_m
     /* libuv's notion of now is that of the turn's start. */
     uv_update_time(timer->uv.loop);
     HG_REQUIRE(uv_timer_start(&timer->uv, timer_cb, delay_ms, repeat_ms) == 0);
+    tell_uv(timer->uv.loop);
 }
 
 void hg_timer_stop(struct hg_timer *timer)
@@ -271,10 +399,13 @@ void hg_timer_stop(struct hg_timer *timer)
 void hg_timer_close(struct hg_timer **timer)
 {
     if (*timer != NULL) {
-        uv_close((uv_handle_t *)&(*timer)->uv, free_handle_cb);
+        close_handle((uv_handle_t *)&(*timer)->uv);
         *timer = NULL;
     }
 }
+
+/* ---- signals and other threads ------------------------------------------------------------------
+ */
 
 static void signal_cb(uv_signal_t *uv, int number)
 {
@@ -299,9 +430,10 @@ enum hg_status hg_signal_create(struct hg_loop *loop, int number, hg_loop_fn *fn
     }
     code = uv_signal_start(&self->uv, signal_cb, number);
     if (code != 0) {
-        uv_close((uv_handle_t *)&self->uv, free_handle_cb);
+        close_handle((uv_handle_t *)&self->uv);
         return fail_uv(error, "signal", code);
     }
+    tell_uv(&loop->uv);
     *signal = self;
     return HG_OK;
 }
@@ -309,19 +441,15 @@ enum hg_status hg_signal_create(struct hg_loop *loop, int number, hg_loop_fn *fn
 void hg_signal_close(struct hg_signal **signal)
 {
     if (*signal != NULL) {
-        uv_close((uv_handle_t *)&(*signal)->uv, free_handle_cb);
+        close_handle((uv_handle_t *)&(*signal)->uv);
         *signal = NULL;
     }
 }
 
-static void wake_cb(uv_poll_t *uv, int status, int events)
+static void wake_cb(void *context, unsigned events)
 {
-    struct hg_wake *wake = (struct hg_wake *)uv;
-    uint64_t count;
-    (void)status;
+    struct hg_wake *wake = context;
     (void)events;
-    (void)!read(wake->fd, &count, sizeof(count));
-    /* Acquire: what was done before any call that found it pending is seen. */
     (void)atomic_exchange_explicit(&wake->pending, false, memory_order_acq_rel);
     wake->fn(wake->context);
 }
@@ -335,40 +463,44 @@ enum hg_status hg_wake_create(struct hg_loop *loop, hg_loop_fn *fn, void *contex
     }
     self->fn = fn;
     self->context = context;
-    self->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    self->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->fd < 0) {
-        (void)hg_fail(error, HG_RESOURCE_EXHAUSTED, "wake: %s", strerror(errno));
-        hg_free(HG_TAG_TRANSPORT, self);
-        return error->status;
-    }
-    const int code = uv_poll_init(&loop->uv, &self->uv, self->fd);
-    if (code != 0) {
-        close(self->fd);
+        const int code = -errno;
         hg_free(HG_TAG_TRANSPORT, self);
         return fail_uv(error, "wake", code);
     }
-    HG_REQUIRE(uv_poll_start(&self->uv, UV_READABLE, wake_cb) == 0);
+    if (hg_watch_create(loop, self->fd, wake_cb, self, &self->watch, error) != HG_OK) {
+        close(self->fd);
+        hg_free(HG_TAG_TRANSPORT, self);
+        return error->status;
+    }
+    hg_watch_set(self->watch, HG_WATCH_READ | HG_WATCH_EDGE);
     *wake = self;
     return HG_OK;
 }
 
+/* Each write is an edge, so nobody reads the counter; it would overflow after 2^64 of them. */
 void hg_wake_send(struct hg_wake *wake)
 {
     const uint64_t one = 1;
     if (!atomic_exchange_explicit(&wake->pending, true, memory_order_acq_rel)) {
-        HG_REQUIRE(write(wake->fd, &one, sizeof(one)) == (ssize_t)sizeof(one));
+        HG_REQUIRE(write(wake->fd, &one, sizeof(one)) == sizeof(one));
     }
 }
 
 void hg_wake_close(struct hg_wake **wake)
 {
-    if (*wake != NULL) {
-        const int fd = (*wake)->fd;
-        uv_close((uv_handle_t *)&(*wake)->uv, free_handle_cb);
-        close(fd);
+    struct hg_wake *self = *wake;
+    if (self != NULL) {
+        hg_watch_close(&self->watch);
+        close(self->fd);
+        hg_free(HG_TAG_TRANSPORT, self);
         *wake = NULL;
     }
 }
+
+/* ---- posted work --------------------------------------------------------------------------------
+ */
 
 void hg_post_init(struct hg_post *post, hg_loop_fn *fn, void *context)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event loop: libuv behind a few verbs, so that nothing else in the daemon includes its header.
+ * The event loop: libuv and epoll behind a few verbs, so that nothing else in the daemon includes
+ * their headers.
  *
  * Each turn runs what was posted, then polls. Posted work runs once, in the order of posting: a
  * client that has more to do posts itself again and so waits for the others' turns.
@@ -42,6 +43,10 @@ uint64_t hg_loop_turns(const struct hg_loop *loop);
 #define HG_WATCH_READ   1u
 #define HG_WATCH_WRITE  2u
 #define HG_WATCH_HANGUP 4u
+/* Tell of what there is to read or write only when more has come since the last time, and tell with
+ * HG_WATCH_HANGUP that the peer will send no more: for who reads and writes until there is nothing
+ * left. Whenever hg_watch_set changes anything, what there is is told again. */
+#define HG_WATCH_EDGE 8u
 
 typedef void hg_watch_fn(void *context, unsigned events);
 /* Watches for nothing yet. FD is borrowed. */

@@ -211,7 +211,7 @@ static void watch(struct hg_native *native)
 {
     unsigned events = 0;
     if (hg_native_may_read(native) && !native->ended && native->state != HG_RECEIVE_WAIT) {
-        events |= HG_WATCH_READ;
+        events |= HG_WATCH_READ | HG_WATCH_EDGE;
     } else if (!native->half_closed) {
         events |= HG_WATCH_HANGUP;
     }
@@ -348,8 +348,8 @@ static void watch_cb(void *context, unsigned events)
     }
     if ((events & HG_WATCH_READ) != 0) {
         native->readable = true;
-    }
-    if ((events & HG_WATCH_HANGUP) != 0) {
+        native->ending = (events & HG_WATCH_HANGUP) != 0;
+    } else if ((events & HG_WATCH_HANGUP) != 0) {
         look_at_hangup(native);
     }
     turn(native);

@@ -49,6 +49,7 @@ struct hg_native {
     struct hg_descriptors descriptors; /* came, and no adopt has had them yet */
     uint64_t payload_left;             /* of PAYLOAD and SKIP */
     bool readable;                     /* the kernel may have more */
+    bool ending;                       /* what it has is the last */
     bool ended;                        /* the peer will send nothing more */
     bool half_closed;                  /* ended, but it still reads */
     bool broken;                       /* nothing can be sent any more */

@@ -338,8 +338,8 @@ static bool receive_bytes(struct hg_native *native)
     if (size > 0) {
         /* A short read means that the kernel has no more, so the next one would be in vain. */
         native->readable = (size_t)size == direct + (native->state != HG_RECEIVE_SKIP ? room : 0);
-        /* A read also ends where descriptors came. */
-        native->readable = native->readable || native->client.takes_descriptors;
+        /* A read also ends where descriptors came, and before the end of all. */
+        native->readable = native->readable || native->client.takes_descriptors || native->ending;
         account(native, (size_t)size, direct);
         return true;
     }
