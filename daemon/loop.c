@@ -8,38 +8,17 @@
  *     epoll set ─┬─ watched descriptors, wakes ──► their callbacks
  *                └─ libuv's descriptor, next timer ──► uv_run(NOWAIT) ──► timers, signals
  */
-#include "daemon/loop.h"
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-#include <uv.h>
 
+#include "daemon/loop_internal.h"
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
-
-/* Descriptors that one turn serves. */
-#define EVENTS_MAX 64
-
-struct hg_loop {
-    int epoll_fd;
-    int timer_fd; /* fires when libuv's next timer is due */
-    struct epoll_event events[EVENTS_MAX];
-    int event_count; /* of this turn, */
-    int event_next;  /*   and the first that is not served yet */
-    struct hg_post *first;
-    struct hg_post *last;
-    uint64_t poll_ns;
-    uint64_t traffic_ns; /* when a watched descriptor last had something */
-    uint64_t turns;
-    bool stopped;
-    bool uv_told; /* libuv knows something that it has not acted upon */
-    uv_loop_t uv;
-};
 
 struct hg_watch {
     struct hg_loop *loop;
@@ -47,18 +26,6 @@ struct hg_watch {
     hg_watch_fn *fn;
     void *context;
     unsigned events;
-};
-
-struct hg_timer {
-    uv_timer_t uv;
-    hg_loop_fn *fn;
-    void *context;
-};
-
-struct hg_signal {
-    uv_signal_t uv;
-    hg_loop_fn *fn;
-    void *context;
 };
 
 struct hg_wake {
@@ -70,36 +37,6 @@ struct hg_wake {
     hg_loop_fn *fn;
     void *context;
 };
-
-static void *uv_malloc_cb(size_t size)
-{
-    return hg_malloc(HG_TAG_TRANSPORT, size);
-}
-
-static void *uv_calloc_cb(size_t count, size_t size)
-{
-    return hg_calloc(HG_TAG_TRANSPORT, count, size);
-}
-
-static void *uv_realloc_cb(void *block, size_t size)
-{
-    return hg_realloc(HG_TAG_TRANSPORT, block, size);
-}
-
-static void uv_free_cb(void *block)
-{
-    hg_free(HG_TAG_TRANSPORT, block);
-}
-
-static void free_handle_cb(uv_handle_t *handle)
-{
-    hg_free(HG_TAG_TRANSPORT, handle);
-}
-
-static enum hg_status fail_uv(struct hg_error *error, const char *what, int code)
-{
-    return hg_fail(error, HG_RESOURCE_EXHAUSTED, "%s: %s", what, uv_strerror(code));
-}
 
 /* Runs what was posted before this turn; what these post waits for the next one. */
 static void run_posted(struct hg_loop *loop)
@@ -148,23 +85,21 @@ static void close_set(struct hg_loop *loop)
 
 enum hg_status hg_loop_create(struct hg_loop **loop, struct hg_error *error)
 {
-    /* Before anything of libuv is used; the same again is harmless. */
-    uv_replace_allocator(uv_malloc_cb, uv_realloc_cb, uv_calloc_cb, uv_free_cb);
     struct hg_loop *self = hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(*self));
     if (self == NULL) {
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "event loop: out of memory");
     }
-    int code = uv_loop_init(&self->uv);
+    int code = hg_loop_uv_init(self);
     if (code != 0) {
         hg_free(HG_TAG_TRANSPORT, self);
-        return fail_uv(error, "event loop", code);
+        return hg_loop_fail(error, "event loop", code);
     }
     if (!open_set(self)) {
         code = -errno;
         close_set(self);
-        HG_REQUIRE(uv_loop_close(&self->uv) == 0);
+        hg_loop_uv_fini(self);
         hg_free(HG_TAG_TRANSPORT, self);
-        return fail_uv(error, "event loop", code);
+        return hg_loop_fail(error, "event loop", code);
     }
     *loop = self;
     return HG_OK;
@@ -176,10 +111,8 @@ void hg_loop_destroy(struct hg_loop **loop)
     if (self == NULL) {
         return;
     }
-    /* Closed handles are freed in callbacks of this last run. */
-    uv_run(&self->uv, UV_RUN_NOWAIT);
     HG_REQUIRE(self->first == NULL);
-    HG_REQUIRE(uv_loop_close(&self->uv) == 0);
+    hg_loop_uv_fini(self);
     close_set(self);
     hg_free(HG_TAG_TRANSPORT, self);
     *loop = NULL;
@@ -187,24 +120,6 @@ void hg_loop_destroy(struct hg_loop **loop)
 
 /* ---- turns --------------------------------------------------------------------------------------
  */
-
-/* Has libuv act, and the timer descriptor stand for its next timer. */
-static void run_uv(struct hg_loop *loop)
-{
-    loop->uv_told = false;
-    uv_run(&loop->uv, UV_RUN_NOWAIT);
-    const int due_ms = uv_loop_alive(&loop->uv) ? uv_backend_timeout(&loop->uv) : -1;
-    if (due_ms == 0) {
-        loop->uv_told = true;
-        return;
-    }
-    struct itimerspec due = {.it_value = {0}}; /* none */
-    if (due_ms > 0) {
-        due.it_value.tv_sec = due_ms / 1000;
-        due.it_value.tv_nsec = due_ms % 1000 * (long)HG_NS_PER_MS;
-    }
-    HG_REQUIRE(timerfd_settime(loop->timer_fd, 0, &due, NULL) == 0);
-}
 
 /* What MASK means to who watches. An error condition of the descriptor: whoever reads or writes it
  * gets the errno. */
@@ -232,7 +147,7 @@ static void serve_events(struct hg_loop *loop)
     }
     loop->event_count = 0;
     if (is_uv_due) {
-        run_uv(loop);
+        hg_loop_uv_run(loop);
     }
 }
 
@@ -241,7 +156,7 @@ static void turn(struct hg_loop *loop, bool may_sleep)
     loop->turns++;
     run_posted(loop);
     if (loop->uv_told) {
-        run_uv(loop);
+        hg_loop_uv_run(loop);
     }
     const bool sleeps = may_sleep && !loop->stopped && loop->first == NULL && !loop->uv_told &&
                         !keeps_polling(loop);
@@ -306,7 +221,7 @@ enum hg_status hg_watch_create(struct hg_loop *loop, int fd, hg_watch_fn *fn, vo
     if (add_to_set(loop, fd, mask_of(0), self) != 0) {
         const int code = -errno;
         hg_free(HG_TAG_TRANSPORT, self);
-        return fail_uv(error, "watch", code);
+        return hg_loop_fail(error, "watch", code);
     }
     *watch = self;
     return HG_OK;
@@ -343,108 +258,9 @@ void hg_watch_close(struct hg_watch **watch)
     }
 }
 
-/* ---- timers -------------------------------------------------------------------------------------
+/* ---- other threads
+ * -------------------------------------------------------------------------------
  */
-
-static struct hg_loop *loop_of(const uv_loop_t *uv)
-{
-    return (struct hg_loop *)((char *)uv - offsetof(struct hg_loop, uv));
-}
-
-/* A handle that is closed, or was told to begin or to end. */
-static void tell_uv(const uv_loop_t *uv)
-{
-    loop_of(uv)->uv_told = true;
-}
-
-static void close_handle(uv_handle_t *handle)
-{
-    uv_close(handle, free_handle_cb);
-    tell_uv(handle->loop);
-}
-
-static void timer_cb(uv_timer_t *uv)
-{
-    struct hg_timer *timer = (struct hg_timer *)uv;
-    timer->fn(timer->context);
-}
-
-enum hg_status hg_timer_create(struct hg_loop *loop, hg_loop_fn *fn, void *context,
-                               struct hg_timer **timer, struct hg_error *error)
-{
-    struct hg_timer *self = hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(*self));
-    if (self == NULL) {
-        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "timer: out of memory");
-    }
-    self->fn = fn;
-    self->context = context;
-    HG_REQUIRE(uv_timer_init(&loop->uv, &self->uv) == 0);
-    *timer = self;
-    return HG_OK;
-}
-
-void hg_timer_start(struct hg_timer *timer, uint64_t delay_ms, uint64_t repeat_ms)
-{
-    /* libuv's notion of now is that of the turn's start. */
-    uv_update_time(timer->uv.loop);
-    HG_REQUIRE(uv_timer_start(&timer->uv, timer_cb, delay_ms, repeat_ms) == 0);
-    tell_uv(timer->uv.loop);
-}
-
-void hg_timer_stop(struct hg_timer *timer)
-{
-    uv_timer_stop(&timer->uv);
-}
-
-void hg_timer_close(struct hg_timer **timer)
-{
-    if (*timer != NULL) {
-        close_handle((uv_handle_t *)&(*timer)->uv);
-        *timer = NULL;
-    }
-}
-
-/* ---- signals and other threads ------------------------------------------------------------------
- */
-
-static void signal_cb(uv_signal_t *uv, int number)
-{
-    (void)number;
-    struct hg_signal *signal = (struct hg_signal *)uv;
-    signal->fn(signal->context);
-}
-
-enum hg_status hg_signal_create(struct hg_loop *loop, int number, hg_loop_fn *fn, void *context,
-                                struct hg_signal **signal, struct hg_error *error)
-{
-    struct hg_signal *self = hg_calloc(HG_TAG_TRANSPORT, 1, sizeof(*self));
-    if (self == NULL) {
-        return hg_fail(error, HG_RESOURCE_EXHAUSTED, "signal: out of memory");
-    }
-    self->fn = fn;
-    self->context = context;
-    int code = uv_signal_init(&loop->uv, &self->uv);
-    if (code != 0) {
-        hg_free(HG_TAG_TRANSPORT, self);
-        return fail_uv(error, "signal", code);
-    }
-    code = uv_signal_start(&self->uv, signal_cb, number);
-    if (code != 0) {
-        close_handle((uv_handle_t *)&self->uv);
-        return fail_uv(error, "signal", code);
-    }
-    tell_uv(&loop->uv);
-    *signal = self;
-    return HG_OK;
-}
-
-void hg_signal_close(struct hg_signal **signal)
-{
-    if (*signal != NULL) {
-        close_handle((uv_handle_t *)&(*signal)->uv);
-        *signal = NULL;
-    }
-}
 
 static void wake_cb(void *context, unsigned events)
 {
@@ -467,7 +283,7 @@ enum hg_status hg_wake_create(struct hg_loop *loop, hg_loop_fn *fn, void *contex
     if (self->fd < 0) {
         const int code = -errno;
         hg_free(HG_TAG_TRANSPORT, self);
-        return fail_uv(error, "wake", code);
+        return hg_loop_fail(error, "wake", code);
     }
     if (hg_watch_create(loop, self->fd, wake_cb, self, &self->watch, error) != HG_OK) {
         close(self->fd);
