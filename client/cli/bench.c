@@ -392,13 +392,10 @@ int cli_bench(struct cli *cli, int argc, char **argv)
                                         .depth = 64,
                                         .seconds = 1};
     cli_parse(&argp, argc, argv, &arguments);
-    int code = cli_connect(cli);
+    hologram_ops *ops = NULL;
+    int code = cli_get_ops(cli, &ops);
     if (code != CLI_OK) {
         return code;
-    }
-    hologram_ops *ops;
-    if (hologram_list_ops(cli->client, &ops) != HOLOGRAM_OK) {
-        return cli_fail_client(cli, "ops");
     }
     code = bench(&arguments, ops);
     hologram_ops_free(ops);

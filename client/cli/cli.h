@@ -68,6 +68,8 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 void cli_common_init(struct argp_state *state, struct cli *cli);
 /* Connects unless that is done. Prints why not. */
 int cli_connect(struct cli *cli);
+/* Connects and gives the server's operations: hologram_ops_free. Prints why not. */
+int cli_get_ops(struct cli *cli, hologram_ops **ops);
 
 /* ---- report.c -------------------------------------------------------------------------------- */
 
@@ -130,12 +132,24 @@ void cli_progress_start(struct cli_progress *progress, const char *label, uint64
 void cli_progress_show(struct cli_progress *progress, uint64_t done_bytes);
 void cli_progress_end(struct cli_progress *progress);
 
-#define CLI_CHUNK_BYTES ((size_t)4 << 20)
 /* Reads or writes exactly SIZE bytes; *DONE counts them. Gives 0 or an errno. */
 int cli_read_file(int fd, void *data, size_t size, size_t *done);
 int cli_write_file(int fd, const void *data, size_t size);
 /* Prints what is wrong with PATH: the errno FAILURE, or with 0 that it ended early. */
 int cli_fail_file(const char *path, int failure);
+/* Between a file and a named buffer, piece by piece, with a bar. */
+struct cli_move {
+    struct cli *cli;
+    const char *name;
+    const char *path;
+    int fd;
+    hologram_buffer buffer;
+    uint8_t *memory; /* of a shared buffer, which needs no copies; else NULL */
+};
+/* Moves BYTES bytes at AT, which is the buffer's memory at OFFSET or room for a copy of it. Prints
+ * why not. */
+typedef int cli_move_fn(const struct cli_move *move, uint64_t offset, uint8_t *at, size_t bytes);
+int cli_move(const struct cli_move *move, uint64_t bytes, cli_move_fn *move_piece);
 
 /* ---- named.c --------------------------------------------------------------------------------- */
 

@@ -54,7 +54,7 @@ static error_t parse_get(int key, char *arg, struct argp_state *state)
 struct source {
     hologram_buffer buffer;
     hologram_buffer_info info;
-    const uint8_t *memory; /* of a shared buffer, which needs no reading; else NULL */
+    uint8_t *memory; /* of a shared buffer, which needs no reading; else NULL */
 };
 
 static int print_buffer(const struct get_arguments *arguments, const struct source *source)
@@ -84,38 +84,14 @@ static int print_buffer(const struct get_arguments *arguments, const struct sour
     return code;
 }
 
-/* Writes one piece of the buffer: from shared memory, or by way of CHUNK. */
-static int move_piece(const struct get_arguments *arguments, int fd, const struct source *source,
-                      uint64_t offset, size_t bytes, uint8_t *chunk)
+static int write_piece(const struct cli_move *move, uint64_t offset, uint8_t *at, size_t bytes)
 {
-    const uint8_t *at = source->memory ? source->memory + offset : chunk;
-    if (!source->memory && hologram_read(arguments->cli->client, source->buffer, offset, chunk,
-                                         bytes) != HOLOGRAM_OK) {
-        return cli_fail_client(arguments->cli, arguments->name);
+    if (!move->memory &&
+        hologram_read(move->cli->client, move->buffer, offset, at, bytes) != HOLOGRAM_OK) {
+        return cli_fail_client(move->cli, move->name);
     }
-    int failure = cli_write_file(fd, at, bytes);
-    return failure == 0 ? CLI_OK : cli_fail_file(arguments->path, failure);
-}
-
-static int receive_data(const struct get_arguments *arguments, int fd, const struct source *source)
-{
-    uint64_t bytes = source->info.bytes;
-    uint8_t *chunk = source->memory ? NULL : malloc(CLI_CHUNK_BYTES);
-    if (!source->memory && !chunk) {
-        return cli_fail(CLI_FILE, "out of memory");
-    }
-    struct cli_progress progress;
-    cli_progress_start(&progress, arguments->name, bytes);
-    int code = CLI_OK;
-    for (uint64_t offset = 0; code == CLI_OK && offset < bytes;) {
-        size_t part = bytes - offset < CLI_CHUNK_BYTES ? (size_t)(bytes - offset) : CLI_CHUNK_BYTES;
-        code = move_piece(arguments, fd, source, offset, part, chunk);
-        offset += part;
-        cli_progress_show(&progress, offset);
-    }
-    cli_progress_end(&progress);
-    free(chunk);
-    return code;
+    int failure = cli_write_file(move->fd, at, bytes);
+    return failure == 0 ? CLI_OK : cli_fail_file(move->path, failure);
 }
 
 static int write_npy(const struct get_arguments *arguments, int fd, const struct source *source)
@@ -127,7 +103,13 @@ static int write_npy(const struct get_arguments *arguments, int fd, const struct
     if (failure != 0) {
         return cli_fail_file(arguments->path, failure);
     }
-    return receive_data(arguments, fd, source);
+    struct cli_move move = {.cli = arguments->cli,
+                            .name = arguments->name,
+                            .path = arguments->path,
+                            .fd = fd,
+                            .buffer = source->buffer,
+                            .memory = source->memory};
+    return cli_move(&move, source->info.bytes, write_piece);
 }
 
 /* The file appears under its name only when it is complete. */

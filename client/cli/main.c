@@ -86,6 +86,15 @@ int cli_connect(struct cli *cli)
     return CLI_OK;
 }
 
+int cli_get_ops(struct cli *cli, hologram_ops **ops)
+{
+    int code = cli_connect(cli);
+    if (code == CLI_OK && hologram_list_ops(cli->client, ops) != HOLOGRAM_OK) {
+        code = cli_fail_client(cli, "ops");
+    }
+    return code;
+}
+
 /* ---- the program's own arguments ------------------------------------------------------------- */
 
 struct choice {

@@ -156,42 +156,30 @@ static int find_target(const struct put_arguments *arguments, const struct npy *
     return code;
 }
 
-/* Reads one piece of the file to where it belongs: into shared memory, or by way of CHUNK. */
-static int move_piece(const struct put_arguments *arguments, int fd, const struct target *target,
-                      uint64_t offset, size_t bytes, uint8_t *chunk)
+static int read_piece(const struct cli_move *move, uint64_t offset, uint8_t *at, size_t bytes)
 {
-    uint8_t *at = target->memory ? target->memory + offset : chunk;
     size_t done = 0;
-    int failure = cli_read_file(fd, at, bytes, &done);
+    int failure = cli_read_file(move->fd, at, bytes, &done);
     if (failure != 0 || done < bytes) {
-        return cli_fail_file(arguments->path, failure);
+        return cli_fail_file(move->path, failure);
     }
-    if (!target->memory && hologram_write(arguments->cli->client, target->buffer, offset, chunk,
-                                          bytes) != HOLOGRAM_OK) {
-        return cli_fail_client(arguments->cli, arguments->name);
+    if (!move->memory &&
+        hologram_write(move->cli->client, move->buffer, offset, at, bytes) != HOLOGRAM_OK) {
+        return cli_fail_client(move->cli, move->name);
     }
     return CLI_OK;
 }
 
-static int send_data(const struct put_arguments *arguments, int fd, const struct target *target,
-                     uint64_t bytes)
+static int fill_target(const struct put_arguments *arguments, int fd, const struct target *target,
+                       uint64_t bytes)
 {
-    uint8_t *chunk = target->memory ? NULL : malloc(CLI_CHUNK_BYTES);
-    if (!target->memory && !chunk) {
-        return cli_fail(CLI_FILE, "out of memory");
-    }
-    struct cli_progress progress;
-    cli_progress_start(&progress, arguments->name, bytes);
-    int code = CLI_OK;
-    for (uint64_t offset = 0; code == CLI_OK && offset < bytes;) {
-        size_t part = bytes - offset < CLI_CHUNK_BYTES ? (size_t)(bytes - offset) : CLI_CHUNK_BYTES;
-        code = move_piece(arguments, fd, target, offset, part, chunk);
-        offset += part;
-        cli_progress_show(&progress, offset);
-    }
-    cli_progress_end(&progress);
-    free(chunk);
-    return code;
+    struct cli_move move = {.cli = arguments->cli,
+                            .name = arguments->name,
+                            .path = arguments->path,
+                            .fd = fd,
+                            .buffer = target->buffer,
+                            .memory = target->memory};
+    return cli_move(&move, bytes, read_piece);
 }
 
 static int put(const struct put_arguments *arguments, int fd)
@@ -206,7 +194,7 @@ static int put(const struct put_arguments *arguments, int fd)
         code = find_target(arguments, &npy, &target);
     }
     if (code == CLI_OK) {
-        code = send_data(arguments, fd, &target, npy.data_bytes);
+        code = fill_target(arguments, fd, &target, npy.data_bytes);
     }
     if (code == CLI_OK && target.fresh) {
         code = cli_publish(arguments->cli, target.buffer, arguments->name, &arguments->publish);

@@ -379,13 +379,10 @@ int cli_run(struct cli *cli, int argc, char **argv)
         .children = cli_publishing};
     struct run_arguments arguments = {.cli = cli};
     cli_parse(&argp, argc, argv, &arguments);
-    int code = cli_connect(cli);
+    hologram_ops *ops = NULL;
+    int code = cli_get_ops(cli, &ops);
     if (code != CLI_OK) {
         return code;
-    }
-    hologram_ops *ops;
-    if (hologram_list_ops(cli->client, &ops) != HOLOGRAM_OK) {
-        return cli_fail_client(cli, "ops");
     }
     code = run(&arguments, ops);
     hologram_ops_free(ops);

@@ -298,13 +298,10 @@ int cli_ops(struct cli *cli, int argc, char **argv)
                                      .children = cli_common};
     struct arguments arguments = {.cli = cli, .takes_name = true};
     cli_parse(&argp, argc, argv, &arguments);
-    int code = cli_connect(cli);
+    hologram_ops *ops = NULL;
+    int code = cli_get_ops(cli, &ops);
     if (code != CLI_OK) {
         return code;
-    }
-    hologram_ops *ops;
-    if (hologram_list_ops(cli->client, &ops) != HOLOGRAM_OK) {
-        return cli_fail_client(cli, "ops");
     }
     code = arguments.name ? print_named_op(ops, &arguments) : print_ops(ops, &arguments);
     hologram_ops_free(ops);

@@ -2,6 +2,7 @@
 /* Bytes of files, and a bar for those who wait for them. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #define QUIET_NS    1000000000u /* nothing is shown for this long */
 #define REDRAW_NS   100000000u
 #define BAR_COLUMNS 30
+#define CHUNK_BYTES ((size_t)4 << 20)
 
 void cli_progress_start(struct cli_progress *progress, const char *label, uint64_t total_bytes)
 {
@@ -84,4 +86,24 @@ int cli_fail_file(const char *path, int failure)
 {
     return cli_fail(CLI_FILE, "%s: %s", path,
                     failure == 0 ? "the file ends early" : strerror(failure));
+}
+
+int cli_move(const struct cli_move *move, uint64_t bytes, cli_move_fn *move_piece)
+{
+    uint8_t *chunk = move->memory ? NULL : malloc(CHUNK_BYTES);
+    if (!move->memory && !chunk) {
+        return cli_fail(CLI_FILE, "out of memory");
+    }
+    struct cli_progress progress;
+    cli_progress_start(&progress, move->name, bytes);
+    int code = CLI_OK;
+    for (uint64_t offset = 0; code == CLI_OK && offset < bytes;) {
+        size_t part = bytes - offset < CHUNK_BYTES ? (size_t)(bytes - offset) : CHUNK_BYTES;
+        code = move_piece(move, offset, move->memory ? move->memory + offset : chunk, part);
+        offset += part;
+        cli_progress_show(&progress, offset);
+    }
+    cli_progress_end(&progress);
+    free(chunk);
+    return code;
 }
