@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from python_client import client, daemon, hologram, slow, wait_for
+from python_client import SCALE, assemble, client, daemon, hologram, slow, wait_for
 
 
 def test_a_timeout_ends_the_work(client, slow):
@@ -96,6 +96,20 @@ def test_a_lost_connection_says_what_was_lost(tmp_path):
             x + 1
         assert (client.put([1]) + 1).tolist() == [2]
         client.close()
+
+
+# Loaded programs go with the connection, and are counted.
+def test_lost_programs_are_counted(tmp_path, assemble):
+    with hologram.testing.private_daemon() as daemon:
+        client = daemon.connect()
+        programs = [client.load_program(assemble(SCALE)) for _ in range(3)]
+        programs[0].unload()
+        x = client.put([1.0], "f32")
+        daemon.stop(kill=True)
+        with pytest.raises(hologram.ConnectionLost, match="1 buffers and 2 programs are") as caught:
+            programs[1].run(x, x, cols=1, params=[("f32", 2.0)])
+    assert (caught.value.lost_buffers, caught.value.lost_programs) == (1, 2)
+    assert caught.value.request == "run_program" and caught.value.safe_to_repeat
 
 
 # What changed only this client's own buffers, or writes the same again, may be repeated.

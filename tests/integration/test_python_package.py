@@ -2,7 +2,9 @@
 """The Python client: installing it, testing with it, and what its documentation shows."""
 
 import importlib.util
+import inspect
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -37,6 +39,34 @@ def test_installs_from_the_checkout_without_a_network(tmp_path, daemon):
             ENVIRONMENT, PYTHONPATH=str(target), HOLOGRAM_SOCKET=daemon.socket,
             HOLOGRAM_LIBRARY=library)).stdout
     assert str(target) in shown and "[3.0, 4.0]" in shown
+
+
+def annotated(function):
+    parameters = list(inspect.signature(function).parameters.values())
+    own = [p for p in parameters if p.name not in ("self", "cls")]
+    return ("return" in function.__annotations__
+            and all(p.annotation is not inspect.Parameter.empty for p in own))
+
+
+# It says that it is typed (py.typed), so nothing that users may call is without types.
+def test_everything_is_typed():
+    untyped, functions = [], 0
+    for info in pkgutil.iter_modules([str(PACKAGE / "hologram")]):
+        module = importlib.import_module(f"hologram.{info.name}")
+        found = [(name, value) for name, value in vars(module).items()
+                 if getattr(value, "__module__", None) == module.__name__]
+        for name, value in list(found):
+            if inspect.isclass(value):
+                found += [(f"{name}.{key}", getattr(member, "__func__", member))
+                          for key, member in vars(value).items()]
+        for name, value in found:
+            value = value.fget if isinstance(value, property) else value
+            # Generated methods, of data classes and the like, have no source of their own.
+            if inspect.isfunction(value) and value.__code__.co_filename == module.__file__:
+                functions += 1
+                if not annotated(inspect.unwrap(value)):
+                    untyped.append(f"{module.__name__}.{name}")
+    assert functions > 200 and not untyped
 
 
 README = (PACKAGE / "README.md").read_text("utf-8")

@@ -73,6 +73,7 @@ class Session:
         self.never: set[int] = set()
         self.uncertain: deque[int] = deque()
         self.names: set[str] = set()
+        self.programs: set[int] = set()
         self.unprepared: deque[c_void_p] = deque()
         self.recording = False
         self.asynchronous = False
@@ -160,9 +161,11 @@ class Session:
         return error_class(status)(message, detail, step)
 
     def _lose(self, reason: str, what: str, repeatable: bool) -> ConnectionLost:
-        self._lost = {"lost_buffers": len(self.live), "published": tuple(sorted(self.names))}
-        text = [f"the connection to {self.path} was lost ({reason}): {len(self.live)} buffers are "
-                "gone"]
+        self._lost = {"lost_buffers": len(self.live), "lost_programs": len(self.programs),
+                      "published": tuple(sorted(self.names))}
+        programs = f" and {len(self.programs)} programs" if self.programs else ""
+        text = [f"the connection to {self.path} was lost ({reason}): {len(self.live)} buffers"
+                f"{programs} are gone"]
         if self.names:
             text.append(f"{', '.join(sorted(self.names))} can be opened again by name if the "
                         "daemon still runs")

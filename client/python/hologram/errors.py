@@ -155,10 +155,12 @@ class Unauthenticated(Error):
 
 
 class ConnectionLost(Unavailable):
-    """The connection broke. Every buffer that this client held is gone; buffers that were published
-    live on in the daemon, if that still runs. `Client.reconnect` makes a new connection.
+    """The connection broke. Every buffer that this client held is gone, and so are the programs that
+    it loaded; buffers that were published live on in the daemon, if that still runs. Prepared
+    operations are prepared again by themselves. `Client.reconnect` makes a new connection.
 
     lost_buffers: how many `Buffer` objects became invalid.
+    lost_programs: how many `Program` objects have to be loaded again.
     published: names that this client had published or opened, to be opened again.
     request: what was on its way, such as "vector_add"; "" if nothing was.
     safe_to_repeat: whether doing `request` once more has the same effect as doing it once, should
@@ -168,10 +170,11 @@ class ConnectionLost(Unavailable):
     """
 
     def __init__(self, message: str, detail: str = "", step: int | None = None, *,
-                 lost_buffers: int = 0, published: tuple[str, ...] = (), request: str = "",
-                 safe_to_repeat: bool = True) -> None:
+                 lost_buffers: int = 0, lost_programs: int = 0, published: tuple[str, ...] = (),
+                 request: str = "", safe_to_repeat: bool = True) -> None:
         super().__init__(message, detail, step)
         self.lost_buffers = lost_buffers
+        self.lost_programs = lost_programs
         self.published = published
         self.request = request
         self.safe_to_repeat = safe_to_repeat
