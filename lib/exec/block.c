@@ -90,7 +90,7 @@ static uint64_t pass_lanes(const struct hg_run *run)
     if (code->lane_by_lane) {
         return 1;
     }
-    uint64_t tile = HG_TILE_BYTES / code->facts.wide_bytes;
+    uint64_t tile = (uint64_t)HG_TILE_BYTES * code->facts.block_lanes / HG_BLOCK_BYTES;
     if (code->in_memory && run->region.kind != HG_REGION_ROWS) {
         return code->facts.block_lanes;
     }

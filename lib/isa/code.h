@@ -38,7 +38,10 @@ struct hg_code {
 #define HG_FACT_CAN_FAIL     0x400u /* integer DIV, computed addresses: may fail while running */
 
 struct hg_code_facts {
-    uint32_t block_lanes; /* B */
+    uint32_t scratch_bytes;
+    uint32_t cost; /* estimated cost of one lane in units of one F32 add, at least 1 */
+    uint16_t insn_count;
+    uint16_t block_lanes; /* B */
     uint16_t facts;       /* HG_FACT_* */
     uint16_t slots_read;  /* one bit per slot (handles follow the declared slots) */
     uint16_t slots_written;
@@ -49,10 +52,6 @@ struct hg_code_facts {
     uint8_t reduce_count;  /* registers that hold one value per row when a segment ends (REDUCE
                               destinations and what is computed from them): launch scratch of
                               rows * 8 bytes each */
-    uint8_t wide_bytes;    /* 12288 / B */
-    uint32_t scratch_bytes;
-    uint32_t insn_count;
-    uint32_t cost; /* estimated cost of one lane in units of one F32 add, at least 1 */
 };
 
 /*

@@ -138,7 +138,7 @@ void hg_verify_facts(struct hg_verify *verify, struct hg_code_facts *facts)
     const struct hg_code *code = verify->code;
     struct hg_code_facts found;
     memset(&found, 0, sizeof found);
-    found.block_lanes = verify->block_lanes;
+    found.block_lanes = (uint16_t)verify->block_lanes;
     found.slot_count = code->header.slot_count;
     found.handle_count = verify->handle_count;
     found.segment_count = verify->segment_count;
@@ -146,9 +146,8 @@ void hg_verify_facts(struct hg_verify *verify, struct hg_code_facts *facts)
         found.reduce_count =
             (uint8_t)(found.reduce_count + __builtin_popcountll(verify->row_regs.regs[word]));
     }
-    found.wide_bytes = (uint8_t)(HG_BLOCK_BYTES / verify->block_lanes);
     found.scratch_bytes = code->header.scratch_bytes;
-    found.insn_count = code->insn_count;
+    found.insn_count = (uint16_t)code->insn_count;
     found.facts = verify->has_control ? HG_FACT_CONTROL : 0;
     uint64_t cost = 0;
     for (uint32_t i = 0; i < code->insn_count; i++) {

@@ -42,6 +42,7 @@ static struct hg_program *create(const struct hg_key *key, const struct hg_code_
         hg_key_init(&created->key);
     }
     created->facts = *facts;
+    created->native = NULL;
     atomic_init(&created->references, 1);
     HG_REQUIRE(word_count <= UINT16_MAX);
     created->word_count = (uint16_t)word_count;
@@ -98,13 +99,23 @@ void hg_program_unref(struct hg_program **program)
     uint32_t before = atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel);
     HG_REQUIRE(before != 0);
     if (before == 1) {
+        if (dropped->native != NULL) {
+            dropped->native->destroy(dropped->native);
+        }
         hg_free(HG_TAG_PROGRAM, dropped);
     }
 }
 
+void hg_program_attach(struct hg_program *program, struct hg_program_native *native)
+{
+    HG_REQUIRE(program->native == NULL && native != NULL);
+    HG_REQUIRE(atomic_load_explicit(&program->references, memory_order_relaxed) == 1);
+    program->native = native;
+}
+
 uint64_t hg_program_bytes(const struct hg_program *program)
 {
-    return hg_alloc_block_bytes(program);
+    return hg_alloc_block_bytes(program) + (program->native != NULL ? program->native->bytes : 0);
 }
 
 void hg_program_unpack(const struct hg_program *program, struct hg_insn *insns)

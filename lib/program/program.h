@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A verified program: immutable, refcounted, one allocation that holds its key, what verification
- * found and the packed instructions.
+ * found and the packed instructions; and perhaps native code.
  *
  * Threads: any; programs never change after creation, but for a flag of the cache's.
  * Ownership: shared. Create gives the first reference.
@@ -14,14 +14,22 @@
 #include "lib/isa/code.h"
 #include "lib/program/key.h"
 
+/* What runs a program faster than its instructions do: the first member of whatever that is. */
+struct hg_program_native {
+    void (*destroy)(struct hg_program_native *native);
+    uint64_t bytes; /* counted as the program's */
+};
+
 struct hg_program {
     struct hg_key key;
     struct hg_code_facts facts;
     _Atomic uint32_t references; /* relaxed up, acq_rel down: the last one frees */
     uint16_t word_count;
-    _Atomic bool watched; /* the cache's own: see WATCHED in lib/cache/table.h */
-    uint64_t words[];     /* packed instructions */
+    _Atomic bool watched;             /* the cache's own: see WATCHED in lib/cache/table.h */
+    struct hg_program_native *native; /* NULL if there is none */
+    uint64_t words[];                 /* packed instructions */
 };
+_Static_assert(sizeof(struct hg_program) == 120, "the median program fits 160 bytes");
 
 /*
  * Verifies CODE and packs it. KEY is copied (may be NULL: all zeros).
@@ -40,7 +48,11 @@ struct hg_program *hg_program_ref(struct hg_program *program);
 /* NULLs *PROGRAM; frees with the last reference. */
 void hg_program_unref(struct hg_program **program);
 
-/* Bytes of the allocation as the allocator counts them. */
+/* Gives PROGRAM its native code, once, before anybody else has the program. Takes NATIVE, which is
+ * destroyed with the program. */
+void hg_program_attach(struct hg_program *program, struct hg_program_native *native);
+
+/* Bytes of the allocation as the allocator counts them, and of the native code. */
 uint64_t hg_program_bytes(const struct hg_program *program);
 
 /* Unpacks into INSNS (room for facts.insn_count). */

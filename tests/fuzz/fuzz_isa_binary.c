@@ -43,7 +43,7 @@ static void check_decoded(const struct hg_code *code, const uint8_t *bytes, size
     /* Text of what was not verified need not assemble, but writing it is safe. */
     (void)hg_disassemble(code, NULL, 0);
     if (hg_code_verify(code, &facts, &error) == HG_OK) {
-        HG_REQUIRE(facts.block_lanes * facts.wide_bytes == HG_BLOCK_BYTES);
+        HG_REQUIRE(facts.block_lanes != 0 && HG_BLOCK_BYTES % facts.block_lanes == 0);
     } else {
         HG_REQUIRE(error.status == HG_INVALID_ARGUMENT && error.message[0] != '\0');
     }

@@ -33,7 +33,6 @@ static void assert_same_program(const struct hg_program *a, const struct hg_prog
     assert_int_equal(x->handle_count, y->handle_count);
     assert_int_equal(x->segment_count, y->segment_count);
     assert_int_equal(x->reduce_count, y->reduce_count);
-    assert_int_equal(x->wide_bytes, y->wide_bytes);
     assert_int_equal(x->scratch_bytes, y->scratch_bytes);
     assert_int_equal(x->insn_count, y->insn_count);
     assert_int_equal(x->cost, y->cost);

@@ -126,6 +126,33 @@ static void survives_running_out_of_memory(void **state)
     assert_int_equal(hg_alloc_live_bytes_all(), before);
 }
 
+static uint64_t destroyed_bytes;
+
+static void destroy_native(struct hg_program_native *native)
+{
+    destroyed_bytes += native->bytes;
+}
+
+/* Native code counts as the program's bytes and goes with the last reference. */
+static void native_code_goes_with_its_program(void **state)
+{
+    (void)state;
+    struct hg_key key = copy_key();
+    struct hg_program *program = NULL;
+    struct hg_error error = HG_ERROR_INIT;
+    struct hg_program_native native = {destroy_native, 320};
+    assert_int_equal(build_copy(&key, &program, &error), HG_OK);
+    assert_null(program->native);
+    uint64_t bytes = hg_program_bytes(program);
+    hg_program_attach(program, &native);
+    assert_int_equal(hg_program_bytes(program), bytes + 320);
+    struct hg_program *second = hg_program_ref(program);
+    hg_program_unref(&program);
+    assert_int_equal(destroyed_bytes, 0);
+    hg_program_unref(&second);
+    assert_int_equal(destroyed_bytes, 320);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +161,7 @@ int main(void)
         cmocka_unit_test(lives_until_the_last_reference),
         cmocka_unit_test(refuses_what_does_not_verify),
         cmocka_unit_test(survives_running_out_of_memory),
+        cmocka_unit_test(native_code_goes_with_its_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
