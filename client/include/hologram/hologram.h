@@ -385,9 +385,10 @@ typedef struct hologram_prepared_call {
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_prepare(hologram_client *client,
                                                                   const hologram_pattern *pattern,
                                                                   hologram_prepared **prepared);
-/* Frees it; nothing that uses it may be on its way, and a batch that does must not run any more. If
- * CLIENT (may be NULL) is the one it was last used with, the server frees its part with the request
- * that leaves next, else with that client's connection. *PREPARED (may be NULL) becomes NULL. */
+/* Frees it; a batch that uses it must not run any more, nor may anything that does be on its way
+ * over another stream than the present one. If CLIENT (may be NULL) is the one it was last used
+ * with, the server frees its part with the request that leaves next, else with that client's
+ * connection. *PREPARED (may be NULL) becomes NULL. */
 HOLOGRAM_API void hologram_unprepare(hologram_client *client, hologram_prepared **prepared);
 /* EXECUTION may be NULL. */
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_execute_prepared(
