@@ -179,7 +179,7 @@ static void place_step(struct hg_exec_code *code, struct hg_step *step,
 
 static void place_steps(struct hg_exec_code *code, const struct hg_program *program)
 {
-    uint16_t place_of[HG_PLACE_MAX];
+    uint16_t *place_of = code->place_of;
     number_places(code, place_of);
     for (uint32_t i = 0; i < code->facts.insn_count; i++) {
         place_step(code, &code->steps[i], place_of);

@@ -22,7 +22,13 @@
 #include "lib/base/cpu.h"
 #include "lib/program/program.h"
 
-enum hg_executor { HG_EXECUTOR_BLOCK, HG_EXECUTOR_REFERENCE, HG_EXECUTOR_COUNT };
+/* NATIVE runs what has native code so, and the rest as BLOCK does. */
+enum hg_executor {
+    HG_EXECUTOR_BLOCK,
+    HG_EXECUTOR_REFERENCE,
+    HG_EXECUTOR_NATIVE,
+    HG_EXECUTOR_COUNT
+};
 const char *hg_executor_name(enum hg_executor executor);
 
 /* Memory that a slot is bound to. */
@@ -75,6 +81,10 @@ HG_MUST_CHECK enum hg_status hg_run_finish(struct hg_run **run, struct hg_error 
 /* The whole of it on the calling thread. */
 HG_MUST_CHECK enum hg_status hg_exec_launch(const struct hg_launch *launch, struct hg_error *error);
 
+/* Does now what the first launch of PROGRAM would do first: compiles it, if EXECUTOR is NATIVE.
+ * Before others have the program, so that its bytes count (hg_program_bytes). */
+void hg_exec_prepare(const struct hg_program *program, enum hg_executor executor,
+                     enum hg_fp_mode mode);
 /* Bytes of launch scratch that a run of PROGRAM over ROWS x COLS lanes will allocate. */
 uint64_t hg_exec_scratch_bytes(const struct hg_program *program, uint64_t rows, uint64_t cols);
 /* Estimated nanoseconds on one thread, from facts.cost and the lanes. */

@@ -56,6 +56,8 @@ static void describe(struct hg_run *run, uint32_t pc)
         region->mma = region->start;
     }
     find_reduce(run, region);
+    run->native_region =
+        run->native != NULL ? hg_native_region_at(run, region->start, region->kind) : NULL;
 }
 
 /* A unit of a product: as many columns as its panel of B takes, or the whole row where the row is

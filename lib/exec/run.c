@@ -214,6 +214,9 @@ enum hg_status hg_run_begin(const struct hg_launch *launch, struct hg_run **out,
     run->kernels =
         launch->executor == HG_EXECUTOR_REFERENCE ? &hg_kernels_generic : hg_kernels_now();
     run->ftz = launch->fp_mode == HG_FP_FTZ;
+    run->native = launch->executor == HG_EXECUTOR_NATIVE
+                      ? hg_native_code_of(launch->program, launch->fp_mode)
+                      : NULL;
     run->done = false;
     run->phase = 0;
     reset_failure(&run->failure);
@@ -242,6 +245,8 @@ void hg_run_part(struct hg_run *run, uint32_t part)
     uint32_t saved = hg_fp_enter(run->launch.fp_mode);
     if (run->launch.executor == HG_EXECUTOR_REFERENCE) {
         hg_reference_part(run, part);
+    } else if (run->native_region != NULL) {
+        hg_native_part(run, part);
     } else {
         hg_block_part(run, part);
     }
@@ -272,6 +277,9 @@ enum hg_status hg_run_finish(struct hg_run **run, struct hg_error *error)
 
 enum hg_status hg_exec_launch(const struct hg_launch *launch, struct hg_error *error)
 {
+    if (launch->executor == HG_EXECUTOR_NATIVE && hg_native_launch(launch)) {
+        return HG_OK;
+    }
     struct hg_run *run = NULL;
     enum hg_status status = hg_run_begin(launch, &run, error);
     if (status != HG_OK) {
@@ -317,7 +325,7 @@ uint64_t hg_exec_scratch_bytes(const struct hg_program *program, uint64_t rows, 
 
 const char *hg_executor_name(enum hg_executor executor)
 {
-    static const char *const names[HG_EXECUTOR_COUNT] = {"block", "reference"};
+    static const char *const names[HG_EXECUTOR_COUNT] = {"block", "reference", "native"};
     HG_REQUIRE(executor < HG_EXECUTOR_COUNT);
     return names[executor];
 }

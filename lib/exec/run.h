@@ -83,6 +83,8 @@ struct hg_failure {
 };
 
 struct hg_block_memory;
+struct hg_native_code;
+struct hg_native_region;
 
 struct hg_run {
     struct hg_launch launch;
@@ -95,6 +97,8 @@ struct hg_run {
     bool ftz;
     bool done;
 
+    const struct hg_native_code *native;          /* of the program, or NULL */
+    const struct hg_native_region *native_region; /* the current region's code, or NULL */
     struct hg_region region;
     uint32_t phase; /* of the block that top-level code runs in, as its memory is */
     uint32_t next_phase;
@@ -183,5 +187,17 @@ bool hg_run_poll(struct hg_run *run, bool clock);
 
 void hg_block_part(struct hg_run *run, uint32_t part);
 void hg_reference_part(struct hg_run *run, uint32_t part);
+void hg_native_part(struct hg_run *run, uint32_t part);
+
+/* ---- native.c, native_code.c ----------------------------------------------------------------- */
+
+/* The code of the region that starts at PC, if it has any and can run as KIND. */
+const struct hg_native_region *hg_native_region_at(const struct hg_run *run, uint32_t pc,
+                                                   enum hg_region_kind kind);
+/* The program's code for MODE on this CPU, compiled by the first who asks; NULL if it has none. */
+const struct hg_native_code *hg_native_code_of(const struct hg_program *program,
+                                               enum hg_fp_mode mode);
+/* Runs LAUNCH at once, if that is all that its program needs; false if it has not been run. */
+bool hg_native_launch(const struct hg_launch *launch);
 
 #endif

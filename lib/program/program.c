@@ -42,8 +42,8 @@ static struct hg_program *create(const struct hg_key *key, const struct hg_code_
         hg_key_init(&created->key);
     }
     created->facts = *facts;
-    created->native = NULL;
     atomic_init(&created->references, 1);
+    atomic_init(&created->native, NULL);
     HG_REQUIRE(word_count <= UINT16_MAX);
     created->word_count = (uint16_t)word_count;
     atomic_init(&created->watched, false);
@@ -99,23 +99,33 @@ void hg_program_unref(struct hg_program **program)
     uint32_t before = atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel);
     HG_REQUIRE(before != 0);
     if (before == 1) {
-        if (dropped->native != NULL) {
-            dropped->native->destroy(dropped->native);
+        struct hg_program_native *native =
+            atomic_load_explicit(&dropped->native, memory_order_acquire);
+        if (native != NULL) {
+            native->destroy(native);
         }
         hg_free(HG_TAG_PROGRAM, dropped);
     }
 }
 
-void hg_program_attach(struct hg_program *program, struct hg_program_native *native)
+struct hg_program_native *hg_program_attach(const struct hg_program *program,
+                                            struct hg_program_native *native)
 {
-    HG_REQUIRE(program->native == NULL && native != NULL);
-    HG_REQUIRE(atomic_load_explicit(&program->references, memory_order_relaxed) == 1);
-    program->native = native;
+    /* Programs are const to those who run them; this word is not part of what they are. */
+    struct hg_program *mutable = (struct hg_program *)(uintptr_t)program;
+    struct hg_program_native *found = NULL;
+    if (atomic_compare_exchange_strong_explicit(&mutable->native, &found, native,
+                                                memory_order_acq_rel, memory_order_acquire)) {
+        return native;
+    }
+    return found;
 }
 
 uint64_t hg_program_bytes(const struct hg_program *program)
 {
-    return hg_alloc_block_bytes(program) + (program->native != NULL ? program->native->bytes : 0);
+    const struct hg_program_native *native =
+        atomic_load_explicit(&program->native, memory_order_acquire);
+    return hg_alloc_block_bytes(program) + (native != NULL ? native->bytes : 0);
 }
 
 void hg_program_unpack(const struct hg_program *program, struct hg_insn *insns)

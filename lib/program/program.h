@@ -17,7 +17,7 @@
 /* What runs a program faster than its instructions do: the first member of whatever that is. */
 struct hg_program_native {
     void (*destroy)(struct hg_program_native *native);
-    uint64_t bytes; /* counted as the program's */
+    uint64_t bytes; /* counted as the program's, so they do not change */
 };
 
 struct hg_program {
@@ -25,9 +25,10 @@ struct hg_program {
     struct hg_code_facts facts;
     _Atomic uint32_t references; /* relaxed up, acq_rel down: the last one frees */
     uint16_t word_count;
-    _Atomic bool watched;             /* the cache's own: see WATCHED in lib/cache/table.h */
-    struct hg_program_native *native; /* NULL if there is none */
-    uint64_t words[];                 /* packed instructions */
+    _Atomic bool watched; /* the cache's own: see WATCHED in lib/cache/table.h */
+    /* NULL, or set once (release, read with acquire) by whoever comes first. */
+    _Atomic(struct hg_program_native *) native;
+    uint64_t words[]; /* packed instructions */
 };
 _Static_assert(sizeof(struct hg_program) == 120, "the median program fits 160 bytes");
 
@@ -48,9 +49,10 @@ struct hg_program *hg_program_ref(struct hg_program *program);
 /* NULLs *PROGRAM; frees with the last reference. */
 void hg_program_unref(struct hg_program **program);
 
-/* Gives PROGRAM its native code, once, before anybody else has the program. Takes NATIVE, which is
- * destroyed with the program. */
-void hg_program_attach(struct hg_program *program, struct hg_program_native *native);
+/* Gives PROGRAM its native code, which is destroyed with it, unless it has some already: gives what
+ * it has then. */
+struct hg_program_native *hg_program_attach(const struct hg_program *program,
+                                            struct hg_program_native *native);
 
 /* Bytes of the allocation as the allocator counts them, and of the native code. */
 uint64_t hg_program_bytes(const struct hg_program *program);

@@ -2,7 +2,7 @@
 # Benchmarks: one program per suite, tests/bench/bench_<suite>.c; `make bench` runs them all.
 # Rows are written to build/bench/<suite>.json. BENCH_ARGS are the suite's options, if it has any.
 
-BENCH_ARCHIVES := engine cache exec ops sched pool program isa base
+BENCH_ARCHIVES := engine cache exec native ops sched pool program isa base
 BENCH_LIBS     := $(JEMALLOC_LIBS) -luv -lprotobuf-c -lm
 BENCH_SUITES   := $(patsubst tests/bench/bench_%.c,%,$(wildcard tests/bench/bench_*.c))
 
@@ -16,11 +16,8 @@ $(O)/obj/tests/bench/rpc_native.o $(O)/obj/tests/bench/bench_move.o: CPPFLAGS +=
 $(O)/obj/tests/bench/rpc_native.o $(O)/obj/tests/bench/grpc_subjects.o \
     $(O)/obj/tests/bench/move_grpc.o: $(PROTO_H)
 
-BENCH_ARCHIVES_cache := client proto
-BENCH_SOURCES_cache := tests/bench/peers.c $(wildcard tests/bench/cache_*.c)
-$(O)/obj/tests/bench/cache_daemon.o: CPPFLAGS += -Iclient/include
-# oneDNN's rows are left out where it is not installed (`make bench-deps`).
-BENCH_LIBS_cache    := -lurcu-cds -lurcu-qsbr -lurcu-common $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
+BENCH_SOURCES_cache := $(wildcard tests/bench/cache_*.c)
+BENCH_LIBS_cache    := -lurcu-cds -lurcu-qsbr -lurcu-common
 
 # The plain loops, vectorised as the kernels are.
 CFLAGS_tests/bench/bench_kernels := -O3

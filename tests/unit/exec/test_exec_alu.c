@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every computing row of isa.def, for every type: the block executor at each ISA level gives the
- * bits of the reference interpreter, in both floating-point modes, for lengths around tiles and
- * blocks. A lane's result does not depend on the launch's length, so the reference runs once, for
- * the longest.
+ * Every computing row of isa.def, for every type: the block and the native executor at each ISA
+ * level give the bits of the reference interpreter, in both floating-point modes, for lengths
+ * around tiles and blocks. A lane's result does not depend on the launch's length, so the reference
+ * runs once, for the longest.
  */
 #include "support.h"
 
@@ -54,16 +54,20 @@ static void bind_all(struct hg_launch *launch, const struct bench *bench, const 
 }
 
 static void check_length(const struct bench *bench, const struct hg_program *program,
-                         enum hg_fp_mode mode, uint64_t n)
+                         enum hg_fp_mode mode, enum hg_executor executor, uint64_t n)
 {
     enum hg_dtype type = bench->sample->output;
     struct region out = region_new(n * hg_dtype_bytes(type), n % 2 == 0 ? 0 : 3);
     memset(out.data, 0x5a, out.size);
     struct hg_launch launch = launch_of(program, 1, n);
     launch.fp_mode = mode;
+    launch.executor = executor;
     bind_all(&launch, bench, &out, n);
     struct hg_error error = HG_ERROR_INIT;
-    if (run_in_parts(&launch, (uint32_t)(n % 3) + 1, &error) != HG_OK) {
+    bool whole = executor == HG_EXECUTOR_NATIVE && n % 2 == 0;
+    enum hg_status status = whole ? hg_exec_launch(&launch, &error)
+                                  : run_in_parts(&launch, (uint32_t)(n % 3) + 1, &error);
+    if (status != HG_OK) {
         print_error("%s\n", error.message);
         fail();
     }
@@ -71,10 +75,10 @@ static void check_length(const struct bench *bench, const struct hg_program *pro
         uint64_t got = element_at(out.data, type, i);
         uint64_t want = element_at(bench->expected.data, type, i);
         if (!same_element(type, got, want)) {
-            print_error("%s, mode %d, n %llu, element %llu: %llx, expected %llx\nin\n%s",
-                        hg_exec_isa_level(), (int)mode, (unsigned long long)n,
-                        (unsigned long long)i, (unsigned long long)got, (unsigned long long)want,
-                        bench->sample->text);
+            print_error("%s %s, mode %d, n %llu, element %llu: %llx, expected %llx\nin\n%s",
+                        hg_executor_name(executor), hg_exec_isa_level(), (int)mode,
+                        (unsigned long long)n, (unsigned long long)i, (unsigned long long)got,
+                        (unsigned long long)want, bench->sample->text);
             for (unsigned k = 0; k < 3 && bench->inputs[k].data != NULL; k++) {
                 print_error("input %u: %llx\n", k,
                             (unsigned long long)element_at(bench->inputs[k].data,
@@ -106,12 +110,15 @@ static void check_mode(struct bench *bench, enum hg_fp_mode mode)
             if (!all && i % 6 != 1) {
                 continue;
             }
-            check_length(bench, looped, mode, lengths[i]);
+            check_length(bench, looped, mode, HG_EXECUTOR_BLOCK, lengths[i]);
+            check_length(bench, looped, mode, HG_EXECUTOR_NATIVE, lengths[i]);
             if (lengths[i] <= unrolled->facts.block_lanes) {
-                check_length(bench, unrolled, mode, lengths[i]);
+                check_length(bench, unrolled, mode, HG_EXECUTOR_BLOCK, lengths[i]);
+                check_length(bench, unrolled, mode, HG_EXECUTOR_NATIVE, lengths[i]);
             }
         }
-        check_length(bench, looped, mode, LONGEST);
+        check_length(bench, looped, mode, HG_EXECUTOR_BLOCK, LONGEST);
+        check_length(bench, looped, mode, HG_EXECUTOR_NATIVE, LONGEST);
     }
     hg_cpu_limit(HG_ISA_AVX512);
     hg_program_unref(&unrolled);

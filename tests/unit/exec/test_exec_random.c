@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random verified programs: the block executor, at each ISA level and cut into parts, gives the
- * bits and the failures of the reference interpreter. The seed is printed; HG_SEED sets it,
- * HG_PROGRAMS the number of programs.
+ * Random verified programs: the block and the native executor, at each ISA level and cut into
+ * parts, give the bits and the failures of the reference interpreter. The seed is printed; HG_SEED
+ * sets it, HG_PROGRAMS the number of programs.
  */
 #include "support.h"
 
@@ -543,16 +543,18 @@ static bool check_program(const struct generator *g, const struct hg_program *pr
     enum hg_fp_mode mode = chance(70) ? HG_FP_IEEE : HG_FP_FTZ;
     struct outcome expected;
     run_one(program, inputs, params, HG_EXECUTOR_REFERENCE, mode, 1, &expected);
-    for (int level = 0; level < HG_ISA_LEVEL_COUNT; level++) {
-        hg_cpu_limit((enum hg_isa_level)level);
+    for (int way = 0; way < 2 * HG_ISA_LEVEL_COUNT; way++) {
+        hg_cpu_limit((enum hg_isa_level)(way / 2));
+        enum hg_executor executor = way % 2 == 0 ? HG_EXECUTOR_BLOCK : HG_EXECUTOR_NATIVE;
         struct outcome got;
-        run_one(program, inputs, params, HG_EXECUTOR_BLOCK, mode, 1 + below(4), &got);
+        run_one(program, inputs, params, executor, mode, 1 + below(4), &got);
         bool same = got.status == expected.status &&
                     strcmp(got.error.message, expected.error.message) == 0 &&
                     (got.status != HG_OK || same_outputs(g, &got, &expected));
         if (!same) {
-            print_error("%s, mode %d, %llu x %llu: \"%s\", expected \"%s\"\n", hg_exec_isa_level(),
-                        (int)mode, (unsigned long long)params[1], (unsigned long long)params[2],
+            print_error("%s %s, mode %d, %llu x %llu: \"%s\", expected \"%s\"\n",
+                        hg_executor_name(executor), hg_exec_isa_level(), (int)mode,
+                        (unsigned long long)params[1], (unsigned long long)params[2],
                         got.error.message, expected.error.message);
             print_program(g);
             fail();

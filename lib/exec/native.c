@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The native executor: cuts what a region has to do into stretches of lanes and calls the region's
+ * function for each. Stretches end where rows do if the region tells rows apart, and where leaves
+ * do if it reduces.
+ */
+#include "lib/native/native.h"
+
+#include <string.h>
+
+#include "lib/base/check.h"
+#include "lib/exec/run.h"
+
+/* Blocks between two looks at cancellation and the clock. */
+#define POLL_BLOCKS 16
+
+struct driver {
+    struct hg_run *run;
+    const struct hg_native_region *region;
+    struct hg_native_frame frame;
+};
+
+const struct hg_native_region *hg_native_region_at(const struct hg_run *run, uint32_t pc,
+                                                   enum hg_region_kind kind)
+{
+    for (uint32_t i = 0; i < run->native->region_count; i++) {
+        const struct hg_native_region *region = &run->native->regions[i];
+        if (region->start == pc && region->run != NULL) {
+            /* Rows without lanes need code that has no lanes, and a row. */
+            bool fits = kind != HG_REGION_ROWS || (!region->has_lanes && run->cut.rows > 0);
+            return fits ? region : NULL;
+        }
+    }
+    return NULL;
+}
+
+/* ---- uniform values -------------------------------------------------------------------------- */
+
+static void take_inputs(struct driver *driver, uint64_t row)
+{
+    const struct hg_run *run = driver->run;
+    for (unsigned i = 0; i < driver->region->input_count; i++) {
+        const struct hg_native_value *input = &driver->region->inputs[i];
+        const struct hg_kept *kept = &run->kept[run->code.place_of[input->reg]];
+        uint64_t bits = kept->bits;
+        if (kept->level == HG_LEVEL_ROW) {
+            bits = 0;
+            memcpy(&bits, kept->rows + row * kept->bytes, kept->bytes);
+        }
+        driver->frame.inputs[i] = bits;
+    }
+}
+
+/* Puts what the region leaves where later ones find it: of the launch once, of rows each. */
+static void keep_outputs(const struct driver *driver, uint64_t row)
+{
+    struct hg_run *run = driver->run;
+    for (unsigned i = 0; i < driver->region->output_count; i++) {
+        const struct hg_native_value *output = &driver->region->outputs[i];
+        struct hg_kept *kept = &run->kept[run->code.place_of[output->reg]];
+        bool rows = output->level == HG_LEVEL_ROW && !run->one_row;
+        if (rows && kept->rows_next == NULL) {
+            continue; /* nobody reads it */
+        }
+        uint64_t bits = driver->frame.outputs[i] & UINT64_MAX >> (64 - 8 * output->bytes);
+        if (rows) {
+            memcpy(kept->rows_next + row * output->bytes, &bits, output->bytes);
+        }
+        if (driver->frame.is_first != 0) {
+            kept->next_level = rows ? HG_LEVEL_ROW : HG_LEVEL_LAUNCH;
+            kept->next_bits = bits;
+            kept->next_bytes = output->bytes;
+        }
+    }
+}
+
+/* ---- stretches ------------------------------------------------------------------------------- */
+
+static void run_stretch(struct driver *driver, uint64_t lane, uint64_t count, uint64_t row,
+                        uint64_t col)
+{
+    struct hg_native_frame *frame = &driver->frame;
+    frame->lane = lane;
+    frame->count = count;
+    frame->row = row;
+    frame->col = col;
+    frame->is_first = lane == 0 && row == 0;
+    take_inputs(driver, row);
+    driver->region->run(frame);
+    if (driver->region->output_count != 0) {
+        keep_outputs(driver, row);
+    }
+    if (driver->region->can_fail && frame->fail_lane != HG_NATIVE_NO_FAILURE) {
+        hg_run_fail_division(driver->run, frame->fail_lane, (uint32_t)frame->fail_pc);
+        frame->fail_lane = HG_NATIVE_NO_FAILURE;
+    }
+}
+
+/* The leaf that the stretch just run was. */
+static void fold_leaf(struct driver *driver, uint64_t row, uint64_t leaf)
+{
+    struct hg_run *run = driver->run;
+    for (uint32_t i = 0; i < driver->region->reduce_count; i++) {
+        const struct hg_step *step = &run->code.steps[run->region.reduce + i];
+        const struct hg_kernel_reduce *reduce = hg_run_reduce(run, step);
+        uint64_t width = HG_REDUCE_WIDTH(step->bytes);
+        *hg_run_leaf(run, i, row, leaf) = reduce->fold(driver->frame.sums[i], width);
+    }
+}
+
+/* COUNT lanes from FIRST, cut where the region wants it. */
+static void run_lanes(struct driver *driver, uint64_t first, uint64_t count)
+{
+    struct hg_run *run = driver->run;
+    const struct hg_native_region *region = driver->region;
+    uint64_t cols = run->cut.cols;
+    if (!region->by_row) {
+        run_stretch(driver, first, count, 0, first);
+        return;
+    }
+    uint64_t row = run->one_row ? 0 : first / cols;
+    uint64_t col = first - row * cols;
+    for (uint64_t left = count; left > 0;) {
+        uint64_t end = cols;
+        uint64_t leaf = col / HG_LEAF_LANES;
+        if (region->reduce_count != 0) {
+            end = (leaf + 1) * HG_LEAF_LANES;
+            end = end < cols ? end : cols;
+        }
+        uint64_t length = end - col < left ? end - col : left;
+        run_stretch(driver, first, length, row, col);
+        if (region->reduce_count != 0) {
+            fold_leaf(driver, row, leaf);
+        }
+        if (region->can_fail && hg_run_skips(run, first + length)) {
+            return;
+        }
+        first += length;
+        left -= length;
+        col += length;
+        if (col == cols) {
+            col = 0;
+            row++;
+        }
+    }
+}
+
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+/* Units FIRST .. END-1, which lie side by side, so many at a time that a wish to end is seen. */
+static void run_blocks(struct driver *driver, uint64_t first, uint64_t end)
+{
+    struct hg_run *run = driver->run;
+    for (uint64_t block = first; block < end; block += POLL_BLOCKS) {
+        uint64_t last = end - block > POLL_BLOCKS ? block + POLL_BLOCKS - 1 : end - 1;
+        struct hg_span from;
+        struct hg_span to;
+        hg_cut_block(&run->cut, block, &from);
+        hg_cut_block(&run->cut, last, &to);
+        if (hg_run_skips(run, from.first) || hg_run_poll(run, block != first)) {
+            return;
+        }
+        run_lanes(driver, from.first, to.first + to.count - from.first);
+    }
+}
+
+static void run_rows(struct driver *driver)
+{
+    struct hg_run *run = driver->run;
+    uint64_t cols = run->cut.cols;
+    for (uint64_t row = 0; row < run->cut.rows; row++) {
+        if (row % 1024 == 1023 && hg_run_poll(run, true)) {
+            return;
+        }
+        run_stretch(driver, row * cols, 0, row, 0);
+    }
+}
+
+/* Where a walk through the region ends. */
+static uint32_t stop_of(const struct hg_run *run)
+{
+    uint32_t count = run->code.facts.insn_count;
+    uint32_t limit = run->region.limit < count ? run->region.limit : count;
+    uint32_t pc = run->region.start;
+    while (pc < limit && (run->code.steps[pc].flags & HG_STEP_SEGMENT_END) == 0 &&
+           run->code.steps[pc].insn.op != HG_OP_LOOP_BLOCKS &&
+           run->code.steps[pc].insn.op != HG_OP_EXIT) {
+        pc++;
+    }
+    return pc < limit && run->code.steps[pc].insn.op == HG_OP_EXIT ? count : pc;
+}
+
+void hg_native_part(struct hg_run *run, uint32_t part)
+{
+    struct driver driver;
+    driver.run = run;
+    driver.region = run->native_region;
+    driver.frame.params = run->launch.params;
+    driver.frame.fail_lane = HG_NATIVE_NO_FAILURE;
+    memcpy(driver.frame.base, run->base, sizeof driver.frame.base);
+    uint64_t first;
+    uint64_t end;
+    hg_run_units(run, part, &first, &end);
+    if (!driver.region->has_lanes) {
+        run_rows(&driver);
+    } else if (run->region.kind == HG_REGION_BLOCKS) {
+        run_blocks(&driver, first, end);
+    } else {
+        run_lanes(&driver, 0, run->cut.lanes);
+    }
+    (void)hg_run_stopped_at(run, stop_of(run));
+}

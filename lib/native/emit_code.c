@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The function of a region:
+ *
+ *     pointers of streams; what is uniform; accumulators
+ *     main:   copies of the body, without masks         where the body is short
+ *     vector: the body under k1, all ones but at the end
+ *     accumulators to the frame; constants behind the code
+ */
+#include "lib/native/emit_code.h"
+
+#include <stddef.h>
+
+/* Registers for pointers; those from RBX on are the caller's and are saved. */
+static const uint8_t pointer_registers[] = {HG_X86_RSI, HG_X86_R8,  HG_X86_R9,  HG_X86_R10,
+                                            HG_X86_RBX, HG_X86_RBP, HG_X86_R12, HG_X86_R13,
+                                            HG_X86_R14, HG_X86_R15};
+#define FREE_POINTERS 4
+
+static struct hg_x86_mem frame(size_t offset)
+{
+    return hg_x86_at(HG_X86_RDI, (int32_t)offset);
+}
+
+static bool is_uniform(const struct hg_vop *vop)
+{
+    return (vop->flags & HG_VOP_UNIFORM) != 0;
+}
+
+/* ---- pointers -------------------------------------------------------------------------------- */
+
+static void assign_pointers(struct hg_code_gen *gen)
+{
+    unsigned used = 0;
+    for (unsigned i = 0; i < gen->emit->stream_count; i++) {
+        unsigned kind = gen->emit->streams[i].kind;
+        if (kind != HG_STREAM_LANE && kind != HG_STREAM_COL) {
+            continue;
+        }
+        if (used == sizeof pointer_registers) {
+            gen->failed = true;
+            return;
+        }
+        gen->pointer[i] = pointer_registers[used++];
+    }
+    for (unsigned i = FREE_POINTERS; i < used; i++) {
+        hg_x86_r(&gen->x, HG_X86_PUSH, pointer_registers[i]);
+    }
+}
+
+static unsigned pointer_count(const struct hg_emit *emit)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < emit->stream_count; i++) {
+        unsigned kind = emit->streams[i].kind;
+        count += kind == HG_STREAM_LANE || kind == HG_STREAM_COL;
+    }
+    return count;
+}
+
+/* Each points to the element of the stretch's first lane, or column. */
+static void load_pointers(struct hg_code_gen *gen)
+{
+    struct hg_x86 *x = &gen->x;
+    bool lane_ready = false;
+    for (unsigned i = 0; i < gen->emit->stream_count; i++) {
+        const struct hg_stream *stream = &gen->emit->streams[i];
+        if (stream->kind != HG_STREAM_LANE && stream->kind != HG_STREAM_COL) {
+            continue;
+        }
+        bool col = stream->kind == HG_STREAM_COL;
+        if (col || !lane_ready) {
+            hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, col ? HG_X86_RDX : HG_X86_RAX,
+                      frame(col ? offsetof(struct hg_native_frame, col)
+                                : offsetof(struct hg_native_frame, lane)));
+            lane_ready |= !col;
+        }
+        unsigned pointer = gen->pointer[i];
+        hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, pointer,
+                  frame(offsetof(struct hg_native_frame, base) + stream->slot * 8u));
+        hg_x86_rm(x, HG_X86_LEA | HG_X86_W64, pointer,
+                  hg_x86_indexed(pointer, col ? HG_X86_RDX : HG_X86_RAX, stream->width, 0));
+    }
+}
+
+/* ---- the front ------------------------------------------------------------------------------- */
+
+/* Accumulators hold W elements: as many registers as these are vectors. */
+static void plan_sums(struct hg_code_gen *gen)
+{
+    const struct hg_emit *emit = gen->emit;
+    for (unsigned i = 0; i < emit->region->reduce_count; i++) {
+        unsigned elements = emit->reduces[i].width == 3 ? 32 : 64;
+        gen->sum_count[i] = (uint8_t)(elements / emit->lanes);
+        gen->failed |= gen->sum_count[i] > 8;
+    }
+}
+
+static void start_sums(struct hg_code_gen *gen)
+{
+    const struct hg_emit *emit = gen->emit;
+    for (unsigned i = 0; i < emit->region->reduce_count; i++) {
+        const struct hg_emit_reduce *reduce = &emit->reduces[i];
+        /* Neighbours, so that copy u finds its own. */
+        unsigned count = gen->sum_count[i];
+        unsigned first = 32 - count;
+        while (first > 0 && (gen->free >> first & ((1u << count) - 1)) != (1u << count) - 1) {
+            first--;
+        }
+        gen->failed |= (gen->free >> first & ((1u << count) - 1)) != (1u << count) - 1;
+        gen->sum_first[i] = (uint8_t)first;
+        uint32_t block = ((1u << count) - 1) << first;
+        gen->free &= ~block;
+        gen->kept |= block;
+        gen->locked |= block;
+        uint32_t length = hg_code_length(gen, reduce->width);
+        hg_code_broadcast(gen, emit->ops[reduce->start].width, first, hg_x86_code(0));
+        hg_regs_refer(gen, reduce->start, 0);
+        for (unsigned r = 1; r < count; r++) {
+            hg_x86_rr(&gen->x, HG_X86_VMOVAPS | length, first + r, first);
+        }
+    }
+}
+
+static void front(struct hg_code_gen *gen)
+{
+    const struct hg_emit *emit = gen->emit;
+    gen->in_body = false;
+    for (uint16_t i = 0; i < emit->op_count; i++) {
+        if (is_uniform(&emit->ops[i])) {
+            gen->at = i;
+            hg_code_vop(gen);
+        }
+    }
+    for (unsigned i = 0; i < emit->const_count; i++) {
+        hg_val v = emit->consts[i];
+        if ((gen->kind[v] & HG_KEPT_IN_REG) != 0) {
+            hg_regs_define(gen, v, hg_regs_of(gen, v));
+        }
+    }
+    hg_regs_restart(gen);
+    start_sums(gen);
+}
+
+/* ---- the loops ------------------------------------------------------------------------------- */
+
+static void body(struct hg_code_gen *gen)
+{
+    const struct hg_emit *emit = gen->emit;
+    gen->in_body = true;
+    hg_regs_restart(gen);
+    for (uint16_t i = 0; i < emit->op_count; i++) {
+        if (!is_uniform(&emit->ops[i])) {
+            gen->at = i;
+            hg_code_vop(gen);
+        }
+    }
+}
+
+/* How often the body is repeated without masks; 1 is not worth a loop of its own. */
+static unsigned unrolled(const struct hg_code_gen *gen)
+{
+    const struct hg_emit *emit = gen->emit;
+    unsigned length = 0;
+    for (uint16_t i = 0; i < emit->op_count; i++) {
+        const struct hg_vop *vop = &emit->ops[i];
+        length += !is_uniform(vop) && (vop->uses > 0 || vop->op >= HG_VOP_STORE);
+        if (vop->op == HG_VOP_INDEX || vop->op == HG_VOP_CHECK) {
+            return 1;
+        }
+    }
+    unsigned copies = length <= 6 ? 4 : length <= 10 ? 2 : 1;
+    for (unsigned i = 0; i < emit->region->reduce_count; i++) {
+        copies = length > 8 ? 1 : gen->sum_count[i] > copies ? gen->sum_count[i] : copies;
+    }
+    return copies;
+}
+
+/* The next vector's accumulators become the first: they go round, so that one copy of the body
+ * serves all. Where in the round it ends makes no difference, because folding adds the same pairs.
+ */
+static void rotate_sums(struct hg_code_gen *gen)
+{
+    for (unsigned i = 0; i < gen->emit->region->reduce_count; i++) {
+        unsigned first = gen->sum_first[i];
+        unsigned count = gen->sum_count[i];
+        if (count == 1) {
+            continue;
+        }
+        uint32_t move = HG_X86_VMOVAPS | hg_code_length(gen, gen->emit->reduces[i].width);
+        unsigned spare = hg_regs_take(gen);
+        hg_x86_rr(&gen->x, move, spare, first);
+        for (unsigned r = 0; r + 1 < count; r++) {
+            hg_x86_rr(&gen->x, move, first + r, first + r + 1);
+        }
+        hg_x86_rr(&gen->x, move, first + count - 1, spare);
+        gen->free |= 1u << spare;
+        gen->locked = gen->kept;
+    }
+}
+
+static void main_loop(struct hg_code_gen *gen)
+{
+    struct hg_x86 *x = &gen->x;
+    int32_t step = (int32_t)(gen->unroll * gen->emit->lanes);
+    hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_RCX, step);
+    uint32_t rest = hg_x86_jump_if(x, HG_X86_CC_B);
+    hg_x86_align(x, 32);
+    uint32_t top = hg_x86_here(x);
+    gen->masked = false;
+    for (gen->copy = 0; gen->copy < gen->unroll; gen->copy++) {
+        body(gen);
+    }
+    gen->copy = 0;
+    hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RAX, step);
+    hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_RCX, step);
+    hg_x86_jump_if_to(x, HG_X86_CC_AE, top);
+    hg_x86_land(x, rest);
+    hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RCX, step);
+}
+
+/* The rest, a vector at a time; the last one has fewer lanes. */
+static void masked_loop(struct hg_code_gen *gen)
+{
+    struct hg_x86 *x = &gen->x;
+    int32_t lanes = gen->emit->lanes;
+    /* As many ones as there are lanes: less than the shortest register may have. */
+    uint32_t ones = lanes == 8    ? HG_X86_KXNORB
+                    : lanes == 16 ? HG_X86_KXNORW
+                    : lanes == 32 ? HG_X86_KXNORD
+                                  : HG_X86_KXNORQ;
+    hg_x86_rrr(x, ones, HG_TAIL_MASK, HG_TAIL_MASK, HG_TAIL_MASK);
+    hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_RCX, lanes);
+    uint32_t last = hg_x86_jump_if(x, HG_X86_CC_B);
+    uint32_t top = hg_x86_here(x);
+    gen->masked = true;
+    body(gen);
+    rotate_sums(gen);
+    uint32_t failed = 0;
+    if (gen->emit->region->can_fail) {
+        hg_x86_mi(x, HG_X86_CMP_I | HG_X86_W64, frame(offsetof(struct hg_native_frame, fail_lane)),
+                  -1);
+        failed = hg_x86_jump_if(x, HG_X86_CC_NE);
+    }
+    hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RAX, lanes);
+    hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_RCX, lanes);
+    hg_x86_jump_if_to(x, HG_X86_CC_AE, top);
+    hg_x86_land(x, last);
+    hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RCX, lanes);
+    uint32_t done = hg_x86_jump_if(x, HG_X86_CC_LE);
+    hg_x86_load(x, HG_X86_RDX, UINT64_MAX);
+    hg_x86_rrr(x, HG_X86_BZHI | HG_X86_W64, HG_X86_RDX, HG_X86_RDX, HG_X86_RCX);
+    hg_x86_rr(x, HG_X86_KMOVQ_R, HG_TAIL_MASK, HG_X86_RDX);
+    hg_x86_rr(x, HG_X86_XOR, HG_X86_RCX, HG_X86_RCX);
+    hg_x86_jump_to(x, top);
+    hg_x86_land(x, done);
+    if (gen->emit->region->can_fail) {
+        hg_x86_land(x, failed);
+    }
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void store_sums(struct hg_code_gen *gen)
+{
+    for (unsigned i = 0; i < gen->emit->region->reduce_count; i++) {
+        unsigned width = gen->emit->reduces[i].width;
+        unsigned bytes = (unsigned)gen->emit->lanes << width;
+        size_t offset = offsetof(struct hg_native_frame, sums) + i * HG_NATIVE_SUM_BYTES;
+        for (unsigned r = 0; r < gen->sum_count[i]; r++) {
+            hg_x86_mr(&gen->x, HG_X86_VMOVUPS_M | hg_code_length(gen, width),
+                      frame(offset + r * bytes), gen->sum_first[i] + r);
+        }
+    }
+}
+
+static void leave(struct hg_code_gen *gen)
+{
+    hg_x86_0(&gen->x, HG_X86_VZEROUPPER);
+    unsigned pointers = pointer_count(gen->emit);
+    for (unsigned i = pointers; i > FREE_POINTERS; i--) {
+        hg_x86_r(&gen->x, HG_X86_POP, pointer_registers[i - 1]);
+    }
+    hg_x86_0(&gen->x, HG_X86_RET);
+}
+
+/* 0, 1, 2 … for INDEX. */
+static uint32_t place_index(struct hg_x86 *x)
+{
+    static const uint64_t counting[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    uint32_t place = hg_x86_here(x);
+    hg_x86_data(x, counting, sizeof counting);
+    return place;
+}
+
+static void place_constants(struct hg_code_gen *gen)
+{
+    struct hg_x86 *x = &gen->x;
+    uint32_t index = 0;
+    uint32_t places[HG_EMIT_CONSTS];
+    hg_x86_align(x, 8);
+    for (unsigned i = 0; i < gen->emit->const_count; i++) {
+        places[i] = 0;
+    }
+    for (unsigned r = 0; r < gen->refer_count; r++) {
+        hg_val v = gen->refers[r].value;
+        if (v == HG_VAL_NONE) {
+            index = index != 0 ? index : place_index(x);
+            hg_x86_refer(x, gen->refers[r].reference, index);
+            continue;
+        }
+        unsigned i = 0;
+        while (gen->emit->consts[i] != v) {
+            i++;
+        }
+        if (places[i] == 0) {
+            const struct hg_vop *vop = &gen->emit->ops[v];
+            places[i] = hg_x86_here(x);
+            hg_x86_data(x, &vop->bits, 1u << vop->width);
+        }
+        hg_x86_refer(x, gen->refers[r].reference, places[i]);
+    }
+}
+
+size_t hg_emit_code(struct hg_emit *emit, uint8_t *buffer, size_t size)
+{
+    struct hg_code_gen gen;
+    gen.emit = emit;
+    gen.failed = false;
+    gen.refer_count = 0;
+    gen.copy = 0;
+    gen.masked = false;
+    hg_x86_init(&gen.x, buffer, size,
+                emit->level == HG_ISA_AVX512 ? HG_X86_AVX512_FEATURES : HG_X86_AVX2_FEATURES);
+    plan_sums(&gen);
+    hg_regs_plan(&gen);
+    assign_pointers(&gen);
+    load_pointers(&gen);
+    if (emit->region->has_lanes) {
+        hg_x86_rm(&gen.x, HG_X86_MOV | HG_X86_W64, HG_X86_RCX,
+                  frame(offsetof(struct hg_native_frame, count)));
+        hg_x86_rr(&gen.x, HG_X86_XOR, HG_X86_RAX, HG_X86_RAX);
+    }
+    front(&gen);
+    if (emit->region->has_lanes) {
+        gen.unroll = (uint8_t)unrolled(&gen);
+        if (gen.unroll > 1) {
+            main_loop(&gen);
+        }
+        masked_loop(&gen);
+        store_sums(&gen);
+    }
+    leave(&gen);
+    place_constants(&gen);
+    size_t written;
+    if (gen.failed || hg_x86_fini(&gen.x, &written) != HG_OK) {
+        return 0;
+    }
+    return written;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of the emitter's last pass: registers and bytes.
+ *
+ *     emit_code.c   the function: prologue, loops, epilogue
+ *     emit_regs.c   which value is in which register
+ *     emit_vop.c    one operation after the other
+ *
+ * General registers: rdi the frame, rax the lane in the stretch, rcx how many are left, rdx and r11
+ * what is needed for a moment, the others pointers of streams. k1 is the mask of the lanes of a
+ * vector that exist; k2 to k7 are masks that the program computes.
+ */
+#ifndef HG_LIB_NATIVE_EMIT_CODE_H
+#define HG_LIB_NATIVE_EMIT_CODE_H
+
+#include "lib/native/emit.h"
+#include "lib/native/x86.h"
+
+#define HG_NO_REG 0xff
+
+#define HG_TAIL_MASK   1u /* k1 */
+#define HG_SPARE_MASK  2u /* k2: of checks and gathers, never allocated */
+#define HG_FIRST_MASK  3u
+#define HG_MASK_END    8u
+#define HG_CODE_REFERS 512
+
+/* A memory operand whose constant gets its place at the end. */
+struct hg_code_refer {
+    uint32_t reference;
+    hg_val value;
+};
+
+struct hg_code_gen {
+    struct hg_emit *emit;
+    struct hg_x86 x;
+    uint16_t at;     /* the operation at hand */
+    bool in_body;    /* in the loop, else in front of it */
+    bool masked;     /* lanes are those of k1 */
+    uint8_t copy;    /* of the unrolled loop */
+    uint8_t unroll;  /* copies */
+    uint32_t locked; /* vector registers that the operation at hand reads or that never change */
+    uint32_t kept;   /* of those, what never changes in the loop */
+    uint32_t free;   /* vector registers */
+    uint32_t free_masks;
+    hg_val holds[32]; /* what a vector register has */
+    uint8_t spill_count;
+    uint8_t spill_base;                   /* of those, from in front of the loop */
+    uint8_t sum_first[HG_NATIVE_REDUCES]; /* registers of accumulators */
+    uint8_t sum_count[HG_NATIVE_REDUCES];
+    uint8_t pointer[HG_EMIT_STREAMS]; /* general register of a stream */
+    bool failed;
+    uint16_t refer_count;
+    struct hg_code_refer refers[HG_CODE_REFERS];
+    uint8_t reg[HG_EMIT_OPS];           /* of a value: vector or mask register */
+    uint8_t slot[HG_EMIT_OPS];          /* 1 + its place in frame->spills, or 0 */
+    uint8_t kind[HG_EMIT_OPS];          /* HG_USED_* */
+    uint16_t last_body[HG_EMIT_OPS];    /* last operation of the loop that reads it */
+    uint16_t last_uniform[HG_EMIT_OPS]; /* last one in front of the loop */
+};
+
+#define HG_USED_IN_BODY 1u /* a uniform value that the loop reads */
+#define HG_KEPT_IN_REG  2u /* and that stays in its register */
+
+/* ---- emit_regs.c ----------------------------------------------------------------------------- */
+
+/* Decides what stays in registers over the loop. */
+void hg_regs_plan(struct hg_code_gen *gen);
+/* Forgets what is in registers, but for what is kept. */
+void hg_regs_restart(struct hg_code_gen *gen);
+/* A free vector register, if need be by putting something away. */
+unsigned hg_regs_take(struct hg_code_gen *gen);
+unsigned hg_regs_take_mask(struct hg_code_gen *gen);
+/* The register that V is in, or comes into; it stays until the operation's end. */
+unsigned hg_regs_of(struct hg_code_gen *gen, hg_val v);
+unsigned hg_regs_mask_of(struct hg_code_gen *gen, hg_val v);
+/* Whether V can be read from memory instead; as one element for all lanes if BROADCAST says so. */
+bool hg_regs_in_memory(const struct hg_code_gen *gen, hg_val v, bool may_broadcast,
+                       bool *broadcast);
+/* Its address; a constant's is noted right after the instruction, by hg_regs_refer. */
+struct hg_x86_mem hg_regs_memory(const struct hg_code_gen *gen, hg_val v);
+void hg_regs_refer(struct hg_code_gen *gen, hg_val v, unsigned trailing);
+/* Whether the operation at hand is the last to read V. */
+bool hg_regs_dies(const struct hg_code_gen *gen, hg_val v);
+/* Gives back the registers of the operation's sources that die; unlocks the others. */
+void hg_regs_release(struct hg_code_gen *gen);
+/* V, the operation's value, is in vector register R; a mask in R. */
+void hg_regs_define(struct hg_code_gen *gen, hg_val v, unsigned r);
+void hg_regs_define_mask(struct hg_code_gen *gen, hg_val v, unsigned r);
+
+/* ---- emit_vop.c ------------------------------------------------------------------------------ */
+
+/* log2 of the bytes of an element of mask or value V's operation gives the length of its vector. */
+uint32_t hg_code_length(const struct hg_code_gen *gen, unsigned width);
+/* The element at MEMORY into all lanes of R. */
+void hg_code_broadcast(struct hg_code_gen *gen, unsigned width, unsigned r,
+                       struct hg_x86_mem memory);
+/* Emits the operation gen->at. */
+void hg_code_vop(struct hg_code_gen *gen);
+/* ACC = ACC op R, in the order of the REDUCE number INDEX. */
+void hg_code_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, unsigned r,
+                        bool masked);
+
+#endif

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Instructions that move: loads, stores, constants, selections; and reductions. */
+#include <stddef.h>
+
+#include "lib/native/emit.h"
+
+static unsigned log2_bytes(enum hg_dtype type)
+{
+    return (unsigned)__builtin_ctz(hg_dtype_bytes(type));
+}
+
+/* ---- the width that an instruction computes in ----------------------------------------------- */
+
+static bool goes_through_f64(uint8_t op)
+{
+    return op == HG_OP_LOG2 || op == HG_OP_LOG10 || op == HG_OP_SIN || op == HG_OP_COS ||
+           op == HG_OP_TAN || op == HG_OP_ERF || op == HG_OP_POW;
+}
+
+/* Bytes of the widest lane that INSN names or needs on the way. */
+static unsigned widest(const struct hg_insn *insn)
+{
+    enum hg_dtype type = (enum hg_dtype)insn->type;
+    unsigned bytes = hg_insn_info((enum hg_opcode)insn->op)->types != 0 ? hg_dtype_bytes(type) : 1;
+    bool half = hg_dtype_in(type, HG_DT_HALF);
+    bool integer = hg_dtype_in(type, HG_DT_INT);
+    bool moves = insn->op <= HG_OP_PARAM || insn->op == HG_OP_SEL || insn->op == HG_OP_ABS ||
+                 insn->op == HG_OP_NEG;
+    if (insn->op == HG_OP_CVT) {
+        unsigned from = hg_dtype_bytes((enum hg_dtype)insn->type2);
+        bool via_f32 = half || hg_dtype_in((enum hg_dtype)insn->type2, HG_DT_HALF);
+        bytes = from > bytes ? from : bytes;
+        return via_f32 && bytes < 4 ? 4 : bytes;
+    }
+    if (goes_through_f64(insn->op)) {
+        return 8;
+    }
+    if (half && !moves) {
+        return 4;
+    }
+    if (integer && insn->op == HG_OP_DIV) {
+        return bytes < 4 ? 4 : 8;
+    }
+    if (insn->op == HG_OP_SHL || insn->op == HG_OP_SHR) {
+        return bytes < 4 ? 4 : bytes;
+    }
+    return insn->op == HG_OP_MUL && bytes == 1 ? 2 : bytes;
+}
+
+unsigned hg_lower_lanes(const struct hg_insn *insns, uint32_t first, uint32_t end,
+                        enum hg_isa_level level)
+{
+    unsigned bytes = 1;
+    for (uint32_t i = first; i < end; i++) {
+        unsigned needed = widest(&insns[i]);
+        bytes = needed > bytes ? needed : bytes;
+    }
+    return (level == HG_ISA_AVX512 ? 64u : 32u) / bytes;
+}
+
+/* ---- registers ------------------------------------------------------------------------------- */
+
+/* A value that an earlier region has left. */
+static hg_val take_over(struct hg_lower *lower, uint8_t reg, unsigned width)
+{
+    struct hg_emit *emit = lower->emit;
+    struct hg_native_region *region = emit->region;
+    if (region->input_count == HG_NATIVE_VALUES) {
+        emit->failed = true;
+        return 0;
+    }
+    unsigned index = region->input_count++;
+    region->inputs[index] =
+        (struct hg_native_value){.reg = reg, .bytes = (uint8_t)(1u << width), .level = 0};
+    hg_val v = hg_emit_op(emit, HG_VOP_INPUT, width, index, HG_VAL_NONE, HG_VAL_NONE, HG_VAL_NONE);
+    if (lower->row_level[reg]) {
+        emit->ops[v].flags |= HG_VOP_ROW;
+    }
+    return v;
+}
+
+/* The frame's 8 bytes at OFFSET, in all lanes. */
+static hg_val field(struct hg_emit *emit, size_t offset, uint8_t flags)
+{
+    hg_val v = hg_emit_op(emit, HG_VOP_FIELD, 3, 0, HG_VAL_NONE, HG_VAL_NONE, HG_VAL_NONE);
+    emit->ops[v].bits = offset;
+    emit->ops[v].flags |= flags;
+    return v;
+}
+
+static hg_val special(struct hg_lower *lower, uint8_t reg)
+{
+    struct hg_emit *emit = lower->emit;
+    hg_val start;
+    switch (reg) {
+    case HG_REG_ROW:
+        return field(emit, offsetof(struct hg_native_frame, row), HG_VOP_ROW);
+    case HG_REG_COLUMN:
+        start = field(emit, offsetof(struct hg_native_frame, col), HG_VOP_ROW);
+        break;
+    case HG_REG_LANE:
+        start = field(emit, offsetof(struct hg_native_frame, lane), 0);
+        break;
+    default: /* what depends on blocks: stretches do not end where they do */
+        emit->failed = true;
+        return 0;
+    }
+    emit->region->has_lanes = true;
+    hg_val index = hg_emit_op(emit, HG_VOP_INDEX, 3, 0, HG_VAL_NONE, HG_VAL_NONE, HG_VAL_NONE);
+    return hg_emit_binary(emit, HG_VOP_IADD, 3, index, start);
+}
+
+static hg_val read_reg(struct hg_lower *lower, uint8_t reg, enum hg_dtype type)
+{
+    if (lower->regs[reg] == HG_VAL_NONE) {
+        lower->regs[reg] =
+            reg >= HG_REG_SPECIAL ? special(lower, reg) : take_over(lower, reg, log2_bytes(type));
+    }
+    return lower->regs[reg];
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* The operand of frame->base that ADDR names. */
+static unsigned slot_of(struct hg_lower *lower, const struct hg_addr *addr)
+{
+    if (addr->mode == HG_ADDR_PHI) {
+        return HG_NATIVE_BOUNDARY;
+    }
+    if (addr->slot != HG_SLOT_HANDLE) {
+        return addr->slot;
+    }
+    unsigned i = 0;
+    while (i < lower->handle_count && lower->handle[i] != addr->handle) {
+        i++;
+    }
+    return lower->slot_count + i;
+}
+
+/* The stream of a load or store; fails for addresses that are not emitted. */
+static unsigned stream_of(struct hg_lower *lower, const struct hg_insn *insn,
+                          enum hg_stream_kind *kind)
+{
+    struct hg_emit *emit = lower->emit;
+    const struct hg_addr *addr = &insn->u.addr;
+    bool line = addr->mode == HG_ADDR_BUFFER || addr->mode == HG_ADDR_PHI;
+    bool plain = addr->lane == HG_LANE_STRIDE ? addr->factor == 1 : addr->factor == 0;
+    *kind = addr->lane == HG_LANE_STRIDE ? HG_STREAM_LANE
+            : addr->lane == HG_LANE_MOD  ? HG_STREAM_COL
+            : addr->lane == HG_LANE_NONE ? HG_STREAM_ONE
+                                         : HG_STREAM_ROW;
+    if (!line || !plain || addr->offset > INT32_MAX / 2) {
+        emit->failed = true;
+        return 0;
+    }
+    return hg_emit_stream(emit, slot_of(lower, addr), *kind, log2_bytes((enum hg_dtype)insn->type));
+}
+
+static hg_val load(struct hg_lower *lower, const struct hg_insn *insn)
+{
+    struct hg_emit *emit = lower->emit;
+    enum hg_stream_kind kind;
+    unsigned stream = stream_of(lower, insn, &kind);
+    unsigned width = log2_bytes((enum hg_dtype)insn->type);
+    /* One element for the lanes of a row, but none where there are no lanes. */
+    emit->region->has_lanes |= insn->u.addr.lane == HG_LANE_DIV;
+    bool lanes = kind == HG_STREAM_LANE || kind == HG_STREAM_COL;
+    hg_val v = hg_emit_op(emit, lanes ? HG_VOP_LOAD : HG_VOP_LOADU, width, stream, HG_VAL_NONE,
+                          HG_VAL_NONE, HG_VAL_NONE);
+    emit->ops[v].bits = (uint64_t)insn->u.addr.offset;
+    if (lanes) {
+        emit->region->has_lanes = true;
+        emit->region->by_row |= kind == HG_STREAM_COL;
+    } else if (kind == HG_STREAM_ROW) {
+        emit->ops[v].flags |= HG_VOP_ROW;
+        emit->row_loads = true;
+    } else {
+        emit->one_loads = true;
+    }
+    return v;
+}
+
+static void store(struct hg_lower *lower, const struct hg_insn *insn)
+{
+    struct hg_emit *emit = lower->emit;
+    enum hg_stream_kind kind;
+    unsigned stream = stream_of(lower, insn, &kind);
+    unsigned width = log2_bytes((enum hg_dtype)insn->type);
+    hg_val a = read_reg(lower, insn->a, (enum hg_dtype)insn->type);
+    emit->region->has_lanes |= insn->u.addr.lane == HG_LANE_DIV;
+    if (kind == HG_STREAM_COL) {
+        emit->failed = true; /* the first lanes of the launch, not of every row */
+        return;
+    }
+    bool lanes = kind == HG_STREAM_LANE;
+    hg_val v = hg_emit_op(emit, lanes ? HG_VOP_STORE : HG_VOP_STOREU, width, stream, a, HG_VAL_NONE,
+                          HG_VAL_NONE);
+    emit->ops[v].bits = (uint64_t)insn->u.addr.offset;
+    if (lanes) {
+        emit->region->has_lanes = true;
+        emit->lane_stores = true;
+    } else if (kind == HG_STREAM_ROW) {
+        emit->ops[v].flags |= HG_VOP_ROW;
+        emit->row_stores = true;
+    } else {
+        emit->one_stores = true;
+    }
+}
+
+/* ---- instructions ---------------------------------------------------------------------------- */
+
+/* The sources of INSN as values. */
+static void read_sources(struct hg_lower *lower, const struct hg_insn *insn, hg_val values[3])
+{
+    struct hg_insn_uses uses;
+    hg_insn_uses(insn, &uses);
+    for (unsigned i = 0; i < 3; i++) {
+        values[i] = i < uses.read_count
+                        ? read_reg(lower, uses.reads[i].reg, (enum hg_dtype)uses.reads[i].type)
+                        : HG_VAL_NONE;
+    }
+}
+
+static hg_val arithmetic(struct hg_lower *lower, const struct hg_insn *insn)
+{
+    hg_val v[3];
+    read_sources(lower, insn, v);
+    if (hg_dtype_in((enum hg_dtype)insn->type, HG_DT_FLOAT)) {
+        return hg_lower_float(lower->emit, insn, v[0], v[1], v[2]);
+    }
+    return hg_lower_int(lower->emit, insn, v[0], v[1], v[2], lower->pc);
+}
+
+static hg_val select_value(struct hg_lower *lower, const struct hg_insn *insn)
+{
+    enum hg_dtype type = (enum hg_dtype)insn->type;
+    hg_val mask = lower->preds[insn->pred];
+    if (mask == HG_VAL_NONE) {
+        lower->emit->failed = true; /* from an earlier region */
+        return 0;
+    }
+    hg_val a = read_reg(lower, insn->a, type);
+    hg_val b = read_reg(lower, insn->b, type);
+    return hg_emit_op(lower->emit, HG_VOP_SELECT, log2_bytes(type), 0, mask, a, b);
+}
+
+void hg_lower_insn(struct hg_lower *lower, const struct hg_insn *insn)
+{
+    struct hg_emit *emit = lower->emit;
+    enum hg_dtype type = (enum hg_dtype)insn->type;
+    hg_val v = HG_VAL_NONE;
+    hg_val sources[3];
+    switch (hg_insn_info((enum hg_opcode)insn->op)->form) {
+    case HG_FORM_LOAD:
+        if (insn->op != HG_OP_LDG) {
+            emit->failed = true;
+            return;
+        }
+        v = load(lower, insn);
+        break;
+    case HG_FORM_STORE:
+        if (insn->op == HG_OP_STG) {
+            store(lower, insn);
+        } else {
+            emit->failed = true;
+        }
+        return;
+    case HG_FORM_IMM:
+        v = hg_emit_const(emit, log2_bytes(type), insn->u.imm);
+        break;
+    case HG_FORM_PARAM:
+        v = hg_emit_op(emit, HG_VOP_PARAM, log2_bytes(type), insn->count, HG_VAL_NONE, HG_VAL_NONE,
+                       HG_VAL_NONE);
+        break;
+    case HG_FORM_MOV:
+        v = insn->op == HG_OP_MOV ? read_reg(lower, insn->a, type) : arithmetic(lower, insn);
+        break;
+    case HG_FORM_BINARY:
+    case HG_FORM_SHIFT:
+    case HG_FORM_TERNARY:
+        v = arithmetic(lower, insn);
+        break;
+    case HG_FORM_CVT:
+        read_sources(lower, insn, sources);
+        v = hg_lower_convert(emit, type, (enum hg_dtype)insn->type2, sources[0]);
+        break;
+    case HG_FORM_SETCC:
+        read_sources(lower, insn, sources);
+        lower->preds[insn->dst] =
+            hg_lower_compare(emit, (enum hg_cond)insn->cond, type, sources[0], sources[1]);
+        return;
+    case HG_FORM_SEL:
+        v = select_value(lower, insn);
+        break;
+    default:
+        emit->failed = true;
+        return;
+    }
+    lower->regs[insn->dst] = v;
+}
+
+/* What changes nothing: -0 of sums, NaN of the least and the greatest float, which yields to the
+ * first number. */
+static hg_val start_of(struct hg_emit *emit, const struct hg_emit_reduce *reduce)
+{
+    bool wide = reduce->width == 3;
+    uint64_t sign = UINT64_C(1) << ((8u << reduce->width) - 1);
+    uint64_t bits;
+    switch (reduce->op) {
+    case 0:
+        bits = reduce->is_float ? sign : 0;
+        break;
+    case 1:
+        bits = reduce->is_signed ? sign - 1 : UINT64_MAX;
+        break;
+    case 2:
+        bits = reduce->is_signed ? sign : 0;
+        break;
+    default:
+        bits = !reduce->is_float ? 1 : wide ? UINT64_C(0x3ff0000000000000) : 0x3f800000;
+        break;
+    }
+    if (reduce->is_float && (reduce->op == 1 || reduce->op == 2)) {
+        bits = wide ? UINT64_C(0x7ff8000000000000) : 0x7fc00000;
+    }
+    return hg_emit_const(emit, reduce->width, bits);
+}
+
+void hg_lower_reduce(struct hg_lower *lower, const struct hg_insn *insn)
+{
+    struct hg_emit *emit = lower->emit;
+    struct hg_native_region *region = emit->region;
+    enum hg_dtype type = (enum hg_dtype)insn->type;
+    if (region->reduce_count == HG_NATIVE_REDUCES) {
+        emit->failed = true;
+        return;
+    }
+    unsigned index = region->reduce_count++;
+    struct hg_emit_reduce *reduce = &emit->reduces[index];
+    hg_val v = read_reg(lower, insn->a, type);
+    *reduce = (struct hg_emit_reduce){.op = (uint8_t)(insn->op - HG_OP_REDUCE_ADD),
+                                      .width = (uint8_t)log2_bytes(type),
+                                      .is_float = hg_dtype_in(type, HG_DT_FLOAT),
+                                      .is_signed = hg_dtype_in(type, HG_DT_SINT)};
+    if (hg_dtype_in(type, HG_DT_HALF)) {
+        v = hg_lower_widen(emit, type, v);
+        reduce->width = 2;
+    }
+    if (reduce->is_float && insn->op != HG_OP_REDUCE_ADD && insn->op != HG_OP_REDUCE_MUL) {
+        v = hg_lower_quiet(emit, reduce->width, v);
+    }
+    reduce->start = start_of(emit, reduce);
+    (void)hg_emit_op(emit, HG_VOP_REDUCE, reduce->width, index, v, HG_VAL_NONE, HG_VAL_NONE);
+    region->has_lanes = true;
+    region->by_row = true;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Registers. Values of the loop get one where they are made and give it back where they are last
+ * read; each copy of the loop's body starts anew. Values from in front of the loop stay in the
+ * registers that the body leaves, those that are computed before constants; the others are read
+ * from the frame, and constants from behind the code.
+ */
+#include <stddef.h>
+
+#include "lib/native/emit_code.h"
+
+/* Registers beyond what the body's values need: for operands that must be loaded. */
+#define SPARE 2
+
+static unsigned vector_count(const struct hg_emit *emit)
+{
+    return emit->level == HG_ISA_AVX512 ? 32 : 16;
+}
+
+static bool gives_mask(const struct hg_vop *vop)
+{
+    return (vop->op >= HG_VOP_MAND && vop->op <= HG_VOP_MNOT) || vop->op == HG_VOP_FCMP ||
+           vop->op == HG_VOP_ICMPS || vop->op == HG_VOP_ICMPU;
+}
+
+static bool is_effect(const struct hg_vop *vop)
+{
+    return vop->op >= HG_VOP_STORE;
+}
+
+/* ---- planning -------------------------------------------------------------------------------- */
+
+static void note_use(struct hg_code_gen *gen, hg_val v, uint16_t at, bool uniform)
+{
+    if (v == HG_VAL_NONE) {
+        return;
+    }
+    if (uniform) {
+        gen->last_uniform[v] = at;
+    } else {
+        gen->last_body[v] = at;
+        if ((gen->emit->ops[v].flags & HG_VOP_UNIFORM) != 0) {
+            gen->kind[v] = HG_USED_IN_BODY;
+        }
+    }
+}
+
+/* Masks from in front of the loop stay: they are few, and have no place in the frame. */
+static void keep_masks(struct hg_code_gen *gen)
+{
+    for (uint16_t i = 0; i < gen->emit->op_count; i++) {
+        if (gen->kind[i] == HG_USED_IN_BODY && gives_mask(&gen->emit->ops[i])) {
+            gen->kind[i] |= HG_KEPT_IN_REG;
+        }
+    }
+}
+
+static void find_uses(struct hg_code_gen *gen)
+{
+    const struct hg_emit *emit = gen->emit;
+    for (uint16_t i = 0; i < emit->op_count; i++) {
+        const struct hg_vop *vop = &emit->ops[i];
+        gen->reg[i] = HG_NO_REG;
+        gen->slot[i] = 0;
+        gen->kind[i] = 0;
+        gen->last_body[i] = gen->last_uniform[i] = 0;
+        bool uniform = (vop->flags & HG_VOP_UNIFORM) != 0;
+        note_use(gen, vop->a, i, uniform);
+        note_use(gen, vop->b, i, uniform);
+        note_use(gen, vop->c, i, uniform);
+    }
+}
+
+/* How many values of the loop are alive at once. */
+static unsigned body_pressure(const struct hg_code_gen *gen)
+{
+    const struct hg_emit *emit = gen->emit;
+    unsigned alive = 0;
+    unsigned most = 0;
+    for (uint16_t i = 0; i < emit->op_count; i++) {
+        const struct hg_vop *vop = &emit->ops[i];
+        if ((vop->flags & HG_VOP_UNIFORM) != 0) {
+            continue;
+        }
+        const hg_val sources[] = {vop->a, vop->b, vop->c};
+        unsigned needed = alive + 1;
+        for (unsigned s = 0; s < 3; s++) {
+            hg_val v = sources[s];
+            bool again = (s > 0 && v == sources[0]) || (s > 1 && v == sources[1]);
+            if (v != HG_VAL_NONE && !again && gen->last_body[v] == i &&
+                (emit->ops[v].flags & HG_VOP_UNIFORM) == 0 && !gives_mask(&emit->ops[v])) {
+                alive--;
+            }
+        }
+        most = needed > most ? needed : most;
+        alive += !is_effect(vop) && !gives_mask(vop) && gen->last_body[i] != 0;
+    }
+    return most;
+}
+
+/* Gives ROOM registers to values of the loop's front that it reads: constants or the others. */
+static unsigned keep(struct hg_code_gen *gen, bool constants, unsigned room)
+{
+    const struct hg_emit *emit = gen->emit;
+    for (uint16_t i = 0; i < emit->op_count && room > 0; i++) {
+        const struct hg_vop *vop = &emit->ops[i];
+        if (gen->kind[i] == HG_USED_IN_BODY && (vop->op == HG_VOP_CONST) == constants &&
+            !gives_mask(vop)) {
+            gen->kind[i] |= HG_KEPT_IN_REG;
+            room--;
+        }
+    }
+    return room;
+}
+
+void hg_regs_plan(struct hg_code_gen *gen)
+{
+    const struct hg_emit *emit = gen->emit;
+    unsigned count = vector_count(emit);
+    gen->free = count == 32 ? UINT32_MAX : (1u << count) - 1;
+    gen->free_masks = (1u << HG_MASK_END) - (1u << HG_FIRST_MASK);
+    gen->locked = gen->kept = 0;
+    gen->spill_count = gen->spill_base = 0;
+    for (unsigned r = 0; r < 32; r++) {
+        gen->holds[r] = HG_VAL_NONE;
+    }
+    find_uses(gen);
+    unsigned needed = body_pressure(gen) + SPARE;
+    for (unsigned i = 0; i < emit->region->reduce_count; i++) {
+        needed += gen->sum_count[i];
+    }
+    unsigned room = needed < count ? count - needed : 0;
+    room = keep(gen, false, room);
+    (void)keep(gen, true, room);
+    keep_masks(gen);
+}
+
+/* What a copy of the body has put away another cannot read. */
+static void forget_spills(struct hg_code_gen *gen)
+{
+    for (uint16_t i = 0; i < gen->emit->op_count && gen->spill_count > gen->spill_base; i++) {
+        if (gen->slot[i] > gen->spill_base) {
+            gen->slot[i] = 0;
+        }
+    }
+    gen->spill_count = gen->spill_base;
+}
+
+void hg_regs_restart(struct hg_code_gen *gen)
+{
+    if (gen->in_body) {
+        forget_spills(gen);
+    } else {
+        gen->spill_base = gen->spill_count;
+    }
+    for (unsigned r = 0; r < vector_count(gen->emit); r++) {
+        if ((gen->free >> r & 1u) == 0 && (gen->kept >> r & 1u) == 0) {
+            if (gen->holds[r] != HG_VAL_NONE) {
+                gen->reg[gen->holds[r]] = HG_NO_REG;
+                gen->holds[r] = HG_VAL_NONE;
+            }
+            gen->free |= 1u << r;
+        }
+    }
+    gen->locked = gen->kept;
+}
+
+/* ---- taking ---------------------------------------------------------------------------------- */
+
+/* Puts V, in register R, into the frame. */
+static void spill(struct hg_code_gen *gen, hg_val v, unsigned r)
+{
+    if (gen->slot[v] != 0 || gen->emit->ops[v].op == HG_VOP_CONST) {
+        return;
+    }
+    if (gen->spill_count == HG_NATIVE_SPILLS) {
+        gen->failed = true;
+        return;
+    }
+    gen->slot[v] = ++gen->spill_count;
+    hg_x86_mr(&gen->x, HG_X86_VMOVUPS_M | hg_code_length(gen, gen->emit->ops[v].width),
+              hg_regs_memory(gen, v), r);
+}
+
+static uint16_t last_use(const struct hg_code_gen *gen, hg_val v)
+{
+    return gen->in_body ? gen->last_body[v] : gen->last_uniform[v];
+}
+
+/* Constants go first, for they cost no store, then what is read last. */
+static unsigned evict(struct hg_code_gen *gen)
+{
+    unsigned victim = HG_NO_REG;
+    uint32_t worth = 0;
+    for (unsigned r = 0; r < vector_count(gen->emit); r++) {
+        hg_val v = gen->holds[r];
+        if ((gen->locked >> r & 1u) != 0 || v == HG_VAL_NONE) {
+            continue;
+        }
+        bool free_to_go = gen->emit->ops[v].op == HG_VOP_CONST || gen->slot[v] != 0;
+        uint32_t score = (free_to_go ? 0x10000u : 0u) + last_use(gen, v) + 1;
+        if (score > worth) {
+            worth = score;
+            victim = r;
+        }
+    }
+    if (victim == HG_NO_REG) {
+        gen->failed = true;
+        return 0;
+    }
+    hg_val v = gen->holds[victim];
+    spill(gen, v, victim);
+    gen->reg[v] = HG_NO_REG;
+    gen->holds[victim] = HG_VAL_NONE;
+    return victim;
+}
+
+unsigned hg_regs_take(struct hg_code_gen *gen)
+{
+    unsigned r;
+    if (gen->free != 0) {
+        r = (unsigned)__builtin_ctz(gen->free);
+        gen->free &= ~(1u << r);
+    } else {
+        r = evict(gen);
+    }
+    gen->locked |= 1u << r;
+    return r;
+}
+
+unsigned hg_regs_take_mask(struct hg_code_gen *gen)
+{
+    if (gen->free_masks == 0) {
+        gen->failed = true;
+        return HG_FIRST_MASK;
+    }
+    unsigned k = (unsigned)__builtin_ctz(gen->free_masks);
+    gen->free_masks &= ~(1u << k);
+    return k;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+unsigned hg_regs_of(struct hg_code_gen *gen, hg_val v)
+{
+    unsigned r = gen->reg[v];
+    if (r != HG_NO_REG) {
+        gen->locked |= 1u << r;
+        return r;
+    }
+    const struct hg_vop *vop = &gen->emit->ops[v];
+    r = hg_regs_take(gen);
+    if (vop->op == HG_VOP_CONST) {
+        hg_code_broadcast(gen, vop->width, r, hg_x86_code(0));
+        hg_regs_refer(gen, v, 0);
+    } else if (gen->slot[v] != 0) {
+        hg_x86_rm(&gen->x, HG_X86_VMOVUPS | hg_code_length(gen, vop->width), r,
+                  hg_regs_memory(gen, v));
+    } else {
+        gen->failed = true;
+    }
+    gen->reg[v] = (uint8_t)r;
+    gen->holds[r] = v;
+    return r;
+}
+
+unsigned hg_regs_mask_of(struct hg_code_gen *gen, hg_val v)
+{
+    if (gen->reg[v] == HG_NO_REG) {
+        gen->failed = true;
+        return HG_FIRST_MASK;
+    }
+    return gen->reg[v];
+}
+
+bool hg_regs_in_memory(const struct hg_code_gen *gen, hg_val v, bool may_broadcast, bool *broadcast)
+{
+    *broadcast = false;
+    if (gen->reg[v] != HG_NO_REG) {
+        return false;
+    }
+    if (gen->emit->ops[v].op != HG_VOP_CONST) {
+        return gen->slot[v] != 0;
+    }
+    *broadcast = true;
+    return may_broadcast && gen->emit->level == HG_ISA_AVX512;
+}
+
+struct hg_x86_mem hg_regs_memory(const struct hg_code_gen *gen, hg_val v)
+{
+    if (gen->emit->ops[v].op == HG_VOP_CONST) {
+        return hg_x86_code(0);
+    }
+    size_t offset = offsetof(struct hg_native_frame, spills) + (gen->slot[v] - 1u) * 64;
+    return hg_x86_at(HG_X86_RDI, (int32_t)offset);
+}
+
+void hg_regs_refer(struct hg_code_gen *gen, hg_val v, unsigned trailing)
+{
+    if (v != HG_VAL_NONE && gen->emit->ops[v].op != HG_VOP_CONST) {
+        return;
+    }
+    if (gen->refer_count == HG_CODE_REFERS) {
+        gen->failed = true;
+        return;
+    }
+    gen->refers[gen->refer_count++] =
+        (struct hg_code_refer){hg_x86_reference(&gen->x, trailing), v};
+}
+
+/* ---- giving back ----------------------------------------------------------------------------- */
+
+bool hg_regs_dies(const struct hg_code_gen *gen, hg_val v)
+{
+    bool uniform = (gen->emit->ops[v].flags & HG_VOP_UNIFORM) != 0;
+    if (gen->in_body) {
+        return (gen->kind[v] & HG_KEPT_IN_REG) == 0 && gen->last_body[v] == gen->at;
+    }
+    return uniform && gen->kind[v] == 0 && gen->last_uniform[v] == gen->at;
+}
+
+static void release(struct hg_code_gen *gen, hg_val v)
+{
+    if (v == HG_VAL_NONE || gen->reg[v] == HG_NO_REG || !hg_regs_dies(gen, v)) {
+        return;
+    }
+    unsigned r = gen->reg[v];
+    gen->reg[v] = HG_NO_REG;
+    if (gives_mask(&gen->emit->ops[v])) {
+        gen->free_masks |= 1u << r;
+    } else {
+        gen->free |= 1u << r;
+        gen->holds[r] = HG_VAL_NONE;
+    }
+}
+
+void hg_regs_release(struct hg_code_gen *gen)
+{
+    const struct hg_vop *vop = &gen->emit->ops[gen->at];
+    release(gen, vop->a);
+    release(gen, vop->b);
+    release(gen, vop->c);
+    gen->locked = gen->kept;
+}
+
+void hg_regs_define(struct hg_code_gen *gen, hg_val v, unsigned r)
+{
+    gen->reg[v] = (uint8_t)r;
+    gen->holds[r] = v;
+    gen->free &= ~(1u << r);
+    if (gen->in_body || gen->kind[v] == 0) {
+        return;
+    }
+    if ((gen->kind[v] & HG_KEPT_IN_REG) != 0) {
+        gen->kept |= 1u << r;
+        gen->locked |= 1u << r;
+    } else {
+        spill(gen, v, r);
+    }
+}
+
+void hg_regs_define_mask(struct hg_code_gen *gen, hg_val v, unsigned r)
+{
+    gen->reg[v] = (uint8_t)r;
+    gen->free_masks &= ~(1u << r);
+}

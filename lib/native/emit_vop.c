@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One vector operation after the other, as AVX-512 instructions. */
+#include "lib/native/emit_code.h"
+
+#include <stddef.h>
+
+#define HG_X86_ABSENT HG_X86_OP_COUNT
+
+struct row {
+    uint16_t form;
+    uint16_t insn[4]; /* by log2 of the bytes of an element */
+};
+
+static const struct row rows[HG_VOP_COUNT] = {
+#define HG_VOP(name, form, x1, x2, x4, x8)                                                         \
+    {HG_VFORM_##form, {HG_X86_##x1, HG_X86_##x2, HG_X86_##x4, HG_X86_##x8}},
+#include "lib/native/emit.def"
+#undef HG_VOP
+};
+
+/* ---- lengths and memory ---------------------------------------------------------------------- */
+
+static unsigned vector_bytes(const struct hg_code_gen *gen, unsigned width)
+{
+    return (unsigned)gen->emit->lanes << width;
+}
+
+uint32_t hg_code_length(const struct hg_code_gen *gen, unsigned width)
+{
+    /* Constants of narrow types have been repeated: they fill a register. */
+    unsigned bytes = vector_bytes(gen, width);
+    unsigned most = gen->emit->level == HG_ISA_AVX512 ? 64 : 32;
+    return HG_X86_LENGTH((bytes < most ? bytes : most) * 8);
+}
+
+void hg_code_broadcast(struct hg_code_gen *gen, unsigned width, unsigned r,
+                       struct hg_x86_mem memory)
+{
+    static const uint16_t insns[] = {HG_X86_VPBROADCASTB, HG_X86_VPBROADCASTW, HG_X86_VPBROADCASTD,
+                                     HG_X86_VPBROADCASTQ};
+    hg_x86_rm(&gen->x, insns[width] | hg_code_length(gen, width), r, memory);
+}
+
+/* The elements of the vector at hand in STREAM. */
+static struct hg_x86_mem lane_memory(const struct hg_code_gen *gen, const struct hg_vop *vop)
+{
+    int32_t ahead = (int32_t)(gen->copy * vector_bytes(gen, vop->width));
+    return hg_x86_indexed(gen->pointer[vop->imm], HG_X86_RAX, vop->width,
+                          (int32_t)vop->bits + ahead);
+}
+
+static void load(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d)
+{
+    static const uint16_t masked[] = {HG_X86_VMOVDQU8, HG_X86_VMOVDQU16, HG_X86_VMOVDQU32,
+                                      HG_X86_VMOVDQU64};
+    struct hg_x86_mem memory = lane_memory(gen, vop);
+    if (gen->masked) {
+        hg_x86_rm(&gen->x,
+                  masked[vop->width] | hg_code_length(gen, vop->width) | HG_X86_K(HG_TAIL_MASK) |
+                      HG_X86_ZERO,
+                  d, memory);
+    } else if (vector_bytes(gen, vop->width) < 16) {
+        hg_x86_rm(&gen->x, HG_X86_VMOVQ_X, d, memory);
+    } else {
+        hg_x86_rm(&gen->x, HG_X86_VMOVUPS | hg_code_length(gen, vop->width), d, memory);
+    }
+}
+
+static void store(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned a)
+{
+    static const uint16_t masked[] = {HG_X86_VMOVDQU8_M, HG_X86_VMOVDQU16_M, HG_X86_VMOVDQU32_M,
+                                      HG_X86_VMOVDQU64_M};
+    struct hg_x86_mem memory = lane_memory(gen, vop);
+    if (gen->masked) {
+        hg_x86_mr(&gen->x,
+                  masked[vop->width] | hg_code_length(gen, vop->width) | HG_X86_K(HG_TAIL_MASK),
+                  memory, a);
+    } else if (vector_bytes(gen, vop->width) < 16) {
+        hg_x86_mr(&gen->x, HG_X86_VMOVQ_M, memory, a);
+    } else {
+        hg_x86_mr(&gen->x, HG_X86_VMOVUPS_M | hg_code_length(gen, vop->width), memory, a);
+    }
+}
+
+/* The one element of a stream of kind ROW or ONE; clobbers rdx and r11. */
+static struct hg_x86_mem one_memory(struct hg_code_gen *gen, const struct hg_vop *vop)
+{
+    const struct hg_stream *stream = &gen->emit->streams[vop->imm];
+    size_t base = offsetof(struct hg_native_frame, base) + stream->slot * sizeof(uint8_t *);
+    hg_x86_rm(&gen->x, HG_X86_MOV | HG_X86_W64, HG_X86_R11, hg_x86_at(HG_X86_RDI, (int32_t)base));
+    if (stream->kind == HG_STREAM_ONE) {
+        return hg_x86_at(HG_X86_R11, (int32_t)vop->bits);
+    }
+    hg_x86_rm(&gen->x, HG_X86_MOV | HG_X86_W64, HG_X86_RDX,
+              hg_x86_at(HG_X86_RDI, (int32_t)offsetof(struct hg_native_frame, row)));
+    return hg_x86_indexed(HG_X86_R11, HG_X86_RDX, vop->width, (int32_t)vop->bits);
+}
+
+/* Stores that many lanes share: by the stretch that has the first of them. */
+static void store_one(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned a)
+{
+    bool row = gen->emit->streams[vop->imm].kind == HG_STREAM_ROW;
+    size_t field =
+        row ? offsetof(struct hg_native_frame, col) : offsetof(struct hg_native_frame, is_first);
+    hg_x86_mi(&gen->x, HG_X86_CMP_I | HG_X86_W64, hg_x86_at(HG_X86_RDI, (int32_t)field),
+              row ? 0 : 1);
+    uint32_t skip = hg_x86_jump_if(&gen->x, HG_X86_CC_NE);
+    struct hg_x86_mem memory = one_memory(gen, vop);
+    switch (vop->width) {
+    case 0:
+        hg_x86_mri(&gen->x, HG_X86_VPEXTRB, memory, a, 0);
+        break;
+    case 1:
+        hg_x86_mri(&gen->x, HG_X86_VPEXTRW, memory, a, 0);
+        break;
+    case 2:
+        hg_x86_mr(&gen->x, HG_X86_VMOVD_M, memory, a);
+        break;
+    default:
+        hg_x86_mr(&gen->x, HG_X86_VMOVQ_M, memory, a);
+        break;
+    }
+    hg_x86_land(&gen->x, skip);
+}
+
+/* ---- sources --------------------------------------------------------------------------------- */
+
+static void source(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d)
+{
+    size_t offset;
+    switch (vop->op) {
+    case HG_VOP_LOAD:
+        load(gen, vop, d);
+        return;
+    case HG_VOP_LOADU:
+        hg_code_broadcast(gen, vop->width, d, one_memory(gen, vop));
+        return;
+    case HG_VOP_PARAM:
+        offset = offsetof(struct hg_native_frame, params);
+        hg_x86_rm(&gen->x, HG_X86_MOV | HG_X86_W64, HG_X86_R11,
+                  hg_x86_at(HG_X86_RDI, (int32_t)offset));
+        hg_code_broadcast(gen, vop->width, d, hg_x86_at(HG_X86_R11, vop->imm * 8));
+        return;
+    case HG_VOP_INPUT:
+        offset = offsetof(struct hg_native_frame, inputs) + vop->imm * sizeof(uint64_t);
+        hg_code_broadcast(gen, vop->width, d, hg_x86_at(HG_X86_RDI, (int32_t)offset));
+        return;
+    case HG_VOP_FIELD:
+        hg_code_broadcast(gen, 3, d, hg_x86_at(HG_X86_RDI, (int32_t)vop->bits));
+        return;
+    default: /* INDEX: the stretch's lane, and 0, 1, 2 … */
+        hg_x86_rr(&gen->x, HG_X86_VPBROADCASTQ_R | hg_code_length(gen, 3), d, HG_X86_RAX);
+        hg_x86_rrm(&gen->x, HG_X86_VPADDQ | hg_code_length(gen, 3), d, d, hg_x86_code(0));
+        hg_regs_refer(gen, HG_VAL_NONE, 0);
+        return;
+    }
+}
+
+/* ---- arithmetic ------------------------------------------------------------------------------ */
+
+static bool commutes(unsigned op)
+{
+    return op == HG_VOP_FADD || op == HG_VOP_FMUL || op == HG_VOP_IADD || op == HG_VOP_FRANGE ||
+           (op >= HG_VOP_IMUL && op <= HG_VOP_IMAXU) || (op >= HG_VOP_IAND && op <= HG_VOP_IXOR);
+}
+
+/* Whether a constant may stand in memory as one element: instructions on elements of 4 and 8
+ * bytes. A mask of less than a doubleword has been repeated. */
+static bool takes_broadcast(const struct hg_code_gen *gen, const struct hg_vop *vop, hg_val v)
+{
+    unsigned width = gen->emit->ops[v].width;
+    bool bitwise = vop->op >= HG_VOP_IAND && vop->op <= HG_VOP_IXOR;
+    return bitwise || (vop->width >= 2 && width == vop->width);
+}
+
+/* Sources a and b, and what is done with them: with b in memory or in a register. */
+static void two_sources(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn, bool mask)
+{
+    hg_val a = vop->a;
+    hg_val b = vop->b;
+    bool broadcast;
+    if (commutes(vop->op) && hg_regs_in_memory(gen, a, takes_broadcast(gen, vop, a), &broadcast)) {
+        a = vop->b;
+        b = vop->a;
+    }
+    unsigned ra = hg_regs_of(gen, a);
+    bool immediate = vop->op == HG_VOP_FRANGE || mask;
+    bool in_memory = hg_regs_in_memory(gen, b, takes_broadcast(gen, vop, b), &broadcast);
+    unsigned rb = in_memory ? 0 : hg_regs_of(gen, b);
+    struct hg_x86_mem memory = in_memory ? hg_regs_memory(gen, b) : hg_x86_at(HG_X86_RDI, 0);
+    hg_regs_release(gen);
+    unsigned d = mask ? hg_regs_take_mask(gen) : hg_regs_take(gen);
+    insn |= in_memory && broadcast ? HG_X86_BROADCAST : 0;
+    if (!in_memory) {
+        if (immediate) {
+            hg_x86_rrri(&gen->x, insn, d, ra, rb, vop->imm);
+        } else {
+            hg_x86_rrr(&gen->x, insn, d, ra, rb);
+        }
+    } else if (immediate) {
+        hg_x86_rrmi(&gen->x, insn, d, ra, memory, vop->imm);
+        hg_regs_refer(gen, b, 1);
+    } else {
+        hg_x86_rrm(&gen->x, insn, d, ra, memory);
+        hg_regs_refer(gen, b, 0);
+    }
+    if (mask) {
+        hg_regs_define_mask(gen, gen->at, d);
+    } else {
+        hg_regs_define(gen, gen->at, d);
+    }
+}
+
+/*
+ * a * b + c, or c - a * b. The destination is one of the sources: one that dies, or a copy. With it
+ * go the three forms 213 (in front of it 132, behind it 231): the digits say which operand of
+ * `multiplied by … plus …` stands where.
+ */
+static void fused(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+{
+    const uint32_t form_132 = insn - (HG_X86_VFMADD213PS - HG_X86_VFMADD132PS);
+    const uint32_t form_231 = insn + (HG_X86_VFMADD231PS - HG_X86_VFMADD213PS);
+    hg_val a = vop->a;
+    hg_val b = vop->b;
+    hg_val c = vop->c;
+    if (!hg_regs_dies(gen, a) && hg_regs_dies(gen, b)) {
+        a = vop->b;
+        b = vop->a;
+    }
+    bool ignored;
+    bool c_dies = hg_regs_dies(gen, c) && c != a && c != b && gen->reg[c] != HG_NO_REG;
+    bool a_dies = hg_regs_dies(gen, a) && gen->reg[a] != HG_NO_REG;
+    bool b_memory = b != a && hg_regs_in_memory(gen, b, takes_broadcast(gen, vop, b), &ignored);
+    bool c_memory = c != a && hg_regs_in_memory(gen, c, takes_broadcast(gen, vop, c), &ignored);
+    unsigned d;
+    uint32_t form;
+    hg_val middle;
+    hg_val last;
+    if (a_dies && (!c_dies || c_memory || b == a)) {
+        d = hg_regs_of(gen, a);
+        bool swap = b_memory && !c_memory && b != a;
+        form = swap ? form_132 : insn;
+        middle = swap ? c : b;
+        last = swap ? b : c;
+    } else if (c_dies) {
+        d = hg_regs_of(gen, c);
+        bool swap = hg_regs_in_memory(gen, a, takes_broadcast(gen, vop, a), &ignored);
+        form = form_231;
+        middle = swap ? b : a;
+        last = swap ? a : b;
+    } else {
+        /* A copy: of the constant, which is loaded anyway, or of c. */
+        unsigned from = c_memory ? HG_NO_REG : hg_regs_of(gen, c);
+        d = hg_regs_take(gen);
+        if (from != HG_NO_REG) {
+            hg_x86_rr(&gen->x, HG_X86_VMOVAPS | hg_code_length(gen, vop->width), d, from);
+        } else if (gen->emit->ops[c].op == HG_VOP_CONST) {
+            hg_code_broadcast(gen, vop->width, d, hg_x86_code(0));
+            hg_regs_refer(gen, c, 0);
+        } else {
+            hg_x86_rm(&gen->x, HG_X86_VMOVUPS | hg_code_length(gen, vop->width), d,
+                      hg_regs_memory(gen, c));
+        }
+        bool swap = hg_regs_in_memory(gen, a, takes_broadcast(gen, vop, a), &ignored);
+        form = form_231;
+        middle = swap ? b : a;
+        last = swap ? a : b;
+    }
+    unsigned rm = hg_regs_of(gen, middle);
+    bool broadcast;
+    if (hg_regs_in_memory(gen, last, takes_broadcast(gen, vop, last), &broadcast)) {
+        hg_x86_rrm(&gen->x, form | (broadcast ? HG_X86_BROADCAST : 0), d, rm,
+                   hg_regs_memory(gen, last));
+        hg_regs_refer(gen, last, 0);
+    } else {
+        hg_x86_rrr(&gen->x, form, d, rm, hg_regs_of(gen, last));
+    }
+    hg_regs_release(gen);
+    hg_regs_define(gen, gen->at, d);
+}
+
+static void one_source(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn,
+                       bool immediate)
+{
+    unsigned ra = hg_regs_of(gen, vop->a);
+    hg_regs_release(gen);
+    unsigned d = hg_regs_take(gen);
+    if (immediate) {
+        hg_x86_rri(&gen->x, insn, d, ra, vop->imm);
+    } else {
+        hg_x86_rr(&gen->x, insn, d, ra);
+    }
+    hg_regs_define(gen, gen->at, d);
+}
+
+/* The longer of the two vectors gives the length. */
+static void convert(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+{
+    bool integer = vop->op >= HG_VOP_ZX_1_0;
+    unsigned from = integer ? vop->imm : gen->emit->ops[vop->a].width;
+    unsigned wide = from > vop->width ? from : vop->width;
+    unsigned ra = hg_regs_of(gen, vop->a);
+    hg_regs_release(gen);
+    unsigned d = hg_regs_take(gen);
+    insn |= hg_code_length(gen, wide);
+    if (vop->op == HG_VOP_F16_F32) {
+        hg_x86_rri(&gen->x, insn, d, ra, 0); /* to nearest even */
+    } else {
+        hg_x86_rr(&gen->x, insn, d, ra);
+    }
+    hg_regs_define(gen, gen->at, d);
+}
+
+static void select_lanes(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+{
+    unsigned k = hg_regs_mask_of(gen, vop->a);
+    unsigned rc = hg_regs_of(gen, vop->c);
+    bool broadcast;
+    bool in_memory = hg_regs_in_memory(gen, vop->b, takes_broadcast(gen, vop, vop->b), &broadcast);
+    unsigned rb = in_memory ? 0 : hg_regs_of(gen, vop->b);
+    struct hg_x86_mem memory = in_memory ? hg_regs_memory(gen, vop->b) : hg_x86_at(HG_X86_RDI, 0);
+    hg_regs_release(gen);
+    unsigned d = hg_regs_take(gen);
+    insn |= HG_X86_K(k);
+    if (in_memory) {
+        hg_x86_rrm(&gen->x, insn | (broadcast ? HG_X86_BROADCAST : 0), d, rc, memory);
+        hg_regs_refer(gen, vop->b, 0);
+    } else {
+        hg_x86_rrr(&gen->x, insn, d, rc, rb);
+    }
+    hg_regs_define(gen, gen->at, d);
+}
+
+static void mask_op(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+{
+    unsigned ka = hg_regs_mask_of(gen, vop->a);
+    unsigned kb = vop->b != HG_VAL_NONE ? hg_regs_mask_of(gen, vop->b) : 0;
+    hg_regs_release(gen);
+    unsigned d = hg_regs_take_mask(gen);
+    if (vop->b != HG_VAL_NONE) {
+        hg_x86_rrr(&gen->x, insn, d, ka, kb);
+    } else {
+        hg_x86_rr(&gen->x, insn, d, ka);
+    }
+    hg_regs_define_mask(gen, gen->at, d);
+}
+
+/* Every index is inside its table, whatever the lane holds: those that do not exist hold zeros. */
+static void gather(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+{
+    unsigned ra = hg_regs_of(gen, vop->a);
+    unsigned d = hg_regs_take(gen);
+    hg_x86_load(&gen->x, HG_X86_R11, vop->bits);
+    hg_x86_rrr(&gen->x, HG_X86_KXNORQ, HG_SPARE_MASK, HG_SPARE_MASK, HG_SPARE_MASK);
+    hg_x86_rm(&gen->x, insn | HG_X86_K(HG_SPARE_MASK), d, hg_x86_indexed(HG_X86_R11, ra, 3, 0));
+    hg_regs_release(gen);
+    hg_regs_define(gen, gen->at, d);
+}
+
+/* ---- effects --------------------------------------------------------------------------------- */
+
+/* A zero among the lanes of k1: the lowest is remembered, and only lanes below it go on. */
+static void check(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+{
+    struct hg_x86 *x = &gen->x;
+    unsigned ra = hg_regs_of(gen, vop->a);
+    hg_x86_rrr(x, insn | HG_X86_K(HG_TAIL_MASK), HG_SPARE_MASK, ra, ra);
+    hg_x86_rr(x, HG_X86_KORTESTQ, HG_SPARE_MASK, HG_SPARE_MASK);
+    uint32_t fine = hg_x86_jump_if(x, HG_X86_CC_E);
+    hg_x86_rr(x, HG_X86_KMOVQ_G, HG_X86_RDX, HG_SPARE_MASK);
+    hg_x86_rr(x, HG_X86_TZCNT | HG_X86_W64, HG_X86_RDX, HG_X86_RDX);
+    hg_x86_load(x, HG_X86_R11, UINT64_MAX);
+    hg_x86_rrr(x, HG_X86_BZHI | HG_X86_W64, HG_X86_R11, HG_X86_R11, HG_X86_RDX);
+    hg_x86_rr(x, HG_X86_KMOVQ_R, HG_TAIL_MASK, HG_X86_R11);
+    hg_x86_rr(x, HG_X86_ADD | HG_X86_W64, HG_X86_RDX, HG_X86_RAX);
+    hg_x86_rm(x, HG_X86_ADD | HG_X86_W64, HG_X86_RDX,
+              hg_x86_at(HG_X86_RDI, (int32_t)offsetof(struct hg_native_frame, lane)));
+    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64,
+              hg_x86_at(HG_X86_RDI, (int32_t)offsetof(struct hg_native_frame, fail_lane)),
+              HG_X86_RDX);
+    hg_x86_load(x, HG_X86_R11, vop->bits);
+    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64,
+              hg_x86_at(HG_X86_RDI, (int32_t)offsetof(struct hg_native_frame, fail_pc)),
+              HG_X86_R11);
+    hg_x86_land(x, fine);
+}
+
+void hg_code_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, unsigned r,
+                        bool masked)
+{
+    const struct hg_emit_reduce *reduce = &gen->emit->reduces[index];
+    static const uint8_t ops[3][4] = {
+        {HG_VOP_IADD, HG_VOP_IMINU, HG_VOP_IMAXU, HG_VOP_IMUL},
+        {HG_VOP_IADD, HG_VOP_IMINS, HG_VOP_IMAXS, HG_VOP_IMUL},
+        {HG_VOP_FADD, HG_VOP_FRANGE, HG_VOP_FRANGE, HG_VOP_FMUL},
+    };
+    unsigned op = ops[reduce->is_float ? 2 : reduce->is_signed][reduce->op];
+    uint32_t insn = rows[op].insn[reduce->width] | hg_code_length(gen, reduce->width);
+    if (rows[op].insn[reduce->width] == HG_X86_ABSENT) {
+        gen->failed = true;
+        return;
+    }
+    insn |= masked ? HG_X86_K(HG_TAIL_MASK) : 0;
+    if (op == HG_VOP_FRANGE) {
+        hg_x86_rrri(&gen->x, insn, acc, acc, r, reduce->op == 2 ? 5 : 4);
+    } else {
+        hg_x86_rrr(&gen->x, insn, acc, acc, r);
+    }
+}
+
+static void effect(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+{
+    unsigned ra = hg_regs_of(gen, vop->a);
+    size_t offset = offsetof(struct hg_native_frame, outputs) + vop->imm * sizeof(uint64_t);
+    switch (vop->op) {
+    case HG_VOP_STORE:
+        store(gen, vop, ra);
+        break;
+    case HG_VOP_STOREU:
+        store_one(gen, vop, ra);
+        break;
+    case HG_VOP_OUTPUT:
+        hg_x86_mr(&gen->x, HG_X86_VMOVQ_M, hg_x86_at(HG_X86_RDI, (int32_t)offset), ra);
+        break;
+    case HG_VOP_CHECK:
+        check(gen, vop, insn);
+        break;
+    default: /* REDUCE */
+        hg_code_accumulate(gen, vop->imm,
+                           gen->sum_first[vop->imm] + gen->copy % gen->sum_count[vop->imm], ra,
+                           gen->masked);
+        break;
+    }
+    hg_regs_release(gen);
+}
+
+/* ---- all ------------------------------------------------------------------------------------- */
+
+void hg_code_vop(struct hg_code_gen *gen)
+{
+    const struct hg_vop *vop = &gen->emit->ops[gen->at];
+    const struct row *row = &rows[vop->op];
+    if (vop->uses == 0 && row->form != HG_VFORM_EFFECT) {
+        hg_regs_release(gen);
+        return;
+    }
+    bool one_insn =
+        row->form == HG_VFORM_CONVERT || row->form == HG_VFORM_NARROW || row->form == HG_VFORM_MASK;
+    uint32_t insn = row->insn[one_insn ? 0 : vop->width];
+    insn |= one_insn ? 0 : hg_code_length(gen, vop->width);
+    switch (row->form) {
+    case HG_VFORM_SOURCE:
+        if (vop->op != HG_VOP_CONST) {
+            unsigned d = hg_regs_take(gen);
+            source(gen, vop, d);
+            hg_regs_define(gen, gen->at, d);
+            gen->locked = gen->kept;
+        }
+        break;
+    case HG_VFORM_BINARY:
+        two_sources(gen, vop, insn, false);
+        break;
+    case HG_VFORM_COMPARE:
+        two_sources(gen, vop, insn, true);
+        break;
+    case HG_VFORM_UNARY:
+        one_source(gen, vop, insn, vop->op == HG_VOP_FRINT);
+        break;
+    case HG_VFORM_SHIFT:
+        one_source(gen, vop, insn, true);
+        break;
+    case HG_VFORM_FUSED:
+        fused(gen, vop, insn);
+        break;
+    case HG_VFORM_CONVERT:
+    case HG_VFORM_NARROW:
+        convert(gen, vop, insn);
+        break;
+    case HG_VFORM_SELECT:
+        select_lanes(gen, vop, insn);
+        break;
+    case HG_VFORM_MASK:
+        mask_op(gen, vop, insn);
+        break;
+    case HG_VFORM_GATHER:
+        gather(gen, vop, insn);
+        break;
+    default:
+        effect(gen, vop, insn);
+        break;
+    }
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Compilation of a program: its regions, found as the executor finds them, each lowered and
+ * written behind the one before, then put into the arena together.
+ *
+ * Not emitted, so run another way: regions with control flow, products, scratch, POOL, class
+ * arithmetic, addresses that are computed or strided, and what the emitter's other files refuse.
+ */
+#include "lib/native/native.h"
+
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/check.h"
+#include "lib/native/arena.h"
+#include "lib/native/emit.h"
+
+#define INSNS_MAX 128   /* of a program */
+#define CODE_MAX  32768 /* bytes of a program */
+
+/* What compilation needs; on the caller's stack, and mostly untouched. */
+struct compiler {
+    const struct hg_program *program;
+    enum hg_isa_level level;
+    enum hg_fp_mode mode;
+    uint32_t insn_count;
+    uint32_t region_count;
+    uint32_t emitted;
+    size_t used; /* of bytes */
+    size_t offsets[HG_NATIVE_REGIONS];
+    struct {
+        uint32_t first, end; /* instructions that compute */
+        uint32_t reduces;    /* REDUCE from end on */
+        bool blocks;
+    } extents[HG_NATIVE_REGIONS];
+    struct hg_native_region regions[HG_NATIVE_REGIONS];
+    uint64_t handles[HG_SLOT_COUNT_MAX];
+    uint8_t handle_count;
+    bool row_level[HG_REGISTER_COUNT]; /* registers that may differ from row to row */
+    struct hg_insn insns[INSNS_MAX];
+    struct hg_emit emit;
+    uint8_t bytes[CODE_MAX];
+};
+
+/* ---- regions --------------------------------------------------------------------------------- */
+
+static bool ends_segment(const struct hg_insn *insn)
+{
+    return (hg_insn_info((enum hg_opcode)insn->op)->flags & HG_INSN_SEGMENT_END) != 0;
+}
+
+static bool reduces(const struct hg_insn *insn)
+{
+    return insn->op >= HG_OP_REDUCE_ADD && insn->op <= HG_OP_REDUCE_MUL;
+}
+
+/* The segment from FIRST on, which ends at LIMIT at the latest. Gives where the next one starts. */
+static uint32_t add_region(struct compiler *compiler, uint32_t first, uint32_t limit, bool blocks)
+{
+    uint32_t end = first;
+    while (end < limit && !ends_segment(&compiler->insns[end]) &&
+           compiler->insns[end].op != HG_OP_LOOP_BLOCKS && compiler->insns[end].op != HG_OP_EXIT) {
+        end++;
+    }
+    uint32_t after = end;
+    while (after < limit && reduces(&compiler->insns[after])) {
+        after++;
+    }
+    uint32_t index = compiler->region_count++;
+    compiler->extents[index].first = first;
+    compiler->extents[index].end = end;
+    compiler->extents[index].reduces = after - end;
+    compiler->extents[index].blocks = blocks;
+    bool barrier = after == end && end < limit && ends_segment(&compiler->insns[end]);
+    return barrier ? after + 1 : after;
+}
+
+/* False if there are too many. */
+static bool find_regions(struct compiler *compiler)
+{
+    uint32_t pc = 0;
+    while (pc < compiler->insn_count && compiler->insns[pc].op != HG_OP_EXIT) {
+        if (compiler->region_count == HG_NATIVE_REGIONS) {
+            return false;
+        }
+        const struct hg_insn *insn = &compiler->insns[pc];
+        if (insn->op == HG_OP_LOOP_BLOCKS) {
+            (void)add_region(compiler, pc + 1, insn->target, true);
+            pc = insn->target;
+        } else {
+            pc = add_region(compiler, pc, compiler->insn_count, false);
+        }
+    }
+    return true;
+}
+
+/* Whether a region after INDEX may read register REG as region INDEX leaves it. */
+static bool read_later(const struct compiler *compiler, uint32_t index, uint8_t reg)
+{
+    for (uint32_t i = compiler->extents[index].end; i < compiler->insn_count; i++) {
+        struct hg_insn_uses uses;
+        hg_insn_uses(&compiler->insns[i], &uses);
+        for (unsigned r = 0; r < uses.read_count; r++) {
+            unsigned run = r == 0 ? uses.run : 1;
+            if (reg >= uses.reads[r].reg && reg < uses.reads[r].reg + run) {
+                return true;
+            }
+        }
+        if (uses.writes && uses.write.reg == reg && !compiler->extents[index].blocks) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* Follows which registers may differ from row to row, through instructions FIRST .. END-1. */
+static void follow_rows(struct compiler *compiler, uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++) {
+        const struct hg_insn *insn = &compiler->insns[i];
+        struct hg_insn_uses uses;
+        hg_insn_uses(insn, &uses);
+        bool row = reduces(insn) || (hg_insn_has_addr(insn) && insn->u.addr.lane == HG_LANE_ROW);
+        for (unsigned r = 0; r < uses.read_count; r++) {
+            for (unsigned j = 0; j < (r == 0 ? uses.run : 1u); j++) {
+                row |= compiler->row_level[uses.reads[r].reg + j];
+            }
+        }
+        if (uses.writes) {
+            compiler->row_level[uses.write.reg] = row;
+        }
+    }
+}
+
+/* ---- a region -------------------------------------------------------------------------------- */
+
+/* Uniform values that the region computes and a later one reads. */
+static void add_outputs(struct compiler *compiler, uint32_t index, struct hg_lower *lower)
+{
+    struct hg_emit *emit = &compiler->emit;
+    struct hg_native_region *region = &compiler->regions[index];
+    bool written[HG_REGISTER_COUNT] = {false};
+    for (uint32_t i = compiler->extents[index].end; i-- > compiler->extents[index].first;) {
+        struct hg_insn_uses uses; /* the last writer counts */
+        hg_insn_uses(&compiler->insns[i], &uses);
+        if (uses.pred_write != HG_PRED_NONE && compiler->region_count > 1) {
+            emit->failed |= (emit->ops[lower->preds[uses.pred_write]].flags & HG_VOP_UNIFORM) != 0;
+        }
+        if (!uses.writes || written[uses.write.reg] ||
+            !read_later(compiler, index, uses.write.reg)) {
+            continue;
+        }
+        written[uses.write.reg] = true;
+        hg_val v = lower->regs[uses.write.reg];
+        uint8_t flags = emit->ops[v].flags;
+        if ((flags & HG_VOP_UNIFORM) == 0) {
+            continue;
+        }
+        if (region->output_count == HG_NATIVE_VALUES) {
+            emit->failed = true;
+            return;
+        }
+        unsigned bytes = hg_dtype_bytes((enum hg_dtype)uses.write.type);
+        bool row = (flags & HG_VOP_ROW) != 0;
+        region->outputs[region->output_count] = (struct hg_native_value){
+            uses.write.reg, (uint8_t)bytes, row ? HG_LEVEL_ROW : HG_LEVEL_LAUNCH};
+        region->by_row |= row;
+        (void)hg_emit_op(emit, HG_VOP_OUTPUT, (unsigned)__builtin_ctz(bytes),
+                         region->output_count++, v, HG_VAL_NONE, HG_VAL_NONE);
+    }
+}
+
+/* What is uniform is done again for every stretch: once only if nothing of it can be seen. */
+static bool repeats_well(const struct hg_emit *emit)
+{
+    bool loads = emit->one_loads || emit->row_loads;
+    return !(emit->one_stores && loads) && !(emit->row_stores && loads && emit->region->has_lanes);
+}
+
+static void lower_region(struct compiler *compiler, uint32_t index)
+{
+    struct hg_native_region *region = &compiler->regions[index];
+    uint32_t first = compiler->extents[index].first;
+    uint32_t end = compiler->extents[index].end;
+    uint32_t after = end + compiler->extents[index].reduces;
+    struct hg_lower lower = {.emit = &compiler->emit,
+                             .slot_count = compiler->program->facts.slot_count,
+                             .handle_count = compiler->handle_count,
+                             .row_level = compiler->row_level};
+    memset(lower.regs, 0xff, sizeof lower.regs);
+    memset(lower.preds, 0xff, sizeof lower.preds);
+    memcpy(lower.handle, compiler->handles, compiler->handle_count * sizeof *lower.handle);
+    struct hg_emit *emit = &compiler->emit;
+    hg_emit_init(emit, compiler->level, compiler->mode,
+                 hg_lower_lanes(compiler->insns, first, after, compiler->level), region);
+    for (uint32_t pc = first; pc < end && !emit->failed; pc++) {
+        lower.pc = pc;
+        hg_lower_insn(&lower, &compiler->insns[pc]);
+    }
+    for (uint32_t pc = end; pc < after && !emit->failed; pc++) {
+        hg_lower_reduce(&lower, &compiler->insns[pc]);
+    }
+    if (!emit->failed && !compiler->extents[index].blocks && index + 1 < compiler->region_count) {
+        add_outputs(compiler, index, &lower);
+    }
+    for (uint16_t i = 0; i < emit->op_count; i++) {
+        region->by_row |= (emit->ops[i].flags & HG_VOP_ROW) != 0;
+    }
+    emit->failed |= !repeats_well(emit);
+}
+
+static void emit_region(struct compiler *compiler, uint32_t index)
+{
+    struct hg_native_region *region = &compiler->regions[index];
+    *region = (struct hg_native_region){.start = compiler->extents[index].first};
+    lower_region(compiler, index);
+    compiler->offsets[index] = SIZE_MAX;
+    if (compiler->emit.failed) {
+        return;
+    }
+    size_t start = (compiler->used + 15) / 16 * 16;
+    size_t bytes = start < CODE_MAX
+                       ? hg_emit_code(&compiler->emit, compiler->bytes + start, CODE_MAX - start)
+                       : 0;
+    if (bytes != 0) {
+        memset(compiler->bytes + compiler->used, 0xcc, start - compiler->used);
+        compiler->offsets[index] = start;
+        compiler->used = start + bytes;
+        compiler->emitted++;
+    }
+}
+
+/* ---- direct launches ------------------------------------------------------------------------- */
+
+static bool add_access(struct hg_native_code *code, const struct hg_insn *insn)
+{
+    const struct hg_addr *addr = &insn->u.addr;
+    if (addr->mode != HG_ADDR_BUFFER || addr->slot == HG_SLOT_HANDLE ||
+        code->access_count == HG_NATIVE_ACCESSES) {
+        return false;
+    }
+    code->accesses[code->access_count++] = (struct hg_native_access){
+        .slot = addr->slot,
+        .lane = addr->lane,
+        .width = (uint8_t)hg_dtype_bytes((enum hg_dtype)insn->type),
+        .written = insn->op == HG_OP_STG,
+        .factor = addr->factor,
+        .offset = (uint64_t)addr->offset,
+    };
+    return true;
+}
+
+/* Whether each slot is accessed in one way: then two that overlap in the same elements are in
+ * place.
+ */
+static bool one_way_each(const struct hg_native_code *code)
+{
+    for (unsigned i = 0; i < code->access_count; i++) {
+        for (unsigned j = i + 1; j < code->access_count; j++) {
+            const struct hg_native_access *a = &code->accesses[i];
+            const struct hg_native_access *b = &code->accesses[j];
+            if (a->slot == b->slot &&
+                (a->lane != b->lane || a->width != b->width || a->offset != b->offset)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void find_direct(const struct compiler *compiler, struct hg_native_code *code)
+{
+    const struct hg_native_region *region = &code->regions[0];
+    if (compiler->region_count != 1 || region->run == NULL || !region->has_lanes ||
+        region->by_row || region->can_fail || region->reduce_count != 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < compiler->insn_count; i++) {
+        const struct hg_insn *insn = &compiler->insns[i];
+        if (hg_insn_has_addr(insn) && !add_access(code, insn)) {
+            return;
+        }
+    }
+    code->direct = one_way_each(code);
+}
+
+/* ---- all ------------------------------------------------------------------------------------- */
+
+bool hg_native_available(void)
+{
+    return hg_cpu_isa_level() == HG_ISA_AVX512 && hg_code_arena_shared() != NULL;
+}
+
+static enum hg_status finish(struct compiler *compiler, struct hg_native_code **out)
+{
+    size_t size =
+        sizeof(struct hg_native_code) + compiler->region_count * sizeof(struct hg_native_region);
+    struct hg_native_code *code = hg_calloc(HG_TAG_EXEC, 1, size);
+    if (code == NULL) {
+        return HG_RESOURCE_EXHAUSTED;
+    }
+    enum hg_status status =
+        hg_code_arena_put(hg_code_arena_shared(), compiler->bytes, compiler->used, &code->text);
+    if (status != HG_OK) {
+        hg_free(HG_TAG_EXEC, code);
+        return status;
+    }
+    code->level = compiler->level;
+    code->mode = compiler->mode;
+    code->bytes = (uint32_t)compiler->used;
+    code->region_count = compiler->region_count;
+    for (uint32_t i = 0; i < compiler->region_count; i++) {
+        struct hg_native_region *region = &code->regions[i];
+        *region = compiler->regions[i];
+        if (compiler->offsets[i] != SIZE_MAX) {
+            void *entry = (uint8_t *)code->text + compiler->offsets[i];
+            memcpy(&region->run, &entry, sizeof entry); /* C has no cast for this */
+        }
+    }
+    find_direct(compiler, code);
+    *out = code;
+    return HG_OK;
+}
+
+enum hg_status hg_native_compile(const struct hg_program *program, enum hg_isa_level level,
+                                 enum hg_fp_mode mode, struct hg_native_code **code)
+{
+    *code = NULL;
+    const struct hg_code_facts *facts = &program->facts;
+    bool other = (facts->facts & (HG_FACT_CONTROL | HG_FACT_MMA | HG_FACT_COMPUTED)) != 0;
+    if (facts->insn_count > INSNS_MAX || other || level != HG_ISA_AVX512 ||
+        hg_code_arena_shared() == NULL) {
+        return HG_OK;
+    }
+    struct compiler compiler;
+    compiler.program = program;
+    compiler.level = level;
+    compiler.mode = mode;
+    compiler.insn_count = facts->insn_count;
+    compiler.region_count = compiler.emitted = 0;
+    compiler.used = 0;
+    memset(compiler.row_level, 0, sizeof compiler.row_level);
+    compiler.row_level[HG_REG_ROW] = true;
+    hg_program_unpack(program, compiler.insns);
+    struct hg_code wide = {{facts->slot_count, 0}, compiler.insns, facts->insn_count};
+    compiler.handle_count = facts->handle_count == 0 ? 0 : hg_code_handles(&wide, compiler.handles);
+    if (!find_regions(&compiler)) {
+        return HG_OK;
+    }
+    for (uint32_t i = 0; i < compiler.region_count; i++) {
+        emit_region(&compiler, i);
+        follow_rows(&compiler, compiler.extents[i].first,
+                    compiler.extents[i].end + compiler.extents[i].reduces);
+    }
+    return compiler.emitted == 0 ? HG_OK : finish(&compiler, code);
+}
+
+uint64_t hg_native_bytes(const struct hg_native_code *code)
+{
+    return hg_alloc_block_bytes(code) + hg_code_arena_bytes(code->bytes);
+}
+
+void hg_native_destroy(struct hg_native_code **code)
+{
+    struct hg_native_code *dropped = *code;
+    *code = NULL;
+    if (dropped != NULL) {
+        hg_code_arena_drop(hg_code_arena_shared(), dropped->text, dropped->bytes);
+        hg_free(HG_TAG_EXEC, dropped);
+    }
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Native code of programs: one linear pass from verified instructions to x86-64, a function per
+ * region (a top-level segment, or the body of a LOOP.BLOCKS). A function runs a stretch of lanes;
+ * any thread may run any stretch. What is not emitted (emit_plan.c says what) has no function, and
+ * the executor runs that region another way: the results are the same, bit for bit.
+ *
+ *     program ──► regions ──► vector operations ──► registers ──► bytes
+ *                 emit_plan.c  emit_lower*.c         emit_alloc.c  emit_x86.c
+ *
+ * Threads: compilation is a function of its arguments; code objects never change.
+ */
+#ifndef HG_LIB_NATIVE_NATIVE_H
+#define HG_LIB_NATIVE_NATIVE_H
+
+#include "lib/base/cpu.h"
+#include "lib/program/program.h"
+
+/* Operands as functions see them: the bound slots, then the boundary pool. */
+#define HG_NATIVE_BOUNDARY HG_SLOT_COUNT_MAX
+#define HG_NATIVE_BASES    (HG_SLOT_COUNT_MAX + 1)
+
+#define HG_NATIVE_REGIONS 16 /* of a program; more have no native code */
+#define HG_NATIVE_VALUES  16 /* uniform values that a region takes over, or leaves */
+#define HG_NATIVE_REDUCES 4  /* REDUCE that end one region */
+#define HG_NATIVE_SPILLS  48 /* vectors that do not fit into registers */
+
+/* Bytes of the accumulators of one REDUCE: 64 of up to 4 bytes, or 32 of 8. */
+#define HG_NATIVE_SUM_BYTES 256
+
+#define HG_NATIVE_NO_FAILURE UINT64_MAX
+
+/*
+ * What a function works on, and its scratch. The caller fills the first part; the code knows the
+ * offsets. A stretch lies in one row if the region is `by_row`, in one leaf if it reduces.
+ */
+struct hg_native_frame {
+    uint64_t lane;  /* global index of the first lane */
+    uint64_t count; /* lanes; 0 = only what is uniform */
+    uint64_t row;   /* row and column of the first lane, where the region is by_row */
+    uint64_t col;
+    uint64_t is_first; /* 1 if the stretch starts the launch, else 0 */
+    const uint64_t *params;
+    /* Of a division by zero: the lowest lane, and its instruction. The caller sets fail_lane to
+     * HG_NATIVE_NO_FAILURE. */
+    uint64_t fail_lane;
+    uint64_t fail_pc;
+    uint8_t *base[HG_NATIVE_BASES];
+    uint64_t inputs[HG_NATIVE_VALUES];  /* bits of region->inputs, for the row at hand */
+    uint64_t outputs[HG_NATIVE_VALUES]; /* written: bits of region->outputs */
+    /* Written: the accumulators of each REDUCE, not yet folded. */
+    _Alignas(64) uint8_t sums[HG_NATIVE_REDUCES][HG_NATIVE_SUM_BYTES];
+    _Alignas(64) uint8_t spills[HG_NATIVE_SPILLS][64];
+};
+
+typedef void hg_native_fn(struct hg_native_frame *frame);
+
+/* A uniform value on its way from one region to another. */
+struct hg_native_value {
+    uint8_t reg;   /* register, or HG_NATIVE_PREDICATE + predicate */
+    uint8_t bytes; /* of its type */
+    uint8_t level; /* enum hg_level: LAUNCH or ROW */
+};
+
+struct hg_native_region {
+    uint32_t start;    /* index of the first instruction */
+    hg_native_fn *run; /* NULL: not emitted */
+    bool has_lanes;    /* else all of it is uniform: call it once per row, with no lanes */
+    bool by_row;       /* a stretch must lie in one row */
+    bool can_fail;
+    uint8_t reduce_count; /* of the REDUCE that end it: a stretch is (part of) a leaf */
+    uint8_t input_count, output_count;
+    struct hg_native_value inputs[HG_NATIVE_VALUES];
+    struct hg_native_value outputs[HG_NATIVE_VALUES];
+};
+
+/* How a program touches an operand: bounds and aliasing of a launch follow from these. */
+struct hg_native_access {
+    uint8_t slot; /* a bound slot */
+    uint8_t lane; /* enum hg_lane_mode */
+    uint8_t width;
+    bool written;
+    uint32_t factor; /* as in struct hg_addr */
+    uint64_t offset;
+};
+#define HG_NATIVE_ACCESSES 8
+
+struct hg_native_code {
+    enum hg_isa_level level;
+    enum hg_fp_mode mode;
+    uint32_t bytes; /* of code and constants */
+    uint32_t region_count;
+    /*
+     * A program that needs nothing but its one function: every region's work is one stretch, no
+     * lane can fail, every address lies in a line of a bound slot, and `accesses` has them all.
+     */
+    bool direct;
+    uint8_t access_count;
+    struct hg_native_access accesses[HG_NATIVE_ACCESSES];
+    void *text; /* where the code lies; hg_native_destroy gives it back */
+    struct hg_native_region regions[];
+};
+
+/* Whether code can be emitted for this CPU at its current level, and whether it may run. */
+bool hg_native_available(void);
+
+/*
+ * Emits what it can of PROGRAM for LEVEL (AVX2 or AVX512) and MODE. *CODE is NULL, with HG_OK, if
+ * nothing of it has native code. Errors: HG_RESOURCE_EXHAUSTED.
+ */
+HG_MUST_CHECK enum hg_status hg_native_compile(const struct hg_program *program,
+                                               enum hg_isa_level level, enum hg_fp_mode mode,
+                                               struct hg_native_code **code);
+/* What CODE occupies, in memory and in the arena. */
+uint64_t hg_native_bytes(const struct hg_native_code *code);
+/* Frees *CODE, which nothing runs any more, and NULLs it. */
+void hg_native_destroy(struct hg_native_code **code);
+
+#endif
