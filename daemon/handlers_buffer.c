@@ -50,6 +50,10 @@ enum hg_handled hg_handle_adopt(struct hg_request *request, const struct hg_step
 {
     struct hg_reply *reply = &request->reply;
     const int fd = request->adopted_fd;
+    if (!request->client->transport->passes_descriptors) {
+        return hg_handled_fail(request, HG_UNIMPLEMENTED,
+                               "adopt: only the native protocol passes descriptors");
+    }
     if (fd < 0) {
         return hg_handled_fail(
             request, HG_INVALID_ARGUMENT,

@@ -40,7 +40,7 @@
 #define HG_SEND_PIECES_MAX 64
 /* Connections taken from the kernel's queue per turn of the loop. */
 #define HG_ACCEPTS_PER_TURN 32
-#define HG_LISTEN_BACKLOG   128
+#define HG_LISTEN_BACKLOG   1024
 #define HG_LISTENERS_MAX    4
 
 #define HG_CONFIG_BYTES_MAX (1u << 20)
