@@ -5,28 +5,42 @@
 #include "grpc/health/v1/health.pb-c.h"
 #include "grpc/reflection/v1/reflection.pb-c.h"
 
-static void *arena_alloc_cb(void *arena, size_t size)
+/* protobuf-c says nothing of why it failed. */
+struct memory {
+    struct hg_arena *arena;
+    bool exhausted;
+};
+
+static void *arena_alloc_cb(void *context, size_t size)
 {
-    return hg_arena_alloc(arena, size);
+    struct memory *memory = context;
+    void *block = hg_arena_alloc(memory->arena, size);
+    memory->exhausted = memory->exhausted || block == NULL;
+    return block;
 }
 
 /* The arena is freed as a whole. */
-static void arena_free_cb(void *arena, void *block)
+static void arena_free_cb(void *context, void *block)
 {
-    (void)arena;
+    (void)context;
     (void)block;
 }
 
-/* A message that passed the bounds of codec_scan.h, or NULL. */
-static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *descriptor,
-                                struct hg_bytes message, struct hg_arena *arena)
+/* A message that passes the bounds of codec_scan.h. INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+static enum hg_status unpack(const ProtobufCMessageDescriptor *descriptor, struct hg_bytes message,
+                             struct hg_arena *arena, ProtobufCMessage **unpacked)
 {
     struct hg_error error = HG_ERROR_INIT;
-    ProtobufCAllocator allocator = {arena_alloc_cb, arena_free_cb, arena};
+    struct memory memory = {.arena = arena};
+    ProtobufCAllocator allocator = {arena_alloc_cb, arena_free_cb, &memory};
     if (hg_codec_scan(descriptor, message.data, message.size, &error) != HG_OK) {
-        return NULL;
+        return HG_INVALID_ARGUMENT;
     }
-    return protobuf_c_message_unpack(descriptor, &allocator, message.size, message.data);
+    *unpacked = protobuf_c_message_unpack(descriptor, &allocator, message.size, message.data);
+    if (*unpacked != NULL) {
+        return HG_OK;
+    }
+    return memory.exhausted ? HG_RESOURCE_EXHAUSTED : HG_INVALID_ARGUMENT;
 }
 
 static struct hg_bytes pack(const ProtobufCMessage *message, struct hg_arena *arena)
@@ -52,11 +66,16 @@ static char *borrow_text(const char *text)
 /* ---- health -------------------------------------------------------------------------------------
  */
 
-const char *hg_grpc_decode_health(struct hg_bytes message, struct hg_arena *arena)
+enum hg_status hg_grpc_decode_health(struct hg_bytes message, struct hg_arena *arena,
+                                     const char **service)
 {
-    const Grpc__Health__V1__HealthCheckRequest *request =
-        (void *)unpack(&grpc__health__v1__health_check_request__descriptor, message, arena);
-    return request != NULL ? request->service : NULL;
+    ProtobufCMessage *request;
+    const enum hg_status status =
+        unpack(&grpc__health__v1__health_check_request__descriptor, message, arena, &request);
+    if (status == HG_OK) {
+        *service = ((Grpc__Health__V1__HealthCheckRequest *)(void *)request)->service;
+    }
+    return status;
 }
 
 struct hg_bytes hg_grpc_encode_health(enum hg_health health, struct hg_arena *arena)
@@ -79,14 +98,16 @@ struct hg_bytes hg_grpc_encode_health(enum hg_health health, struct hg_arena *ar
 typedef Grpc__Reflection__V1__ServerReflectionRequest request_message;
 typedef Grpc__Reflection__V1__ServerReflectionResponse response_message;
 
-bool hg_grpc_decode_reflection(struct hg_bytes message, struct hg_arena *arena,
-                               struct hg_reflection *reflection)
+enum hg_status hg_grpc_decode_reflection(struct hg_bytes message, struct hg_arena *arena,
+                                         struct hg_reflection *reflection)
 {
-    request_message *request = (void *)unpack(
-        &grpc__reflection__v1__server_reflection_request__descriptor, message, arena);
-    if (request == NULL) {
-        return false;
+    ProtobufCMessage *unpacked;
+    const enum hg_status status = unpack(
+        &grpc__reflection__v1__server_reflection_request__descriptor, message, arena, &unpacked);
+    if (status != HG_OK) {
+        return status;
     }
+    request_message *request = (void *)unpacked;
     *reflection = (struct hg_reflection){.kind = HG_REFLECT_OTHER, .text = "", .request = request};
     switch (request->message_request_case) {
     case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME:
@@ -111,7 +132,7 @@ bool hg_grpc_decode_reflection(struct hg_bytes message, struct hg_arena *arena,
     default:
         break;
     }
-    return true;
+    return HG_OK;
 }
 
 static response_message response_to(const struct hg_reflection *reflection)

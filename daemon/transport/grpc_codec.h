@@ -13,8 +13,10 @@
 
 enum hg_health { HG_HEALTH_SERVING, HG_HEALTH_NOT_SERVING, HG_HEALTH_SERVICE_UNKNOWN };
 
-/* The service that a HealthCheckRequest names, terminated; NULL if it is no such message. */
-const char *hg_grpc_decode_health(struct hg_bytes message, struct hg_arena *arena);
+/* The service that a HealthCheckRequest names, terminated. INVALID_ARGUMENT if MESSAGE is none,
+ * RESOURCE_EXHAUSTED. */
+HG_MUST_CHECK enum hg_status hg_grpc_decode_health(struct hg_bytes message, struct hg_arena *arena,
+                                                   const char **service);
 struct hg_bytes hg_grpc_encode_health(enum hg_health health, struct hg_arena *arena);
 
 enum hg_reflection_kind {
@@ -30,9 +32,10 @@ struct hg_reflection {
     const char *text;
     void *request; /* the decoded message, which the answer repeats */
 };
-/* False if MESSAGE is no ServerReflectionRequest. */
-bool hg_grpc_decode_reflection(struct hg_bytes message, struct hg_arena *arena,
-                               struct hg_reflection *reflection);
+/* INVALID_ARGUMENT if MESSAGE is no ServerReflectionRequest, RESOURCE_EXHAUSTED. */
+HG_MUST_CHECK enum hg_status hg_grpc_decode_reflection(struct hg_bytes message,
+                                                       struct hg_arena *arena,
+                                                       struct hg_reflection *reflection);
 struct hg_bytes hg_grpc_encode_files(const struct hg_reflection *reflection,
                                      const struct hg_bytes *files, size_t count,
                                      struct hg_arena *arena);

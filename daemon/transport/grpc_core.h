@@ -88,6 +88,8 @@ struct hg_grpc_session {
     struct hg_grpc_call *waiting_last;
     struct hg_grpc_call *stream; /* of STREAM; NULL once finished */
     bool in_ended;               /* the stream's peer sends nothing more */
+    enum hg_status refusal;      /* what the stream's hello was answered with */
+    bool starved;                /* it ends because there was no memory for a reply */
     bool closing;
 };
 

@@ -35,15 +35,19 @@ static bool take_service(struct hg_grpc_call *call, struct hg_arena *arena, bool
 {
     const grpc_slice message =
         call->payload != NULL ? hg_grpc_flatten(call->payload) : grpc_empty_slice();
-    const char *service = hg_grpc_decode_health(hg_grpc_bytes(&message), arena);
-    if (service != NULL) {
+    const char *service;
+    const enum hg_status status = hg_grpc_decode_health(hg_grpc_bytes(&message), arena, &service);
+    if (status == HG_OK) {
         *known = is_service((struct hg_bytes){(const uint8_t *)service, strlen(service)});
     }
     grpc_slice_unref(message);
-    if (service == NULL) {
-        hg_grpc_call_fail(call, HG_INVALID_ARGUMENT, "malformed message: not a HealthCheckRequest");
+    if (status != HG_OK) {
+        hg_grpc_call_fail(call, status,
+                          status == HG_INVALID_ARGUMENT
+                              ? "malformed message: not a HealthCheckRequest"
+                              : "health: out of memory");
     }
-    return service != NULL;
+    return status == HG_OK;
 }
 
 static enum hg_status send_health(struct hg_grpc_call *call, enum hg_health health,

@@ -80,8 +80,10 @@ static bool answer_message(struct hg_grpc_call *call, struct hg_bytes message)
     struct hg_reflection question;
     enum hg_status status = HG_INVALID_ARGUMENT;
     hg_arena_init(&arena, HG_TAG_TRANSPORT, HG_ARENA_CHUNK_BYTES, HG_ARENA_BYTES_MAX);
-    if (message.size <= QUESTION_BYTES_MAX &&
-        hg_grpc_decode_reflection(message, &arena, &question)) {
+    if (message.size <= QUESTION_BYTES_MAX) {
+        status = hg_grpc_decode_reflection(message, &arena, &question);
+    }
+    if (status == HG_OK) {
         const struct hg_bytes body = answer(&question, &arena);
         status = body.data == NULL
                      ? HG_RESOURCE_EXHAUSTED

@@ -101,7 +101,11 @@ static void end_calls(struct hg_grpc_session *session)
         next = call->next;
         if (call->session == session) {
             call->request = NULL;
-            hg_grpc_call_fail(call, HG_CANCELLED, "the session was closed");
+            if (session->starved) {
+                hg_grpc_call_fail(call, HG_RESOURCE_EXHAUSTED, "no memory for a reply");
+            } else {
+                hg_grpc_call_fail(call, HG_CANCELLED, "the session was closed");
+            }
         }
     }
     session->stream = NULL;

@@ -223,7 +223,7 @@ static void end_of_stream(struct hg_grpc_session *session)
         (void)hg_fail(&error, HG_UNAVAILABLE, "the server is stopping");
     } else if (session->client.state == HG_CLIENT_NEW && session->client.hang_up &&
                !session->in_ended) {
-        (void)hg_fail(&error, HG_INVALID_ARGUMENT, "the hello was not accepted");
+        (void)hg_fail(&error, session->refusal, "the hello was not accepted");
     }
     hg_grpc_stream_end(session, &error);
 }
@@ -315,8 +315,12 @@ void hg_grpc_stream_reply(struct hg_grpc_call *call, struct hg_request *request)
         HG_LOG_ERROR(SESSION, "no memory for a reply: ending the stream",
                      HG_STR("client", session->client.name));
         hg_dispatch_release_view(request);
+        session->starved = true;
         hg_grpc_session_close(session);
         return;
+    }
+    if (session->client.state == HG_CLIENT_NEW) {
+        session->refusal = request->reply.error.status;
     }
     if (session->client.hang_up) {
         hg_grpc_session_wake(session);
