@@ -32,7 +32,7 @@
 
 void hg_grpc_spares_put(struct hg_grpc_spares *spares, struct hg_grpc_call *call)
 {
-    if (atomic_fetch_add_explicit(&spares->count, 1, memory_order_relaxed) >= SPARES_MAX) {
+    if (atomic_fetch_add_explicit(&spares->count, 1, memory_order_relaxed) + 1 > SPARES_MAX) {
         atomic_fetch_sub_explicit(&spares->count, 1, memory_order_relaxed);
         hg_free(HG_TAG_TRANSPORT, call);
         return;
