@@ -53,6 +53,7 @@ int cli_ls(struct cli *cli, int argc, char **argv);
 int cli_run(struct cli *cli, int argc, char **argv);
 int cli_stats(struct cli *cli, int argc, char **argv);
 int cli_top(struct cli *cli, int argc, char **argv);
+int cli_cache(struct cli *cli, int argc, char **argv);
 int cli_bench(struct cli *cli, int argc, char **argv);
 int cli_asm(struct cli *cli, int argc, char **argv);
 int cli_disasm(struct cli *cli, int argc, char **argv);
@@ -135,6 +136,11 @@ void cli_progress_end(struct cli_progress *progress);
 /* Reads or writes exactly SIZE bytes; *DONE counts them. Gives 0 or an errno. */
 int cli_read_file(int fd, void *data, size_t size, size_t *done);
 int cli_write_file(int fd, const void *data, size_t size);
+/* Small files as a whole; "-" is standard input or output. Both print what is wrong and give an
+ * exit code. *DATA is the caller's: free(). */
+#define CLI_INPUT_BYTES_MAX ((size_t)1 << 20)
+int cli_read_whole(const char *path, uint8_t **data, size_t *size);
+int cli_write_whole(const char *path, const void *data, size_t size);
 /* Prints what is wrong with PATH: the errno FAILURE, or with 0 that it ended early. */
 int cli_fail_file(const char *path, int failure);
 /* Between a file and a named buffer, piece by piece, with a bar. */

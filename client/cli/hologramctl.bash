@@ -52,11 +52,50 @@ _hologramctl_options()
     run) own="--output --attr --pool --json --mode --group" ;;
     stats) own="--all --json" ;;
     top) own="--once --interval" ;;
+    cache) own=$(_hologramctl_cache_options) ;;
     bench) own="--elements --dtype --mode --depth --seconds --json" ;;
     asm) own="--output --run --rows --cols --param --fuel" ;;
     disasm) own="--output" ;;
     esac
     _hologramctl_words "$own $common"
+}
+
+_hologramctl_cache_commands="top ls stats show what-if flush pin unpin profile warm"
+
+# The command of `cache' that stands before the cursor.
+_hologramctl_cache_command()
+{
+    local i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        if [[ " $_hologramctl_cache_commands " == *" ${COMP_WORDS[i]} "* ]]; then
+            echo "${COMP_WORDS[i]}"
+            return
+        fi
+    done
+}
+
+_hologramctl_cache_options()
+{
+    case $(_hologramctl_cache_command) in
+    top | ls) echo "--count --cache --json" ;;
+    stats) echo "--all --json" ;;
+    show | what-if) echo "--json" ;;
+    flush) echo "--all --cache" ;;
+    esac
+}
+
+_hologramctl_cache_keys()
+{
+    _hologramctl_words "$(_hologramctl_server cache ls | awk 'NR > 1 { print $1 }')"
+}
+
+_hologramctl_cache_argument()
+{
+    case $(_hologramctl_cache_command) in
+    "") _hologramctl_words "$_hologramctl_cache_commands" ;;
+    show | flush | pin | unpin) _hologramctl_cache_keys ;;
+    profile | warm) _hologramctl_files ;;
+    esac
 }
 
 # The value of the option before the cursor. False if it takes none.
@@ -71,6 +110,9 @@ _hologramctl_value()
     bench:-m | bench:--mode) _hologramctl_words "single pipelined batch all" ;;
     *:-t | *:--timeout | *:--count | *:--shape | *:--mode | *:--attr | *:--interval) ;;
     *:--elements | *:--depth | *:--seconds | *:--rows | *:--cols | *:--param | *:--fuel) ;;
+    cache:-c | cache:--cache)
+        _hologramctl_words "$(_hologramctl_server cache stats --all | awk 'NR > 4 { print $1 }')"
+        ;;
     *:-g | *:--group) mapfile -t COMPREPLY < <(compgen -g -- "${COMP_WORDS[COMP_CWORD]}") ;;
     *) return 1 ;;
     esac
@@ -80,6 +122,7 @@ _hologramctl_argument()
 {
     local command=$1 place=$2
     case $command:$place in
+    cache:*) _hologramctl_cache_argument ;;
     ops:1 | run:1 | bench:1) _hologramctl_words "$(_hologramctl_server ops --names)" ;;
     put:2 | get:2 | asm:1 | disasm:1) _hologramctl_files ;;
     put:* | get:* | info:* | free:* | run:* | asm:*)
@@ -99,7 +142,7 @@ _hologramctl()
     if [[ ${COMP_WORDS[COMP_CWORD]} == -* ]]; then
         _hologramctl_options "$command"
     elif [[ -z $command ]]; then
-        _hologramctl_words "ping info ops put get alloc free ls run stats top bench asm disasm"
+        _hologramctl_words "ping info ops put get alloc free ls run stats top cache bench asm disasm"
     else
         _hologramctl_argument "$command" $((COMP_CWORD - index))
     fi

@@ -21,6 +21,7 @@ const struct cli_command cli_commands[] = {
     {"run", "run an operation on named buffers", cli_run},
     {"stats", "show what the caches and pools did", cli_stats},
     {"top", "show it live", cli_top},
+    {"cache", "look into the program cache, and administer it", cli_cache},
     {"bench", "measure latency and throughput of an operation", cli_bench},
     {"asm", "assemble, and with --run run, a program", cli_asm},
     {"disasm", "print a program's binary as text", cli_disasm},

@@ -16,9 +16,8 @@
 #include "lib/base/alloc.h"
 #include "lib/isa/code.h"
 
-#define INPUT_BYTES_MAX ((size_t)1 << 20)
-#define SLOTS_MAX       HG_SLOT_COUNT_MAX
-#define PARAMS_MAX      (HG_PARAM_COUNT - HG_PARAM_FIRST)
+#define SLOTS_MAX  HG_SLOT_COUNT_MAX
+#define PARAMS_MAX (HG_PARAM_COUNT - HG_PARAM_FIRST)
 
 struct asm_arguments {
     struct cli *cli;
@@ -63,47 +62,6 @@ static const struct argp_option disasm_options[] = {
     {0},
 };
 
-/* ---- files ----------------------------------------------------------------------------------- */
-
-static int fail_file(const char *path, int code)
-{
-    return cli_fail(CLI_FILE, "%s: %s", path, strerror(code));
-}
-
-/* Gives the content of PATH: free(). */
-static int read_whole(const char *path, uint8_t **data, size_t *size)
-{
-    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return fail_file(path, errno);
-    }
-    uint8_t *bytes = malloc(INPUT_BYTES_MAX + 1);
-    int code = bytes ? cli_read_file(fd, bytes, INPUT_BYTES_MAX + 1, size) : ENOMEM;
-    if (fd != STDIN_FILENO) {
-        close(fd);
-    }
-    if (code != 0 || *size > INPUT_BYTES_MAX) {
-        free(bytes);
-        return fail_file(path, code != 0 ? code : EFBIG);
-    }
-    *data = bytes;
-    return CLI_OK;
-}
-
-static int write_whole(const char *path, const void *data, size_t size)
-{
-    bool standard = strcmp(path, "-") == 0;
-    int fd = standard ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        return fail_file(path, errno);
-    }
-    int code = cli_write_file(fd, data, size);
-    if (!standard && close(fd) != 0 && code == 0) {
-        code = errno;
-    }
-    return code == 0 ? CLI_OK : fail_file(path, code);
-}
-
 /* ---- programs -------------------------------------------------------------------------------- */
 
 static struct hg_code code_of(const struct program *program)
@@ -123,7 +81,7 @@ static int assemble(const char *path, struct program *program)
 {
     uint8_t *text = NULL;
     size_t size = 0;
-    int code = read_whole(path, &text, &size);
+    int code = cli_read_whole(path, &text, &size);
     if (code != CLI_OK) {
         return code;
     }
@@ -313,7 +271,7 @@ int cli_asm(struct cli *cli, int argc, char **argv)
     struct program program = {.insns = NULL};
     int code = assemble(arguments.path, &program);
     if (code == CLI_OK && arguments.output) {
-        code = write_whole(arguments.output, program.binary, program.binary_bytes);
+        code = cli_write_whole(arguments.output, program.binary, program.binary_bytes);
     }
     if (code == CLI_OK && !arguments.output && !arguments.run) {
         describe(arguments.path, &program);
@@ -357,7 +315,7 @@ static int decode(const char *path, struct program *program)
 {
     uint8_t *binary = NULL;
     size_t size = 0;
-    int code = read_whole(path, &binary, &size);
+    int code = cli_read_whole(path, &binary, &size);
     if (code != CLI_OK) {
         return code;
     }
@@ -377,7 +335,7 @@ static int print_text(const struct asm_arguments *arguments, const struct progra
         return cli_fail(CLI_FILE, "out of memory");
     }
     hg_disassemble(&code, text, length + 1);
-    int result = write_whole(arguments->output ? arguments->output : "-", text, length);
+    int result = cli_write_whole(arguments->output ? arguments->output : "-", text, length);
     free(text);
     return result;
 }

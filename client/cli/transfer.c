@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes of files, and a bar for those who wait for them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,4 +107,39 @@ int cli_move(const struct cli_move *move, uint64_t bytes, cli_move_fn *move_piec
     cli_progress_end(&progress);
     free(chunk);
     return code;
+}
+
+/* ---- whole files ----------------------------------------------------------------------------- */
+
+int cli_read_whole(const char *path, uint8_t **data, size_t *size)
+{
+    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return cli_fail_file(path, errno);
+    }
+    uint8_t *bytes = malloc(CLI_INPUT_BYTES_MAX + 1);
+    int code = bytes ? cli_read_file(fd, bytes, CLI_INPUT_BYTES_MAX + 1, size) : ENOMEM;
+    if (fd != STDIN_FILENO) {
+        close(fd);
+    }
+    if (code != 0 || *size > CLI_INPUT_BYTES_MAX) {
+        free(bytes);
+        return cli_fail_file(path, code != 0 ? code : EFBIG);
+    }
+    *data = bytes;
+    return CLI_OK;
+}
+
+int cli_write_whole(const char *path, const void *data, size_t size)
+{
+    bool standard = strcmp(path, "-") == 0;
+    int fd = standard ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return cli_fail_file(path, errno);
+    }
+    int code = cli_write_file(fd, data, size);
+    if (!standard && close(fd) != 0 && code == 0) {
+        code = errno;
+    }
+    return code == 0 ? CLI_OK : cli_fail_file(path, code);
 }

@@ -31,7 +31,13 @@ static const hologram_cache_stats *list_caches(struct hg_client_arena *arena,
                                          .build_failures = cache->build_failures,
                                          .evictions = cache->evictions,
                                          .entries = cache->entries,
-                                         .bytes = cache->bytes};
+                                         .bytes = cache->bytes,
+                                         .missed_first_seen = cache->missed_first_seen,
+                                         .missed_evicted = cache->missed_evicted,
+                                         .missed_flushed = cache->missed_flushed,
+                                         .missed_failed = cache->missed_failed,
+                                         .build_ns = cache->build_ns,
+                                         .unfused = cache->unfused};
     }
     return list;
 }
@@ -76,7 +82,13 @@ hologram_status hg_client_take_stats(hologram_client *client, const struct hg_cl
                                             .resident_bytes = from->resident_bytes,
                                             .sessions = from->sessions,
                                             .workers = from->workers,
-                                            .queue_depth = from->queue_depth};
+                                            .queue_depth = from->queue_depth,
+                                            .precompiled = from->precompiled,
+                                            .warmed = from->warmed,
+                                            .cache_entries = from->cache_entries,
+                                            .cache_entries_max = from->cache_entries_max,
+                                            .cache_bytes = from->cache_bytes,
+                                            .cache_bytes_max = from->cache_bytes_max};
     stats->caches = caches;
     stats->cache_count = (uint32_t)from->n_caches;
     stats->pools = pools;

@@ -268,18 +268,19 @@ enum hg_status hg_cache_acquire(struct hg_cache *cache, const struct hg_key *key
                                 hg_cache_build_fn *build, void *context, struct hg_cache_pin *pin,
                                 struct hg_cache_result *result, struct hg_error *error)
 {
-    struct hg_cache_loan loan = hg_cache_lend(cache, key);
-    if (loan.program != NULL) {
+    struct hg_cache_loan lent = hg_cache_lend(cache, key);
+    if (lent.program != NULL) {
+        pin->program = hg_program_ref(lent.program);
+        hg_epoch_leave(lent.section);
         hg_cache_fill_hit(result);
-        hg_cache_hold(&loan);
-    } else {
-        enum hg_status status = resolve(cache, key, build, context, true, &loan, result, error);
-        if (status != HG_OK) {
-            return status;
-        }
+        return HG_OK;
     }
-    pin->program = loan.program;
-    return HG_OK;
+    struct hg_cache_loan built;
+    enum hg_status status = resolve(cache, key, build, context, true, &built, result, error);
+    if (status == HG_OK) {
+        pin->program = built.program;
+    }
+    return status;
 }
 
 void hg_cache_release(struct hg_cache *cache, struct hg_cache_pin *pin)

@@ -150,7 +150,7 @@ uint64_t hg_cache_table_bytes(const struct hg_cache_table *table)
  * makes lookups faster; small tables can afford that. */
 static uint64_t count_max(uint64_t slots)
 {
-    return slots < SPARSE_UNTIL ? slots / 4 : slots / 4 * 3;
+    return slots < SPARSE_UNTIL ? slots / 8 : slots / 4 * 3;
 }
 
 bool hg_cache_table_has_room(const struct hg_cache_table *table)

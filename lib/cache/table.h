@@ -164,7 +164,7 @@ void hg_cache_table_update(struct hg_cache_table *table, uint32_t slot, uint64_t
 /* ---- the writer ------------------------------------------------------------------------------ */
 
 /* At most three quarters of the slots are taken, so every probe meets a free one soon; of small
- * tables a quarter. */
+ * tables an eighth. */
 bool hg_cache_table_has_room(const struct hg_cache_table *table);
 /* Slots for COUNT programs. */
 uint32_t hg_cache_table_slots_for(uint32_t count);

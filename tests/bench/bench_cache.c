@@ -201,11 +201,15 @@ static void measure_network(void)
 
 int main(void)
 {
+    struct bench_cache_costs costs;
     bench_begin("cache");
-    bench_cache_hits();
+    bench_cache_hits(&costs);
     bench_cache_guard();
-    bench_cache_cold();
+    bench_cache_cold(&costs);
+    bench_cache_onednn(&costs);
     measure_network();
+    bench_cache_scenarios();
+    bench_cache_daemon();
     bench_cache_traces();
     return bench_end();
 }

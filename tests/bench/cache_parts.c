@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/check.h"
 
 enum { REGIONS = 42 };
 
@@ -39,6 +42,32 @@ struct hg_cache *bench_cache_new(uint64_t entries_max)
         exit(1);
     }
     return cache;
+}
+
+struct hg_launch bench_cache_launch(const struct hg_plan_step *step, const struct hg_op_call *call,
+                                    const struct hg_program *program, uint8_t *boundary)
+{
+    struct hg_launch launch = {.program = program, .first_class = -1, .boundary_base = boundary};
+    launch.operand_count = program->facts.slot_count;
+    for (uint32_t i = 0; i < step->operand_count; i++) {
+        unsigned index = step->operand[i];
+        HG_REQUIRE(index < call->operand_count);
+        const struct hg_op_operand *operand = &call->operands[index];
+        int class_index = operand->boundary_class;
+        if (class_index >= 0) {
+            launch.boundary_classes[class_index / 64] |= UINT64_C(1) << (class_index % 64);
+            launch.first_class = i == 0 ? class_index : launch.first_class;
+        }
+        if (i < launch.operand_count) {
+            launch.operands[i] = (struct hg_operand){
+                .base = (void *)(uintptr_t)operand->base, /* NOLINT(performance-no-int-to-ptr) */
+                .bytes = operand->elements * hg_dtype_bytes(operand->type),
+                .writable = step->writes[i],
+            };
+        }
+    }
+    memcpy(launch.params, step->params, sizeof launch.params);
+    return launch;
 }
 
 uint64_t bench_cache_random(uint64_t *state)

@@ -16,8 +16,11 @@ $(O)/obj/tests/bench/rpc_native.o $(O)/obj/tests/bench/bench_move.o: CPPFLAGS +=
 $(O)/obj/tests/bench/rpc_native.o $(O)/obj/tests/bench/grpc_subjects.o \
     $(O)/obj/tests/bench/move_grpc.o: $(PROTO_H)
 
-BENCH_SOURCES_cache := $(wildcard tests/bench/cache_*.c)
-BENCH_LIBS_cache    := -lurcu-cds -lurcu-qsbr -lurcu-common
+BENCH_ARCHIVES_cache := client proto
+BENCH_SOURCES_cache := tests/bench/peers.c $(wildcard tests/bench/cache_*.c)
+$(O)/obj/tests/bench/cache_daemon.o: CPPFLAGS += -Iclient/include
+# oneDNN's rows are left out where it is not installed (`make bench-deps`).
+BENCH_LIBS_cache    := -lurcu-cds -lurcu-qsbr -lurcu-common $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 
 # The plain loops, vectorised as the kernels are.
 CFLAGS_tests/bench/bench_kernels := -O3

@@ -351,22 +351,48 @@ void peer_stop(struct peer *peer)
 
 /* ---- the daemon ------------------------------------------------------------------------------ */
 
-pid_t daemon_start(const char *path, const char *http_listen)
+/* In the child: becomes the daemon. */
+static _Noreturn void daemon_exec(const char *path, const char *http_listen,
+                                  const char *const *options)
 {
     const char *build = getenv("HOLOGRAM_BUILD");
     char program[512], listen[64];
     snprintf(program, sizeof program, "%s/bin/hologramd", build != NULL ? build : "build/release");
     snprintf(listen, sizeof listen, "http.listen=%s", http_listen);
+    const char *arguments[11 + 2 * PEER_OPTIONS_MAX + 1] = {program,
+                                                            "--socket",
+                                                            path,
+                                                            "--log-level",
+                                                            "warn",
+                                                            "--set",
+                                                            "server.poll_us=0",
+                                                            "--set",
+                                                            listen,
+                                                            "--set",
+                                                            "grpc.session_lease_s=86400"};
+    for (size_t i = 0, at = 11; options[i] != NULL && i < PEER_OPTIONS_MAX; i++) {
+        arguments[at++] = "--set";
+        arguments[at++] = options[i];
+    }
+    execv(program, (char *const *)arguments);
+    perror(program);
+    _exit(1);
+}
+
+pid_t daemon_start_with(const char *path, const char *http_listen, const char *const *options)
+{
     pid_t process = peer_fork();
     if (process == 0) {
-        execl(program, program, "--socket", path, "--log-level", "warn", "--set",
-              "server.poll_us=0", "--set", listen, "--set", "grpc.session_lease_s=86400",
-              (char *)NULL);
-        perror(program);
-        _exit(1);
+        daemon_exec(path, http_listen, options);
     }
     close(peer_connect(path));
     return process;
+}
+
+pid_t daemon_start(const char *path, const char *http_listen)
+{
+    static const char *const none[] = {NULL};
+    return daemon_start_with(path, http_listen, none);
 }
 
 void daemon_stop(pid_t process)

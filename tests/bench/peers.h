@@ -64,6 +64,9 @@ const char *peer_redis_get(struct peer_sizes *sizes, unsigned window);
 /* Starts $HOLOGRAM_BUILD/bin/hologramd on PATH, with metrics on HTTP_LISTEN ("": none), and waits
  * until it can be connected to. */
 pid_t daemon_start(const char *path, const char *http_listen);
+/* The same with OPTIONS, at most PEER_OPTIONS_MAX of "section.key=value", NULL at their end. */
+#define PEER_OPTIONS_MAX 4
+pid_t daemon_start_with(const char *path, const char *http_listen, const char *const *options);
 void daemon_stop(pid_t process);
 
 /* CPU time that PROCESS has used, in user mode and in the kernel. */

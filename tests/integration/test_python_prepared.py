@@ -141,6 +141,13 @@ def test_with_asyncio(daemon):
             x = await client.put(X)
             results = await asyncio.gather(*(client.run(add, x, x) for _ in range(20)))
             assert all([np.array_equal(await client.read(r), X * 2) for r in results])
+            # One that was closed is not taken from what still waits for its turn.
+            a = await client.full((1500, 1500), 1e-3)
+            waiting = asyncio.gather(client.run(lambda: a @ a), client.run(add, x, x))
+            await asyncio.sleep(0)
+            add.close()
+            add = await client.prepare("vector_add")
+            assert np.array_equal(await client.read((await waiting)[1]), X * 2)
             await client.reconnect()
             x = await client.put(X)
             assert np.array_equal(await client.read(await client.run(add, x, x)), X * 2)

@@ -385,9 +385,10 @@ typedef struct hologram_prepared_call {
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_prepare(hologram_client *client,
                                                                   const hologram_pattern *pattern,
                                                                   hologram_prepared **prepared);
-/* Frees it; nothing that uses it may be on its way, and a batch that does must not run any more. If
- * CLIENT (may be NULL) is the one it was last used with, the server frees its part with the request
- * that leaves next, else with that client's connection. *PREPARED (may be NULL) becomes NULL. */
+/* Frees it; a batch that uses it must not run any more, nor may anything that does be on its way
+ * over another stream than the present one. If CLIENT (may be NULL) is the one it was last used
+ * with, the server frees its part with the request that leaves next, else with that client's
+ * connection. *PREPARED (may be NULL) becomes NULL. */
 HOLOGRAM_API void hologram_unprepare(hologram_client *client, hologram_prepared **prepared);
 /* EXECUTION may be NULL. */
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_execute_prepared(
@@ -654,6 +655,12 @@ typedef struct hologram_server_stats {
     uint32_t sessions;
     uint32_t workers;
     uint32_t queue_depth;
+    uint64_t precompiled; /* of the caches' builds, those that were there from the start */
+    uint64_t warmed;      /* programs found or built by warming */
+    uint64_t cache_entries;
+    uint64_t cache_entries_max;
+    uint64_t cache_bytes; /* of programs and the table */
+    uint64_t cache_bytes_max;
 } hologram_server_stats;
 
 typedef struct hologram_cache_stats {
@@ -666,6 +673,12 @@ typedef struct hologram_cache_stats {
     uint64_t evictions;
     uint64_t entries;
     uint64_t bytes;
+    uint64_t missed_first_seen; /* the misses by reason */
+    uint64_t missed_evicted;
+    uint64_t missed_flushed;
+    uint64_t missed_failed;
+    uint64_t build_ns; /* of all builds, failed ones too */
+    bool unfused;      /* counts only where composites are not fused */
 } hologram_cache_stats;
 
 typedef struct hologram_pool_stats {
@@ -736,6 +749,104 @@ HOLOGRAM_API uint32_t hologram_buffers_count(const hologram_buffers *buffers);
 HOLOGRAM_API bool hologram_buffers_truncated(const hologram_buffers *buffers);
 HOLOGRAM_API const hologram_buffer_info *hologram_buffers_at(const hologram_buffers *buffers,
                                                              uint32_t index);
+
+/* ---- the program cache ----------------------------------------------------------------------- */
+
+/*
+ * A cached program is known by its key's name, 64 hexadecimal digits; any beginning of at least 4
+ * that no other key shares will do. Names hold for as long as the server runs. CACHE is one of the
+ * named caches, or NULL for all. Lists and all else that is given here is the caller's, as above.
+ */
+typedef struct hologram_cached_program {
+    const char *key;
+    const char *cache;
+    const char *summary; /* the key in words: operands, form, structure */
+    uint64_t hits;       /* since it was built; sampled, so about right where it is large */
+    uint64_t bytes;
+    bool pinned; /* by an administrator */
+    bool held;   /* by work in flight, or by those who loaded it */
+} hologram_cached_program;
+
+typedef struct hologram_cache_list {
+    const hologram_cached_program *programs;
+    uint32_t count;
+    uint64_t position; /* where to go on; 0 = that was all */
+} hologram_cache_list;
+
+/* COUNT programs (0 = as the server likes) from POSITION on: 0, or what the last list says. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_cache_programs(hologram_client *client, const char *cache, uint64_t position,
+                        uint32_t count, const hologram_cache_list **list);
+/* The COUNT most used, best first. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_cache_top(
+    hologram_client *client, const char *cache, uint32_t count, const hologram_cache_list **list);
+HOLOGRAM_API void hologram_cache_list_free(const hologram_cache_list *list);
+
+typedef struct hologram_key_field {
+    const char *name;
+    const char *value;
+} hologram_key_field;
+
+typedef struct hologram_cache_shown {
+    hologram_cached_program program;
+    const hologram_key_field *fields; /* of the key, in words */
+    uint32_t field_count;
+    uint32_t instructions;
+    uint32_t slots;
+    uint32_t block;        /* lanes per block */
+    const char *origin;    /* precompiled, built, or loaded */
+    const char *executor;  /* what runs it */
+    const char *isa_level; /* with which kernels */
+    const char *code;      /* disassembly */
+    bool withheld;         /* constants and code are for administrators */
+} hologram_cache_shown;
+
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_cache_show(hologram_client *client, const char *key, const hologram_cache_shown **shown);
+HOLOGRAM_API void hologram_cache_shown_free(const hologram_cache_shown *shown);
+
+typedef struct hologram_cache_estimate {
+    uint64_t entries;
+    double hit_ratio; /* of all lookups, 0 to 1 */
+} hologram_cache_estimate;
+
+typedef struct hologram_cache_estimates {
+    const hologram_cache_estimate *estimates;
+    uint32_t count;
+    uint64_t samples;     /* below some hundreds they say little */
+    uint64_t entries_max; /* of the cache as it is */
+} hologram_cache_estimates;
+
+/* What caches of so many programs would have answered; without sizes, of 1/4 to 4 times as many as
+ * there may be. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_cache_what_if(hologram_client *client, const uint64_t *entries, uint32_t count,
+                       const hologram_cache_estimates **estimates);
+HOLOGRAM_API void hologram_cache_estimates_free(const hologram_cache_estimates *estimates);
+
+/* Administration: PERMISSION_DENIED for others. Flush drops the program of KEY, or if that is NULL
+ * those of CACHE, but for pinned ones; *DROPPED (may be NULL) is their number. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_cache_flush(hologram_client *client,
+                                                                      const char *cache,
+                                                                      const char *key,
+                                                                      uint64_t *dropped);
+/* Keeps a program from eviction and flush, or no longer. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_cache_pin(hologram_client *client,
+                                                                    const char *key, bool pinned);
+
+typedef struct hologram_cache_keys {
+    const void *data; /* a key file */
+    size_t bytes;
+} hologram_cache_keys;
+
+/* The keys of what is cached, hottest first: for `hologram_cache_warm` and `make PROFILE=`. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_cache_profile(hologram_client *client, const hologram_cache_keys **keys);
+HOLOGRAM_API void hologram_cache_keys_free(const hologram_cache_keys *keys);
+/* Has the programs of a key file built in the background. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_cache_warm(hologram_client *client,
+                                                                     const void *data,
+                                                                     size_t bytes);
 
 #ifdef __cplusplus
 }

@@ -77,6 +77,7 @@ class Session:
         self.unprepared: deque[c_void_p] = deque()
         self.recording = False
         self.asynchronous = False
+        self.stream = 0
         self._why_gone = "this client is closed"
         self._lost: dict[str, Any] | None = None
         self._waiting = 0  # the ticket, or 0
@@ -202,9 +203,16 @@ class Session:
             self.unprepared.append(pointer)
 
     def free_prepared(self, client: c_void_p | None) -> None:
-        """What is recorded but not sent may still use them, so there must be nothing of it."""
+        """What is recorded but not sent may still use them, so there must be nothing of it; what is
+        on its way was sent on stream 0, behind which this has to stay."""
+        if not self.unprepared:
+            return
+        if client is not None:
+            LIBRARY.set_stream(client, 0)
         while self.unprepared:
             LIBRARY.unprepare(client, byref(self.unprepared.popleft()))
+        if client is not None:
+            LIBRARY.set_stream(client, self.stream)
 
     def _record_frees(self) -> None:
         if not len(self.steps):
@@ -326,6 +334,10 @@ class Session:
         self._cancelled = ticket
         os.eventfd_write(self._wakeup, 1)
         return True
+
+    def set_stream(self, stream: int) -> None:
+        self.stream = stream
+        LIBRARY.set_stream(self.pointer, stream)
 
     def set_timeout(self, timeout_us: int) -> None:
         self.check()

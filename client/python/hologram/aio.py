@@ -228,14 +228,14 @@ class AsyncClient:
         session.check()
         before = session.timeout_us
         session.set_timeout(min(before, CONTROL_TIMEOUT_US) if before else CONTROL_TIMEOUT_US)
-        LIBRARY.set_stream(session.pointer, CONTROL_STREAM)
+        session.set_stream(CONTROL_STREAM)
         session.asynchronous = False
         try:
             yield self._client
         finally:
             session.asynchronous = True
             if session.pointer is not None:
-                LIBRARY.set_stream(session.pointer, 0)
+                session.set_stream(0)
                 session.set_timeout(before)
             self._schedule()  # the answers of others may have come in meanwhile
 

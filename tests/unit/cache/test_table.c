@@ -5,7 +5,7 @@
 
 #include "tests/unit/cache/programs.h"
 
-enum { SLOTS = 512, ROOM = SLOTS / 4 };
+enum { SLOTS = 1024, ROOM = SLOTS / 8 };
 
 static struct hg_program *new_program(uint16_t region, uint64_t number)
 {
@@ -235,10 +235,10 @@ static void slots_are_enough(void **state)
 {
     (void)state;
     assert_int_equal(hg_cache_table_slots_for(0), 64);
-    assert_int_equal(hg_cache_table_slots_for(16), 64);
-    assert_int_equal(hg_cache_table_slots_for(17), 128);
-    assert_int_equal(hg_cache_table_slots_for(1024), 4096);
-    assert_int_equal(hg_cache_table_slots_for(1025), 8192);
+    assert_int_equal(hg_cache_table_slots_for(8), 64);
+    assert_int_equal(hg_cache_table_slots_for(9), 128);
+    assert_int_equal(hg_cache_table_slots_for(512), 4096);
+    assert_int_equal(hg_cache_table_slots_for(513), 8192);
     assert_int_equal(hg_cache_table_slots_for(6144), 8192);
     assert_int_equal(hg_cache_table_slots_for(6145), 16384);
     assert_int_equal(hg_cache_table_slots_for(HG_CACHE_TABLE_ENTRIES_MAX), 1u << 31);
