@@ -29,8 +29,10 @@ static enum hg_graph_kind find_function(const struct hg_lexeme *name)
         }
     }
     enum hg_graph_kind kind = hg_graph_kind_find(name->start, name->length);
-    return kind == HG_GRAPH_KIND_INPUT || kind == HG_GRAPH_KIND_LITERAL ? HG_GRAPH_KIND_COUNT
-                                                                        : kind;
+    bool callable = kind != HG_GRAPH_KIND_COUNT &&
+                    hg_graph_kind_info(kind)->class != HG_GRAPH_SOURCE &&
+                    hg_graph_kind_info(kind)->class != HG_GRAPH_INTERNAL;
+    return callable ? kind : HG_GRAPH_KIND_COUNT;
 }
 
 static enum hg_status add_input(struct hg_parser *parser, struct call *call, const char *at,

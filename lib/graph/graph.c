@@ -216,7 +216,8 @@ static bool reserve(struct hg_graph *graph)
 enum hg_status hg_graph_add(struct hg_graph *graph, const struct hg_graph_node *node,
                             uint32_t *index, struct hg_error *error)
 {
-    if (node->kind >= HG_GRAPH_KIND_COUNT) {
+    if (node->kind >= HG_GRAPH_KIND_COUNT ||
+        hg_graph_kind_info((enum hg_graph_kind)node->kind)->class == HG_GRAPH_INTERNAL) {
         return hg_fail(error, HG_INVALID_ARGUMENT, "node %u: no such kind", graph->node_count);
     }
     if (graph->node_count == HG_GRAPH_NODES_MAX) {

@@ -14,10 +14,14 @@
 #ifndef HG_LIB_GRAPH_GRAPH_H
 #define HG_LIB_GRAPH_GRAPH_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "lib/base/status.h"
 #include "lib/isa/dtype.h"
 
-#define HG_GRAPH_NODES_MAX       4096
+#define HG_GRAPH_NODES_MAX       2048
 #define HG_GRAPH_NODE_INPUTS_MAX 16
 #define HG_GRAPH_OUTPUTS_MAX     64
 #define HG_GRAPH_SYMBOLS_MAX     64
@@ -34,6 +38,7 @@ enum hg_graph_class {
     HG_GRAPH_VIEW,      /* the same elements, seen otherwise */
     HG_GRAPH_MOVE,      /* elements from other places */
     HG_GRAPH_COMPOSITE, /* stands for several others */
+    HG_GRAPH_INTERNAL,  /* made by expansion, not by clients */
     HG_GRAPH_CLASS_COUNT
 };
 

@@ -7,6 +7,8 @@
 #ifndef HG_LIB_GRAPH_PARSER_H
 #define HG_LIB_GRAPH_PARSER_H
 
+#include <stddef.h>
+
 #include "lib/graph/language.h"
 
 enum hg_lexeme_kind {
