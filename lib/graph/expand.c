@@ -90,14 +90,38 @@ static uint32_t variance(B *b, uint32_t x, int32_t axis)
     return mean(b, mul(b, distance, distance), axis);
 }
 
+/*
+ * What reads elements beside their row's results is computed where the axis is the last one, so
+ * that both have the same lanes: X with AXIS there. AXIS becomes the last, or stays all.
+ */
+static uint32_t along_rows(B *b, uint32_t x, int32_t *axis)
+{
+    if (b->failed || *axis == HG_GRAPH_AXIS_ALL) {
+        return x;
+    }
+    x = hg_binder_axis_last(b, x, *axis, false);
+    *axis = b->failed ? 0 : hg_binder_node(b, x)->shape.rank - 1;
+    return x;
+}
+
+/* A result per row of along_rows, with AXIS of length 1 at its place again, or dropped. */
+static uint32_t from_rows(B *b, uint32_t result, int32_t axis, bool keepdims)
+{
+    if (axis != HG_GRAPH_AXIS_ALL) {
+        result = hg_binder_axis_last(b, result, axis, true);
+    }
+    return keepdims ? result : hg_binder_drop_axis(b, result, axis);
+}
+
 static uint32_t expand_mean(B *b, const struct hg_graph_node *node, const uint32_t *in)
 {
     enum hg_dtype type = type_of(b, hg_binder_adopt(b, in[0], HG_F64));
     uint32_t x = widen(b, in[0]);
     int32_t axis = hg_binder_axis(b, x, node->axis);
-    uint32_t result = node->kind == KIND(VAR) ? variance(b, x, axis) : mean(b, x, axis);
-    result = hg_binder_cast(b, type, result);
-    return node->keepdims ? result : hg_binder_drop_axis(b, result, axis);
+    int32_t last = axis;
+    x = along_rows(b, x, &last);
+    uint32_t result = node->kind == KIND(VAR) ? variance(b, x, last) : mean(b, x, last);
+    return from_rows(b, hg_binder_cast(b, type, result), axis, node->keepdims);
 }
 
 /* The least index whose element is the maximum. */
@@ -108,28 +132,32 @@ static uint32_t expand_argmax(B *b, const struct hg_graph_node *node, const uint
     if (b->failed) {
         return 0;
     }
-    const struct hg_ir_node *from = hg_binder_node(b, x);
-    struct hg_ir_shape whole = from->shape;
+    uint8_t rank = hg_binder_node(b, x)->shape.rank;
+    int32_t last = axis;
     if (axis == HG_GRAPH_AXIS_ALL) {
-        whole = (struct hg_ir_shape){1, {from->elements}};
-        x = hg_binder_reshape(b, x, &whole);
+        struct hg_ir_shape line = {1, {hg_binder_node(b, x)->elements}};
+        x = hg_binder_reshape(b, x, &line);
+        last = 0;
     }
-    struct hg_ir_node index = {.kind = KIND(IOTA), .type = HG_I64, .shape = whole};
-    index.axis = (int8_t)(axis == HG_GRAPH_AXIS_ALL ? 0 : axis);
+    x = along_rows(b, x, &last);
+    if (b->failed) {
+        return 0;
+    }
+    struct hg_ir_node index = {.kind = KIND(IOTA), .type = HG_I64, .axis = (int8_t)last};
+    index.shape = hg_binder_node(b, x)->shape;
     uint32_t indices = hg_binder_add(b, &index);
-    int32_t over = index.axis;
-    uint32_t top = hg_binder_reduce(b, KIND(AMAX), x, over);
-    uint32_t is_top = hg_binder_map2(b, KIND(EQUAL), x, top);
+    uint32_t is_top = hg_binder_map2(b, KIND(EQUAL), x, hg_binder_reduce(b, KIND(AMAX), x, last));
     uint32_t none = hg_binder_literal(b, HG_I64, 0x1p62);
     uint32_t candidates = hg_binder_where(b, is_top, indices, none);
-    uint32_t first = hg_binder_reduce(b, KIND(AMIN), candidates, over);
+    uint32_t first = hg_binder_reduce(b, KIND(AMIN), candidates, last);
     /* All NaN: no element equals the maximum, and NumPy says 0. */
     uint32_t found = hg_binder_map2(b, KIND(LESS), first, none);
     uint32_t result = hg_binder_where(b, found, first, hg_binder_literal(b, HG_I64, 0));
-    if (b->failed || node->keepdims) {
-        return result;
+    if (axis == HG_GRAPH_AXIS_ALL && node->keepdims) {
+        struct hg_ir_shape ones = {rank, {1, 1, 1, 1, 1, 1, 1, 1}};
+        return hg_binder_reshape(b, result, &ones);
     }
-    return hg_binder_drop_axis(b, result, node->axis == HG_GRAPH_AXIS_ALL ? 0 : axis);
+    return from_rows(b, result, axis, node->keepdims);
 }
 
 /* ---- activations ----------------------------------------------------------------------------- */
@@ -150,13 +178,15 @@ static uint32_t expand_softmax(B *b, const struct hg_graph_node *node, const uin
     uint32_t x = widen(b, in[0]);
     enum hg_dtype type = type_of(b, hg_binder_adopt(b, in[0], HG_F64));
     int32_t axis = hg_binder_axis(b, x, node->axis == HG_GRAPH_AXIS_ALL ? -1 : node->axis);
-    uint32_t shifted = sub(b, x, hg_binder_reduce(b, KIND(AMAX), x, axis));
+    int32_t last = axis;
+    x = along_rows(b, x, &last);
+    uint32_t shifted = sub(b, x, hg_binder_reduce(b, KIND(AMAX), x, last));
     if (node->number != 1) {
         shifted = divide(b, shifted, number(b, x, node->number));
     }
     uint32_t e = hg_binder_map1(b, KIND(EXP), shifted);
-    uint32_t sum = hg_binder_reduce(b, KIND(SUM), e, axis);
-    return hg_binder_cast(b, type, divide(b, e, sum));
+    uint32_t sum = hg_binder_reduce(b, KIND(SUM), e, last);
+    return from_rows(b, hg_binder_cast(b, type, divide(b, e, sum)), axis, true);
 }
 
 static uint32_t expand_layer_norm(B *b, const struct hg_graph_node *node, const uint32_t *in)

@@ -119,6 +119,8 @@ uint32_t hg_binder_reduce(struct hg_binder *binder, enum hg_graph_kind kind, uin
 uint32_t hg_binder_reshape(struct hg_binder *binder, uint32_t a, const struct hg_ir_shape *shape);
 uint32_t hg_binder_transpose(struct hg_binder *binder, uint32_t a,
                              const uint8_t permutation[HG_GRAPH_RANK_MAX]);
+/* AXIS comes last and the others keep their order; BACK undoes that. */
+uint32_t hg_binder_axis_last(struct hg_binder *binder, uint32_t a, int32_t axis, bool back);
 /* Without AXIS, or all axes; what hg_binder_reduce kept. */
 uint32_t hg_binder_drop_axis(struct hg_binder *binder, uint32_t a, int32_t axis);
 /* Any primitive: type, shape and inputs are given. */

@@ -301,12 +301,18 @@ static void lower_lanes(struct hg_lowerer *lowerer, const struct hg_key *key)
             lower_lane(lowerer, i);
         }
     }
+    /* Nothing stands between reductions: they read before the first of them. */
+    for (uint32_t i = group->first; i <= group->last; i++) {
+        if (lowerer->wanted[i - group->first] && reduces(node_at(lowerer, i))) {
+            lowerer->registers[i - group->first] = hg_lower_input(lowerer, i, 0);
+        }
+    }
     for (uint32_t i = group->first; i <= group->last; i++) {
         const struct hg_ir_node *node = node_at(lowerer, i);
+        uint8_t *held = &lowerer->registers[i - group->first];
         if (lowerer->wanted[i - group->first] && reduces(node)) {
-            uint8_t value = hg_lower_input(lowerer, i, 0);
-            lowerer->registers[i - group->first] = hg_build_reduce(
-                &lowerer->builder, reduce_op(node), (enum hg_dtype)node->type, value);
+            *held = hg_build_reduce(&lowerer->builder, reduce_op(node), (enum hg_dtype)node->type,
+                                    *held);
         }
     }
     hg_build_blocks_end(&lowerer->builder);

@@ -442,9 +442,11 @@ uint32_t hg_binder_transpose(struct hg_binder *binder, uint32_t a,
     return moves ? hg_binder_add(binder, &node) : hg_binder_reshape(binder, a, &node.shape);
 }
 
-/* AXIS comes last, the others keep their order. */
-static uint32_t axis_to_last(struct hg_binder *binder, uint32_t a, int32_t axis, bool back)
+uint32_t hg_binder_axis_last(struct hg_binder *binder, uint32_t a, int32_t axis, bool back)
 {
+    if (binder->failed) {
+        return 0;
+    }
     uint8_t permutation[HG_GRAPH_RANK_MAX] = {0};
     uint8_t rank = hg_binder_node(binder, a)->shape.rank;
     for (uint8_t i = 0; i < rank; i++) {
@@ -486,7 +488,7 @@ uint32_t hg_binder_reduce(struct hg_binder *binder, enum hg_graph_kind kind, uin
         }
     } else {
         kept.size[axis] = 1;
-        a = axis_to_last(binder, a, axis, false);
+        a = hg_binder_axis_last(binder, a, axis, false);
     }
     if (binder->failed) {
         return 0;
