@@ -257,6 +257,10 @@ static bool reads_match(struct hg_fusion *fusion, uint32_t a, uint32_t b)
         for (unsigned k = 0; fusion->nodes[i].group == b && k < node->input_count; k++) {
             uint32_t base = hg_ir_base(ir, node->inputs[k]);
             struct hg_access access = hg_fusion_access(ir, i, k);
+            bool per_row = fusion->nodes[base].level == HG_FUSED_ROW;
+            if (fusion->nodes[base].group == a && per_row && reduces(node)) {
+                return false;
+            }
             if (fusion->nodes[base].group == a &&
                 !register_readable(&joined, fusion->nodes[base].level,
                                    reduces(node) || fusion->nodes[i].level == HG_FUSED_LANE,

@@ -379,6 +379,29 @@ static enum hg_status lay_out(struct planner *planner)
     return HG_OK;
 }
 
+/* Memory is shared out by levels, so launches run in their order. */
+static enum hg_status sort_by_level(struct planner *planner)
+{
+    struct hg_graph_plan *plan = planner->plan;
+    struct hg_plan_launch *sorted =
+        hg_malloc(HG_TAG_GRAPH, ((size_t)plan->launch_count + 1) * sizeof *sorted);
+    if (sorted == NULL) {
+        return hg_fail(planner->error, HG_RESOURCE_EXHAUSTED, "no memory for a graph's launches");
+    }
+    uint32_t count = 0;
+    for (uint32_t level = 0; level < plan->level_count; level++) {
+        for (uint32_t i = 0; i < plan->launch_count; i++) {
+            if (plan->launches[i].level == level) {
+                sorted[count++] = plan->launches[i];
+            }
+        }
+    }
+    HG_REQUIRE(count == plan->launch_count);
+    hg_free(HG_TAG_GRAPH, plan->launches);
+    plan->launches = sorted;
+    return HG_OK;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static enum hg_status plan_launches(struct planner *planner)
@@ -403,7 +426,10 @@ static enum hg_status plan_launches(struct planner *planner)
     if (status == HG_OK) {
         status = add_copies(planner);
     }
-    return status == HG_OK ? lay_out(planner) : status;
+    if (status == HG_OK) {
+        status = lay_out(planner);
+    }
+    return status == HG_OK ? sort_by_level(planner) : status;
 }
 
 enum hg_status hg_graph_plan(const struct hg_graph *graph, const struct hg_graph_binding *bindings,
