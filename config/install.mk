@@ -2,6 +2,10 @@
 # Installation: INSTALL holds mode:source:destination, LINKS holds target:link. Both DESTDIR and the
 # directories of the top Makefile apply. Templates (*.in) get their @variables@ replaced.
 
+# What Prometheus and Grafana are given.
+INSTALL += 0644:config/prometheus/hologram.rules.yml:$(datadir)/hologram/hologram.rules.yml \
+           0644:config/grafana/hologram-program-cache.json:$(datadir)/hologram/hologram-program-cache.json
+
 TEMPLATE := s|@bindir@|$(bindir)|g; s|@libdir@|$(libdir)|g; s|@includedir@|$(includedir)|g; \
             s|@prefix@|$(prefix)|g; s|@sysconfdir@|$(sysconfdir)|g; s|@version@|$(VERSION)|g
 
