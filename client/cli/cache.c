@@ -5,28 +5,51 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const struct argp_option no_options[] = {{0}};
 
 static const struct cache_command commands[] = {
-    {"top", "show the most used programs", NULL, 0, 0, cache_top_options, cache_top},
-    {"ls", "list programs", NULL, 0, 0, cache_ls_options, cache_ls},
-    {"stats", "show what each cache did, and why it missed", NULL, 0, 0, cache_stats_options,
+    {{"top", "show the most used programs"}, NULL, 0, 0, cache_top_options, cache_top},
+    {{"ls", "list programs"}, NULL, 0, 0, cache_ls_options, cache_ls},
+    {{"stats", "show what each cache did, and why it missed"},
+     NULL,
+     0,
+     0,
+     cache_stats_options,
      cache_stats},
-    {"show", "describe a program: its key, its code, how it runs", "KEY", 1, 1, cache_json_options,
+    {{"show", "describe a program: its key, its code, how it runs"},
+     "KEY",
+     1,
+     1,
+     cache_json_options,
      cache_show},
-    {"what-if", "estimate what caches of other sizes would have answered", "[ENTRIES...]", 0, 64,
-     cache_json_options, cache_what_if},
-    {"flush", "drop programs: one, those of a cache, or all", "[KEY]", 0, 1, cache_flush_options,
+    {{"what-if", "estimate what caches of other sizes would have answered"},
+     "[ENTRIES...]",
+     0,
+     64,
+     cache_json_options,
+     cache_what_if},
+    {{"flush", "drop programs: one, those of a cache, or all"},
+     "[KEY]",
+     0,
+     1,
+     cache_flush_options,
      cache_flush},
-    {"pin", "keep programs from eviction and flush", "KEY...", 1, INT_MAX, no_options, cache_pin},
-    {"unpin", "keep them no longer", "KEY...", 1, INT_MAX, no_options, cache_unpin},
-    {"profile", "write the keys of what is cached, hottest first", "[FILE]", 0, 1, no_options,
+    {{"pin", "keep programs from eviction and flush"}, "KEY...", 1, INT_MAX, no_options, cache_pin},
+    {{"unpin", "keep them no longer"}, "KEY...", 1, INT_MAX, no_options, cache_unpin},
+    {{"profile", "write the keys of what is cached, hottest first"},
+     "[FILE]",
+     0,
+     1,
+     no_options,
      cache_profile},
-    {"warm", "build the programs of such a file in the background", "FILE", 1, 1, no_options,
+    {{"warm", "build the programs of such a file in the background"},
+     "FILE",
+     1,
+     1,
+     no_options,
      cache_warm},
-    {NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {{NULL, NULL}, NULL, 0, 0, NULL, NULL},
 };
 
 /* ---- one command's arguments ----------------------------------------------------------------- */
@@ -76,7 +99,8 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 static int run_command(struct cli *cli, const struct cache_command *command, int argc, char **argv)
 {
     char doc[128];
-    (void)snprintf(doc, sizeof doc, "%c%s.", command->summary[0] - 'a' + 'A', command->summary + 1);
+    (void)snprintf(doc, sizeof doc, "%c%s.", command->entry.summary[0] - 'a' + 'A',
+                   command->entry.summary + 1);
     const struct argp argp = {.options = command->options,
                               .parser = parse_command,
                               .args_doc = command->operands,
@@ -96,85 +120,20 @@ static int run_command(struct cli *cli, const struct cache_command *command, int
     return code;
 }
 
-/* ---- which command --------------------------------------------------------------------------- */
-
-struct choice {
-    struct cli *cli;
-    const struct cache_command *command;
-    int index; /* in argv, of the command */
-};
-
-static const struct cache_command *find_command(const char *name)
-{
-    for (const struct cache_command *command = commands; command->name; command++) {
-        if (strcmp(command->name, name) == 0) {
-            return command;
-        }
-    }
-    return NULL;
-}
-
-static error_t parse_choice(int key, char *arg, struct argp_state *state)
-{
-    struct choice *choice = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        cli_common_init(state, choice->cli);
-        return 0;
-    case ARGP_KEY_ARG:
-        choice->command = find_command(arg);
-        if (!choice->command) {
-            argp_error(state, "cache has no command '%s'", arg);
-        }
-        choice->index = state->next - 1;
-        state->next = state->argc; /* the rest is the command's */
-        return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_usage(state);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-/* Appends the table of commands to the help. */
-static char *help_filter(int key, const char *text, void *input)
-{
-    (void)input;
-    char *help = NULL;
-    size_t size = 0;
-    FILE *stream = key == ARGP_KEY_HELP_POST_DOC ? open_memstream(&help, &size) : NULL;
-    if (!stream) {
-        return (char *)text;
-    }
-    fputs("Commands:\n", stream);
-    for (const struct cache_command *command = commands; command->name; command++) {
-        fprintf(stream, "  %-8s %s\n", command->name, command->summary);
-    }
-    fputs(
-        "\n`hologramctl cache COMMAND --help' describes each. A KEY is what `top' and `ls' print, "
-        "or any beginning of it, of at least 4 digits, that no other key shares; it holds for as "
-        "long as the server runs. Changing anything is for administrators, as is seeing "
-        "constants and users' programs.",
-        stream);
-    return fclose(stream) == 0 ? help : (char *)text;
-}
-
 int cli_cache(struct cli *cli, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = parse_choice,
-        .args_doc = "COMMAND [ARGUMENT...]",
+    static char name[CLI_COMMAND_NAME_BYTES];
+    const struct cli_menu menu = {
+        .name = "hologramctl cache",
         .doc = "Looks into the program cache, and administers it.\v ",
-        .children = cli_common,
-        .help_filter = help_filter,
+        .epilogue =
+            "A KEY is what `top' and `ls' print, or any beginning of it, of at least 4 digits, "
+            "that no other key shares; it holds for as long as the server runs. Changing "
+            "anything is for administrators, as is seeing constants and users' programs.",
+        .rows = commands,
+        .row_bytes = sizeof commands[0],
+        .command_name = name,
     };
-    static char name[64];
-    struct choice choice = {.cli = cli};
-    if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &choice) != 0) {
-        return CLI_USAGE;
-    }
-    (void)snprintf(name, sizeof name, "hologramctl cache %s", choice.command->name);
-    argv[choice.index] = name;
-    return run_command(cli, choice.command, argc - choice.index, argv + choice.index);
+    const struct cache_command *command = cli_choose(&menu, cli, &argc, &argv);
+    return run_command(cli, command, argc, argv);
 }

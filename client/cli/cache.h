@@ -18,8 +18,7 @@ struct cache_arguments {
 };
 
 struct cache_command {
-    const char *name;
-    const char *summary;
+    struct cli_entry entry;
     const char *operands; /* as the usage names them; NULL: none */
     int operands_min;
     int operands_max;

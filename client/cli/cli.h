@@ -33,9 +33,14 @@ struct cli {
     hologram_client *client;
 };
 
-struct cli_command {
+/* What a command is called, and what it does in a few words. */
+struct cli_entry {
     const char *name;
     const char *summary;
+};
+
+struct cli_command {
+    struct cli_entry entry;
     int (*run)(struct cli *cli, int argc, char **argv);
 };
 
@@ -71,6 +76,23 @@ void cli_common_init(struct argp_state *state, struct cli *cli);
 int cli_connect(struct cli *cli);
 /* Connects and gives the server's operations: hologram_ops_free. Prints why not. */
 int cli_get_ops(struct cli *cli, hologram_ops **ops);
+
+/* ---- menu.c ---------------------------------------------------------------------------------- */
+
+#define CLI_COMMAND_NAME_BYTES 64
+
+/* Several commands to choose from. */
+struct cli_menu {
+    const char *name; /* what they are called with: "hologramctl cache" */
+    const char *doc;
+    const char *epilogue; /* below the table in the help */
+    const void *rows;     /* each begins with a struct cli_entry; one without a name ends them */
+    size_t row_bytes;
+    char *command_name; /* CLI_COMMAND_NAME_BYTES, for the name of the one that is chosen */
+};
+/* Gives the row that the arguments name, and leaves its own arguments in ARGC and ARGV. On wrong
+ * arguments it prints why and exits with CLI_USAGE. */
+const void *cli_choose(const struct cli_menu *menu, struct cli *cli, int *argc, char ***argv);
 
 /* ---- report.c -------------------------------------------------------------------------------- */
 

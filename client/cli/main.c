@@ -7,25 +7,24 @@
 #include "client/cli/cli.h"
 
 #define DEFAULT_TIMEOUT_S 30
-#define PROGRAM_NAME_MAX  64
 
 const struct cli_command cli_commands[] = {
-    {"ping", "measure the time of a round trip", cli_ping},
-    {"info", "describe the server, or a named buffer", cli_info},
-    {"ops", "list the operations, or describe one", cli_ops},
-    {"put", "make a named buffer from a .npy file", cli_put},
-    {"get", "print a named buffer, or write it to a .npy file", cli_get},
-    {"alloc", "make a named buffer of zeros", cli_alloc},
-    {"free", "remove named buffers", cli_free},
-    {"ls", "list named buffers", cli_ls},
-    {"run", "run an operation on named buffers", cli_run},
-    {"stats", "show what the caches and pools did", cli_stats},
-    {"top", "show it live", cli_top},
-    {"cache", "look into the program cache, and administer it", cli_cache},
-    {"bench", "measure latency and throughput of an operation", cli_bench},
-    {"asm", "assemble, and with --run run, a program", cli_asm},
-    {"disasm", "print a program's binary as text", cli_disasm},
-    {NULL, NULL, NULL},
+    {{"ping", "measure the time of a round trip"}, cli_ping},
+    {{"info", "describe the server, or a named buffer"}, cli_info},
+    {{"ops", "list the operations, or describe one"}, cli_ops},
+    {{"put", "make a named buffer from a .npy file"}, cli_put},
+    {{"get", "print a named buffer, or write it to a .npy file"}, cli_get},
+    {{"alloc", "make a named buffer of zeros"}, cli_alloc},
+    {{"free", "remove named buffers"}, cli_free},
+    {{"ls", "list named buffers"}, cli_ls},
+    {{"run", "run an operation on named buffers"}, cli_run},
+    {{"stats", "show what the caches and pools did"}, cli_stats},
+    {{"top", "show it live"}, cli_top},
+    {{"cache", "look into the program cache, and administer it"}, cli_cache},
+    {{"bench", "measure latency and throughput of an operation"}, cli_bench},
+    {{"asm", "assemble, and with --run run, a program"}, cli_asm},
+    {{"disasm", "print a program's binary as text"}, cli_disasm},
+    {{NULL, NULL}, NULL},
 };
 
 enum { KEY_SOCKET = 's', KEY_TIMEOUT = 't' };
@@ -96,91 +95,24 @@ int cli_get_ops(struct cli *cli, hologram_ops **ops)
     return code;
 }
 
-/* ---- the program's own arguments ------------------------------------------------------------- */
-
-struct choice {
-    struct cli *cli;
-    const struct cli_command *command;
-    int index; /* in argv, of the command */
-};
-
-static const struct cli_command *find_command(const char *name)
-{
-    for (const struct cli_command *command = cli_commands; command->name; command++) {
-        if (strcmp(command->name, name) == 0) {
-            return command;
-        }
-    }
-    return NULL;
-}
-
-static error_t parse_main(int key, char *arg, struct argp_state *state)
-{
-    struct choice *choice = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        cli_common_init(state, choice->cli);
-        return 0;
-    case ARGP_KEY_ARG:
-        choice->command = find_command(arg);
-        if (!choice->command) {
-            argp_error(state, "there is no command '%s'", arg);
-        }
-        choice->index = state->next - 1;
-        state->next = state->argc; /* the rest is the command's */
-        return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_usage(state);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-/* Appends the table of commands to the help. */
-static char *help_filter(int key, const char *text, void *input)
-{
-    (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC) {
-        return (char *)text;
-    }
-    char *help = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&help, &size);
-    if (!stream) {
-        return (char *)text;
-    }
-    fputs("Commands:\n", stream);
-    for (const struct cli_command *command = cli_commands; command->name; command++) {
-        fprintf(stream, "  %-8s %s\n", command->name, command->summary);
-    }
-    fputs("\n`hologramctl COMMAND --help' describes each. Without --socket: $HOLOGRAM_SOCKET, else "
-          "hologram.sock in $RUNTIME_DIRECTORY, in $XDG_RUNTIME_DIR, or in /run/hologram.",
-          stream);
-    return fclose(stream) == 0 ? help : (char *)text;
-}
-
-static const struct argp main_argp = {
-    .parser = parse_main,
-    .args_doc = "COMMAND [ARGUMENT...]",
-    .doc = "Talks to hologramd, the compute daemon of this host.\v ",
-    .children = cli_common,
-    .help_filter = help_filter,
-};
-
 int main(int argc, char **argv)
 {
     argp_program_version = "hologramctl " HG_VERSION;
     argp_err_exit_status = CLI_USAGE;
     struct cli cli = {.timeout_s = DEFAULT_TIMEOUT_S};
-    struct choice choice = {.cli = &cli};
-    if (argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, &choice) != 0) {
-        return CLI_USAGE;
-    }
-    static char name[PROGRAM_NAME_MAX];
-    (void)snprintf(name, sizeof name, "hologramctl %s", choice.command->name);
-    argv[choice.index] = name;
-    int code = choice.command->run(&cli, argc - choice.index, argv + choice.index);
+    static char name[CLI_COMMAND_NAME_BYTES];
+    const struct cli_menu menu = {
+        .name = "hologramctl",
+        .doc = "Talks to hologramd, the compute daemon of this host.\v ",
+        .epilogue =
+            "Without --socket: $HOLOGRAM_SOCKET, else hologram.sock in $RUNTIME_DIRECTORY, in "
+            "$XDG_RUNTIME_DIR, or in /run/hologram.",
+        .rows = cli_commands,
+        .row_bytes = sizeof cli_commands[0],
+        .command_name = name,
+    };
+    const struct cli_command *command = cli_choose(&menu, &cli, &argc, &argv);
+    int code = command->run(&cli, argc, argv);
     hologram_close(&cli.client);
     int output = cli_finish_output();
     return code != CLI_OK ? code : output;

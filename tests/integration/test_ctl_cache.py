@@ -165,7 +165,7 @@ def test_what_is_wrong_is_named(ctl):
             (("top", "--count", "99999999999"), REFUSED, "at most 1000"),
             (("top", "--count", "0"), USAGE, "at least 1"),
             (("ls", "--count", "-1"), USAGE, "got '-1'"),
-            (("nope",), USAGE, "cache has no command 'nope'"),
+            (("nope",), USAGE, "cache: there is no command 'nope'"),
             ((), USAGE, "Usage: hologramctl cache"),
             (("warm", "missing"), FILE, "missing: No such file"), (("warm",), USAGE, "expected FILE"),
             (("warm", "nonsense"), FILE, "nonsense: "), (("warm", "broken"), FILE, "broken: "),
