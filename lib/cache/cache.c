@@ -15,10 +15,9 @@
 const char *hg_cache_outcome_name(enum hg_cache_outcome outcome)
 {
     static const char *const names[] = {
-        [HG_CACHE_HIT] = "hit",
-        [HG_CACHE_BUILD] = "build",
-        [HG_CACHE_WAIT] = "wait",
-        [HG_CACHE_PRECOMPILED] = "precompiled",
+        [HG_CACHE_HIT] = "hit",   [HG_CACHE_BUILD] = "build",
+        [HG_CACHE_WAIT] = "wait", [HG_CACHE_PRECOMPILED] = "precompiled",
+        [HG_CACHE_BUSY] = "busy",
     };
     return (unsigned)outcome < HG_ARRAY_COUNT(names) ? names[outcome] : "invalid";
 }
@@ -231,28 +230,24 @@ struct hg_cache_loan hg_cache_lend_first(struct hg_cache *cache, const struct hg
 
 /* ---- loans and pins -------------------------------------------------------------------------- */
 
-static enum hg_status resolve(struct hg_cache *cache, const struct hg_key *key,
-                              hg_cache_build_fn *build, void *context, bool wants_count,
+/* Enters a section for MISS, whose key and wishes are set. */
+static enum hg_status resolve(struct hg_cache *cache, struct hg_cache_miss *miss,
                               struct hg_cache_loan *loan, struct hg_cache_result *result,
                               struct hg_error *error)
 {
-    struct hg_cache_miss miss = {
-        .key = key,
-        .hash = hg_cache_hash(&cache->seed, key),
-        .build = build,
-        .context = context,
-        .wants_count = wants_count,
-    };
-    miss.reader = hg_epoch_enter(&miss.opened);
-    return hg_cache_resolve(cache, &miss, loan, result, error);
+    miss->hash = hg_cache_hash(&cache->seed, miss->key);
+    miss->reader = hg_epoch_enter(&miss->opened);
+    return hg_cache_resolve(cache, miss, loan, result, error);
 }
 
 enum hg_status hg_cache_borrow_missing(struct hg_cache *cache, const struct hg_key *key,
-                                       hg_cache_build_fn *build, void *context,
-                                       struct hg_cache_loan *loan, struct hg_cache_result *result,
-                                       struct hg_error *error)
+                                       hg_cache_build_fn *build, hg_cache_build_fn *meanwhile,
+                                       void *context, struct hg_cache_loan *loan,
+                                       struct hg_cache_result *result, struct hg_error *error)
 {
-    return resolve(cache, key, build, context, false, loan, result, error);
+    struct hg_cache_miss miss = {
+        .key = key, .build = build, .meanwhile = meanwhile, .context = context};
+    return resolve(cache, &miss, loan, result, error);
 }
 
 void hg_cache_hold(struct hg_cache_loan *loan)
@@ -276,7 +271,9 @@ enum hg_status hg_cache_acquire(struct hg_cache *cache, const struct hg_key *key
         return HG_OK;
     }
     struct hg_cache_loan built;
-    enum hg_status status = resolve(cache, key, build, context, true, &built, result, error);
+    struct hg_cache_miss miss = {
+        .key = key, .build = build, .context = context, .wants_count = true};
+    enum hg_status status = resolve(cache, &miss, &built, result, error);
     if (status == HG_OK) {
         pin->program = built.program;
     }

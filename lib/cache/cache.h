@@ -27,7 +27,8 @@ enum hg_cache_outcome {
     HG_CACHE_WAIT,  /* another call was building it; this one waited */
     /* A build that had nothing to do: the program was there from the start. Said by the
      * caller whose build function knows it, never by the cache. */
-    HG_CACHE_PRECOMPILED
+    HG_CACHE_PRECOMPILED,
+    HG_CACHE_BUSY /* another call was building it; this one was given a program of its own */
 };
 const char *hg_cache_outcome_name(enum hg_cache_outcome outcome);
 
@@ -122,11 +123,15 @@ static inline struct hg_cache_loan hg_cache_lend(struct hg_cache *cache, const s
 {
     return ((const struct hg_cache_entrance *)(const void *)cache)->lend(cache, key);
 }
-/* As hg_cache_borrow, where nothing was lent. */
+/*
+ * As hg_cache_borrow, where nothing was lent. While another call builds the program this one waits,
+ * which costs a wake-up; or, if MEANWHILE is not NULL, calls that for a program of its own, which
+ * nobody keeps: for programs that are built in less.
+ */
 HG_MUST_CHECK enum hg_status
 hg_cache_borrow_missing(struct hg_cache *cache, const struct hg_key *key, hg_cache_build_fn *build,
-                        void *context, struct hg_cache_loan *loan, struct hg_cache_result *result,
-                        struct hg_error *error);
+                        hg_cache_build_fn *meanwhile, void *context, struct hg_cache_loan *loan,
+                        struct hg_cache_result *result, struct hg_error *error);
 
 static inline void hg_cache_fill_hit(struct hg_cache_result *result)
 {
@@ -146,7 +151,7 @@ hg_cache_borrow(struct hg_cache *cache, const struct hg_key *key, hg_cache_build
     if (__builtin_expect(lent.program == NULL, 0)) {
         struct hg_cache_loan built = {NULL, NULL}; /* so that LOAN can stay in registers */
         enum hg_status status =
-            hg_cache_borrow_missing(cache, key, build, context, &built, result, error);
+            hg_cache_borrow_missing(cache, key, build, NULL, context, &built, result, error);
         *loan = built;
         return status;
     }
@@ -196,8 +201,8 @@ hg_cache_borrow_handle(struct hg_cache *cache, struct hg_cache_handle *handle,
     struct hg_cache_loan lent = hg_cache_lend_handle(cache, handle);
     if (__builtin_expect(lent.program == NULL, 0)) {
         struct hg_cache_loan built = {NULL, NULL}; /* so that LOAN can stay in registers */
-        enum hg_status status =
-            hg_cache_borrow_missing(cache, handle->key, build, context, &built, result, error);
+        enum hg_status status = hg_cache_borrow_missing(cache, handle->key, build, NULL, context,
+                                                        &built, result, error);
         *loan = built;
         return status;
     }

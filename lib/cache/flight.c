@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Misses. A thread that misses looks again under the lock; then it builds its key, or waits for the
- * one that does. Builder and waiters keep their records on their own stacks; the builder hands each
- * waiter its result under the lock, so neither has to outlive the other.
+ * one that does, or builds for itself alone where that is cheaper than to wait. Builder and waiters
+ * keep their records on their own stacks; the builder hands each waiter its result under the lock,
+ * so neither has to outlive the other.
  */
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -82,6 +83,26 @@ static enum hg_status wait_for_build(struct hg_cache *cache, struct hg_cache_bui
     }
     *loan = (struct hg_cache_loan){.program = waiter.program, .section = HG_CACHE_COUNTED};
     return HG_OK;
+}
+
+/* Called with the lock held and gives it back. */
+static enum hg_status build_for_itself(struct hg_cache *cache, const struct hg_cache_miss *miss,
+                                       struct hg_cache_loan *loan, uint64_t *build_ns,
+                                       struct hg_error *error)
+{
+    struct hg_program *own = NULL;
+    struct hg_error failure = HG_ERROR_INIT;
+    hg_mutex_unlock(&cache->lock);
+    uint64_t start_ns = hg_clock_now_ns();
+    enum hg_status status = miss->meanwhile(miss->key, miss->context, &own, &failure);
+    *build_ns = hg_clock_now_ns() - start_ns;
+    if (status == HG_OK) {
+        HG_REQUIRE(own != NULL && hg_key_equal(&own->key, miss->key));
+        *loan = (struct hg_cache_loan){.program = own, .section = HG_CACHE_COUNTED};
+    } else if (error != NULL) {
+        *error = failure;
+    }
+    return status;
 }
 
 /* Under the lock: what PROGRAM's caller gets of it, whose section began before it was stored. */
@@ -181,6 +202,10 @@ static enum hg_status find_or_build(struct hg_cache *cache, const struct hg_cach
     }
     count_miss(cache, miss);
     struct hg_cache_build *running = find_build(cache, miss->key);
+    if (running != NULL && miss->meanwhile != NULL) {
+        how->outcome = HG_CACHE_BUSY;
+        return build_for_itself(cache, miss, loan, &how->build_ns, error);
+    }
     if (running != NULL) {
         how->outcome = HG_CACHE_WAIT;
         return wait_for_build(cache, running, loan, error);

@@ -79,13 +79,14 @@ struct hg_cache_miss {
     struct hg_epoch_reader *reader;  /* inside; NULL: this thread has no record */
     struct hg_cache_section *opened; /* by this lookup, or NULL */
     hg_cache_build_fn *build;
+    hg_cache_build_fn *meanwhile; /* instead of waiting; NULL: waits */
     void *context;
     bool wants_count; /* a reference for the caller, although it is in a section */
 };
 
 /* Finds the program after all, builds it, or waits. LOAN is counted if the caller has no record or
- * wants a count, or waited. Leaves the section unless LOAN depends on it. LOAN and RESULT are
- * untouched on error. */
+ * wants a count, or did not build what is kept. Leaves the section unless LOAN depends on it. LOAN
+ * and RESULT are untouched on error. */
 HG_MUST_CHECK enum hg_status hg_cache_resolve(struct hg_cache *cache,
                                               const struct hg_cache_miss *miss,
                                               struct hg_cache_loan *loan,

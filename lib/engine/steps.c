@@ -165,13 +165,19 @@ enum hg_status hg_program_borrow(struct hg_engine *engine, const struct hg_key *
                                  struct hg_cache_handle *handle, struct hg_cache_loan *loan,
                                  struct hg_cache_result *result, struct hg_error *error)
 {
+    struct hg_cache_loan lent = handle != NULL ? hg_cache_lend_handle(engine->cache, handle)
+                                               : hg_cache_lend(engine->cache, key);
+    if (lent.program != NULL) {
+        *loan = lent;
+        hg_cache_fill_hit(result);
+        return HG_OK;
+    }
+    /* Also meanwhile: an operation's program is built in a microsecond or two, and whoever waits
+     * for another thread's sleeps and is woken, which takes tens. */
     bool precompiled = false;
-    enum hg_status status =
-        handle != NULL
-            ? hg_cache_borrow_handle(engine->cache, handle, build_op, &precompiled, loan, result,
-                                     error)
-            : hg_cache_borrow(engine->cache, key, build_op, &precompiled, loan, result, error);
-    if (precompiled) {
+    enum hg_status status = hg_cache_borrow_missing(engine->cache, key, build_op, build_op,
+                                                    &precompiled, loan, result, error);
+    if (precompiled && result->outcome == HG_CACHE_BUILD) {
         result->outcome = HG_CACHE_PRECOMPILED;
         atomic_fetch_add_explicit(&engine->precompiled, 1, memory_order_relaxed);
     }

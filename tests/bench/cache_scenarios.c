@@ -75,8 +75,9 @@ static struct hg_op_call call_of(const struct scenario_step *step)
     float values[2] = {0, 0};
     unsigned count = scenario_attributes(step->op, names, values);
     for (unsigned i = 0; i < count; i++) {
-        op_set(&call, names[i], values[i]);
+        op_set(&call, names[i], (double)values[i]);
     }
+    HG_REQUIRE(call.op->inputs <= HG_ARRAY_COUNT(step->inputs));
     for (unsigned i = 0; i < call.operand_count; i++) {
         unsigned class_index = i < call.op->inputs ? step->inputs[i] : step->output;
         call.operands[i].boundary_class = (int)class_index;

@@ -334,7 +334,7 @@ typedef struct hologram_call {
 /* How an execution went. */
 typedef struct hologram_execution {
     char cache[32];   /* the cache that was asked */
-    char outcome[16]; /* hit, precompiled, build or wait */
+    char outcome[16]; /* hit, precompiled, build, wait or busy */
     uint64_t queue_ns;
     uint64_t lookup_ns;
     uint64_t build_ns;

@@ -304,6 +304,7 @@ static void outcomes_have_names(void **state)
     assert_string_equal(hg_cache_outcome_name(HG_CACHE_HIT), "hit");
     assert_string_equal(hg_cache_outcome_name(HG_CACHE_BUILD), "build");
     assert_string_equal(hg_cache_outcome_name(HG_CACHE_WAIT), "wait");
+    assert_string_equal(hg_cache_outcome_name(HG_CACHE_BUSY), "busy");
     assert_string_equal(hg_cache_outcome_name((enum hg_cache_outcome)9), "invalid");
 }
 

@@ -135,6 +135,86 @@ static void failure_reaches_all_callers(void **state)
     hg_cache_destroy(&cache);
 }
 
+/* What callers use that would rather not wait for the gate. */
+static enum hg_status build_meanwhile(const struct hg_key *key, void *context,
+                                      struct hg_program **program, struct hg_error *error)
+{
+    const struct gate *gate = context;
+    struct test_build build = {.constants = 3, .fail_with = gate->fail_with};
+    return test_build_program(key, &build, program, error);
+}
+
+/* Starts a build that the gate holds up, and comes by while it is. */
+static enum hg_status come_by(struct hg_cache *cache, struct gate *gate, struct caller *builder,
+                              struct hg_cache_loan *loan, struct hg_cache_result *result,
+                              struct hg_error *error)
+{
+    const struct hg_key key = test_key(2, 99);
+    *builder = (struct caller){.cache = cache, .gate = gate};
+    assert_int_equal(pthread_create(&builder->thread, NULL, call, builder), 0);
+    while (test_region(cache, 2).misses < 1) {
+        sched_yield();
+    }
+    return hg_cache_borrow_missing(cache, &key, gated_build, build_meanwhile, gate, loan, result,
+                                   error);
+}
+
+/* Who builds for itself meanwhile does not wait: it has a program of its own, which is not kept;
+ * what is kept is the other's, built once. */
+static void nobody_has_to_wait(void **state)
+{
+    (void)state;
+    uint64_t before = hg_alloc_live_bytes(HG_TAG_PROGRAM);
+    struct hg_cache *cache = test_cache(16, 1u << 20);
+    struct hg_error error = HG_ERROR_INIT;
+    struct hg_cache_result result;
+    struct hg_cache_loan loan;
+    struct caller builder;
+    struct gate gate;
+    gate_init(&gate, HG_OK);
+    assert_int_equal(come_by(cache, &gate, &builder, &loan, &result, &error), HG_OK);
+    assert_int_equal(result.outcome, HG_CACHE_BUSY);
+    assert_int_equal(loan.program->facts.insn_count, 4);
+    assert_int_equal(hg_cache_entries(cache), 0);
+    gate_open(&gate);
+    assert_int_equal(pthread_join(builder.thread, NULL), 0);
+    assert_int_equal(builder.result.outcome, HG_CACHE_BUILD);
+    assert_ptr_not_equal(builder.pin.program, loan.program);
+    hg_cache_return(&loan);
+
+    struct test_build unused = {0};
+    assert_int_equal(test_touch(cache, test_key(2, 99), &unused), HG_CACHE_HIT);
+    assert_int_equal(atomic_load(&gate.builds), 1);
+    assert_int_equal(test_region(cache, 2).builds, 1);
+    assert_int_equal(test_region(cache, 2).misses, 2);
+    hg_cache_release(cache, &builder.pin);
+    gate_fini(&gate);
+    hg_cache_destroy(&cache);
+    assert_int_equal(hg_alloc_live_bytes(HG_TAG_PROGRAM), before);
+}
+
+/* Its own failure is its own; the other's build goes on. */
+static void failing_meanwhile_harms_nobody(void **state)
+{
+    (void)state;
+    struct hg_cache *cache = test_cache(16, 1u << 20);
+    struct hg_error error = HG_ERROR_INIT;
+    struct hg_cache_loan loan = {NULL, NULL};
+    struct caller builder;
+    struct gate gate;
+    gate_init(&gate, HG_UNIMPLEMENTED);
+    assert_int_equal(come_by(cache, &gate, &builder, &loan, NULL, &error), HG_UNIMPLEMENTED);
+    assert_string_equal(error.message, "the build was told to fail");
+    assert_null(loan.program);
+    assert_int_equal(test_region(cache, 2).build_failures, 0);
+    gate_open(&gate);
+    assert_int_equal(pthread_join(builder.thread, NULL), 0);
+    assert_int_equal(builder.status, HG_UNIMPLEMENTED);
+    assert_int_equal(test_region(cache, 2).build_failures, 1);
+    gate_fini(&gate);
+    hg_cache_destroy(&cache);
+}
+
 enum { STRESS_KEYS = 96, STRESS_CALLS = 4000 };
 
 struct stressed {
@@ -208,6 +288,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_build_for_all_callers),
         cmocka_unit_test(failure_reaches_all_callers),
+        cmocka_unit_test(nobody_has_to_wait),
+        cmocka_unit_test(failing_meanwhile_harms_nobody),
         cmocka_unit_test(stress_keeps_figures_true),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
