@@ -2,6 +2,7 @@
 /* Decodes hot requests straight from the wire format, within the bounds that the scan enforces. */
 #include "daemon/codec_hot.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "daemon/limits.h"
@@ -32,7 +33,7 @@ struct hot {
 /* ---- values: each false if there is none, or none that encoders write ---------------------------
  */
 
-static inline bool take_varint(struct span *span, uint64_t *value)
+static bool take_long_varint(struct span *span, uint64_t *value)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < VARINT_BYTES_MAX && span->at < span->end; i++) {
@@ -44,6 +45,15 @@ static inline bool take_varint(struct span *span, uint64_t *value)
         }
     }
     return false;
+}
+
+static inline bool take_varint(struct span *span, uint64_t *value)
+{
+    if (span->at < span->end && *span->at < 0x80) {
+        *value = *span->at++;
+        return true;
+    }
+    return take_long_varint(span, value);
 }
 
 /* A tag of one or two bytes, and the bound on how many there may be. */
@@ -66,20 +76,15 @@ static inline bool take_tag(struct hot *hot, struct span *span, uint32_t *tag)
 /* A length and the bytes after it. */
 static inline bool take_bytes(struct span *span, struct span *content)
 {
-    size_t length = 0;
-    for (unsigned i = 0; i < LENGTH_BYTES_MAX && span->at < span->end; i++) {
-        const uint8_t byte = *span->at++;
-        length |= (size_t)(byte & 0x7f) << (7 * i);
-        if (byte < 0x80) {
-            if ((size_t)(span->end - span->at) < length) {
-                return false;
-            }
-            *content = (struct span){span->at, span->at + length};
-            span->at += length;
-            return true;
-        }
+    const uint8_t *const start = span->at;
+    uint64_t length;
+    if (!take_varint(span, &length) || span->at - start > LENGTH_BYTES_MAX ||
+        (size_t)(span->end - span->at) < length) {
+        return false;
     }
-    return false;
+    *content = (struct span){span->at, span->at + length};
+    span->at += length;
+    return true;
 }
 
 static inline bool begin_message(struct hot *hot)
@@ -114,6 +119,19 @@ static bool take_text(struct hot *hot, struct span *span, const char **text, siz
     return true;
 }
 
+/* The numbers in CONTENT: each has one byte that is its last. */
+static inline uint32_t count_varints(struct span content)
+{
+    uint32_t count = 0;
+    if (content.end - content.at == 1) {
+        return *content.at < 0x80;
+    }
+    for (const uint8_t *at = content.at; at < content.end; at++) {
+        count += *at < 0x80;
+    }
+    return count;
+}
+
 /* A packed list. */
 static bool take_ids(struct hot *hot, struct span *span, const uint64_t **ids, uint32_t *count)
 {
@@ -121,10 +139,7 @@ static bool take_ids(struct hot *hot, struct span *span, const uint64_t **ids, u
     if (!take_bytes(span, &content)) {
         return false;
     }
-    uint32_t wanted = 0;
-    for (const uint8_t *at = content.at; at < content.end; at++) {
-        wanted += *at < 0x80;
-    }
+    const uint32_t wanted = count_varints(content);
     if (wanted > HG_DECODE_ELEMENTS_MAX - hot->elements) {
         return false;
     }
@@ -146,17 +161,20 @@ static bool take_ids(struct hot *hot, struct span *span, const uint64_t **ids, u
 /* ---- bodies -------------------------------------------------------------------------------------
  */
 
+static inline uint64_t load_u64(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return le64toh(value);
+}
+
 static bool take_fixed64(struct span *span, uint64_t *value)
 {
-    uint64_t sum = 0;
     if (span->end - span->at < 8) {
         return false;
     }
-    for (unsigned i = 0; i < 8; i++) {
-        sum |= (uint64_t)span->at[i] << (8 * i);
-    }
+    *value = load_u64(span->at);
     span->at += 8;
-    *value = sum;
     return true;
 }
 
@@ -255,6 +273,40 @@ static bool take_execute(struct hot *hot, struct span span, struct hg_execute_re
     return keep_attributes(hot, &attributes, request);
 }
 
+static bool take_prepared(struct hot *hot, struct span span,
+                          struct hg_execute_prepared_request *request)
+{
+    uint32_t seen = 0;
+    *request = (struct hg_execute_prepared_request){.handle = 0};
+    if (!begin_message(hot)) {
+        return false;
+    }
+    while (span.at < span.end) {
+        uint32_t tag;
+        if (!take_tag(hot, &span, &tag) || !first_time(&seen, tag)) {
+            return false;
+        }
+        bool taken = false;
+        switch (tag) {
+        case FIXED64(1u):
+            taken = take_fixed64(&span, &request->handle);
+            break;
+        case BYTES(2u):
+            taken = take_ids(hot, &span, &request->inputs, &request->input_count);
+            break;
+        case BYTES(3u):
+            taken = take_ids(hot, &span, &request->outputs, &request->output_count);
+            break;
+        default:
+            break;
+        }
+        if (!taken) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool take_data(struct hot *hot, struct span *span, struct hg_bytes *data)
 {
     struct span content;
@@ -325,16 +377,22 @@ static bool take_step(struct hot *hot, struct span span, struct hg_step *step)
     struct span body;
     uint32_t tag;
     if (!begin_message(hot) || span.at == span.end || !take_tag(hot, &span, &tag) ||
-        (tag != BYTES(3u) && tag != BYTES(4u)) || !take_bytes(&span, &body) ||
-        span.at != span.end) {
+        !take_bytes(&span, &body) || span.at != span.end) {
         return false;
     }
-    if (tag == BYTES(3u)) {
+    switch (tag) {
+    case BYTES(3u):
         step->kind = HG_REQUEST_WRITE;
         return take_write(hot, body, &step->write);
+    case BYTES(4u):
+        step->kind = HG_REQUEST_EXECUTE;
+        return take_execute(hot, body, &step->execute);
+    case BYTES(6u):
+        step->kind = HG_REQUEST_EXECUTE_PREPARED;
+        return take_prepared(hot, body, &step->execute_prepared);
+    default:
+        return false;
     }
-    step->kind = HG_REQUEST_EXECUTE;
-    return take_execute(hot, body, &step->execute);
 }
 
 static bool take_batch(struct hot *hot, struct span span, struct hg_batch_args *batch)
@@ -388,6 +446,9 @@ static bool take_body(struct hot *hot, uint32_t tag, struct span body, struct hg
     case BYTES(16u):
         step->kind = HG_REQUEST_BATCH;
         return take_batch(hot, body, &step->batch);
+    case BYTES(29u):
+        step->kind = HG_REQUEST_EXECUTE_PREPARED;
+        return take_prepared(hot, body, &step->execute_prepared);
     case BYTES(27u):
         step->kind = HG_REQUEST_PING;
         return begin_message(hot) && body.at == body.end;

@@ -16,9 +16,9 @@
 #include "daemon/codec.h"
 
 /*
- * Decodes an execute, ping, read, write, or a batch of executes and writes, in the form that
- * encoders give it. False: it is something else, or there is no memory; MESSAGE is then undefined
- * but for its kind, NONE.
+ * Decodes an execute by name or by handle, ping, read, write, or a batch of executes and writes, in
+ * the form that encoders give it. False: it is something else, or there is no memory; MESSAGE is
+ * then undefined but for its kind, NONE.
  */
 HG_MUST_CHECK bool hg_codec_decode_hot(const uint8_t *data, size_t size, struct hg_arena *arena,
                                        struct hg_message *message);

@@ -22,8 +22,11 @@
 /* A request's arena: what it decodes to, and its reply before it is encoded. */
 #define HG_ARENA_CHUNK_BYTES 4096u
 #define HG_ARENA_BYTES_MAX   (6u << 20)
-/* Idle requests that keep their arena's first chunk for the next one. */
-#define HG_REQUESTS_KEPT_MAX 1024u
+/* Requests that need more get chunks up to this size the next time: a batch in one piece. */
+#define HG_ARENA_CHUNK_BYTES_MAX 65536u
+/* Idle requests that keep their arena's first chunk for the next one, and bytes of such chunks. */
+#define HG_REQUESTS_KEPT_MAX       1024u
+#define HG_REQUESTS_KEPT_BYTES_MAX (8u << 20)
 
 #define HG_LISTED_BUFFERS_MAX 4096u
 

@@ -20,6 +20,7 @@ struct hg_request *hg_request_get(struct hg_request_pool *pool)
     if (request != NULL) {
         pool->free = request->next;
         pool->free_count--;
+        pool->free_bytes -= hg_arena_kept_bytes(&request->arena);
     } else {
         request = request_new();
         if (request == NULL) {
@@ -60,11 +61,14 @@ void hg_request_put(struct hg_request_pool *pool, struct hg_request *request)
     if (request->adopted_fd >= 0) {
         hg_foreign_close(request->adopted_fd);
     }
-    if (pool->free_count >= HG_REQUESTS_KEPT_MAX) {
+    hg_arena_reset_larger(&request->arena, HG_ARENA_CHUNK_BYTES_MAX);
+    const size_t bytes = hg_arena_kept_bytes(&request->arena);
+    if (pool->free_count >= HG_REQUESTS_KEPT_MAX ||
+        pool->free_bytes + bytes > HG_REQUESTS_KEPT_BYTES_MAX) {
         request_free(request);
         return;
     }
-    hg_arena_reset(&request->arena);
+    pool->free_bytes += bytes;
     request->next = pool->free;
     pool->free = request;
     pool->free_count++;
@@ -79,4 +83,5 @@ void hg_request_pool_fini(struct hg_request_pool *pool)
         request_free(request);
     }
     pool->free_count = 0;
+    pool->free_bytes = 0;
 }

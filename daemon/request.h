@@ -60,6 +60,7 @@ struct hg_request_pool {
     struct hg_request *free;
     uint32_t free_count;
     uint32_t live_count;
+    size_t free_bytes; /* of the arenas of those that are free */
 };
 
 /* Gives a request with an empty arena, or NULL when out of memory. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/transport/frame.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
@@ -46,9 +47,15 @@ static bool check_lengths(const struct hg_frame *frame, uint64_t message_bytes_m
     return true;
 }
 
-enum hg_frame_state hg_frame_decode(const uint8_t *data, size_t size, uint64_t message_bytes_max,
-                                    uint64_t payload_bytes_max, struct hg_frame *frame,
-                                    struct hg_error *error)
+static enum hg_frame_state wrong_reserved(struct hg_error *error)
+{
+    (void)hg_fail(error, HG_INVALID_ARGUMENT, "frame: reserved bytes: expected 0");
+    return wrong();
+}
+
+/* A header that is not all there, or not right: as soon as a byte is wrong this is said. */
+static enum hg_frame_state decode_carefully(const uint8_t *data, size_t size,
+                                            struct hg_error *error)
 {
     struct hg_reader reader;
     if (!check_magic(data, size, error)) {
@@ -65,29 +72,35 @@ enum hg_frame_state hg_frame_decode(const uint8_t *data, size_t size, uint64_t m
                       version);
         return wrong();
     }
-    if (size < HG_FRAME_BYTES) {
-        return HG_FRAME_PARTIAL;
+    return size < HG_FRAME_BYTES ? HG_FRAME_PARTIAL : wrong_reserved(error);
+}
+
+/* What a whole header without anything wrong in its fixed part begins with. */
+static const uint8_t start[8] = {'H', 'G', 'R', 'M', HG_FRAME_VERSION, 0, 0, 0};
+
+enum hg_frame_state hg_frame_decode(const uint8_t *data, size_t size, uint64_t message_bytes_max,
+                                    uint64_t payload_bytes_max, struct hg_frame *frame,
+                                    struct hg_error *error)
+{
+    uint32_t lengths[2]; /* of the message, and reserved */
+    if (size < HG_FRAME_BYTES || memcmp(data, start, sizeof(start)) != 0) {
+        return decode_carefully(data, size, error);
     }
-    const uint16_t reserved = hg_read_u16(&reader);
-    frame->message_bytes = hg_read_u32(&reader);
-    const uint32_t reserved_too = hg_read_u32(&reader);
-    frame->payload_bytes = hg_read_u64(&reader);
-    if (reserved != 0 || reserved_too != 0) {
-        (void)hg_fail(error, HG_INVALID_ARGUMENT, "frame: reserved bytes: expected 0");
-        return wrong();
+    memcpy(lengths, data + 8, sizeof(lengths));
+    memcpy(&frame->payload_bytes, data + 16, sizeof(frame->payload_bytes));
+    frame->message_bytes = le32toh(lengths[0]);
+    frame->payload_bytes = le64toh(frame->payload_bytes);
+    if (lengths[1] != 0) {
+        return wrong_reserved(error);
     }
     return check_lengths(frame, message_bytes_max, payload_bytes_max, error) ? HG_FRAME_COMPLETE
                                                                              : wrong();
 }
-
 void hg_frame_encode(uint8_t data[HG_FRAME_BYTES], const struct hg_frame *frame)
 {
-    struct hg_writer writer;
-    hg_writer_init(&writer, data, HG_FRAME_BYTES);
-    hg_write_bytes(&writer, magic, MAGIC_BYTES);
-    hg_write_u16(&writer, HG_FRAME_VERSION);
-    hg_write_u16(&writer, 0);
-    hg_write_u32(&writer, frame->message_bytes);
-    hg_write_u32(&writer, 0);
-    hg_write_u64(&writer, frame->payload_bytes);
+    const uint32_t lengths[2] = {htole32(frame->message_bytes), 0};
+    const uint64_t payload_bytes = htole64(frame->payload_bytes);
+    memcpy(data, start, sizeof(start));
+    memcpy(data + 8, lengths, sizeof(lengths));
+    memcpy(data + 16, &payload_bytes, sizeof(payload_bytes));
 }

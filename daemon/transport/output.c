@@ -203,14 +203,38 @@ static void rest(struct hg_output *output)
         output->data = NULL;
         output->capacity = 0;
     }
-    hg_free(HG_TAG_TRANSPORT, output->descriptors);
-    output->descriptors = NULL;
-    output->descriptor_capacity = 0;
+    if (output->descriptors != NULL) {
+        hg_free(HG_TAG_TRANSPORT, output->descriptors);
+        output->descriptors = NULL;
+        output->descriptor_capacity = 0;
+    }
+}
+
+/* Replies and nothing else, the common case. True if one send took them all. */
+static bool send_plain(struct hg_output *output, int fd, uint64_t *sent_bytes)
+{
+    const size_t queued = hg_output_queued(output);
+    if (queued == 0 || output->first != NULL || output->descriptor_count != 0) {
+        return false;
+    }
+    const ssize_t sent =
+        send(fd, output->data + output->start, queued, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent <= 0) {
+        return false; /* the next one will say why */
+    }
+    *sent_bytes += (uint64_t)sent;
+    output->start += (size_t)sent;
+    output->position += (uint64_t)sent;
+    return (size_t)sent == queued;
 }
 
 enum hg_sent hg_output_send(struct hg_output *output, int fd, uint64_t *sent_bytes,
                             struct hg_request **ended)
 {
+    if (send_plain(output, fd, sent_bytes)) {
+        rest(output);
+        return HG_SENT_ALL;
+    }
     while (!hg_output_empty(output)) {
         struct iovec pieces[HG_SEND_PIECES_MAX];
         const int passed = descriptor_now(output);

@@ -302,13 +302,12 @@ static ssize_t receive_with_descriptors(struct hg_native *native, struct msghdr 
  * that nobody expects are dropped by the kernel. */
 static ssize_t receive_pieces(struct hg_native *native, struct iovec *pieces, size_t count)
 {
-    const int fd = native->fd;
-    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-    if (native->client.takes_descriptors) {
-        return receive_with_descriptors(native, &message);
+    if (count == 1 && !native->client.takes_descriptors) {
+        return recv(native->fd, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT);
     }
-    return count == 1 ? recv(fd, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT)
-                      : recvmsg(fd, &message, MSG_DONTWAIT);
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    return native->client.takes_descriptors ? receive_with_descriptors(native, &message)
+                                            : recvmsg(native->fd, &message, MSG_DONTWAIT);
 }
 
 /* One recvmsg: into the payload's place, then into the buffer. False if nothing came. */
@@ -360,7 +359,7 @@ static bool receive_bytes(struct hg_native *native)
 /* The peer stopped sending inside a frame: it may still want to know. */
 static void report_truncation(struct hg_native *native)
 {
-    struct hg_error error = HG_ERROR_INIT;
+    struct hg_error error; /* as in step_header */
     if (!native->ended || !hg_native_may_read(native) || !hg_native_mid_frame(native)) {
         return;
     }
@@ -384,7 +383,7 @@ static void report_truncation(struct hg_native *native)
 /* All requests are decoded, and descriptors are left that no adopt wanted. */
 static bool stop_at_surplus(struct hg_native *native)
 {
-    struct hg_error error = HG_ERROR_INIT;
+    struct hg_error error; /* as in step_header */
     if (native->descriptors.count == 0 || native->state != HG_RECEIVE_HEADER ||
         buffered(native) != 0) {
         return false;

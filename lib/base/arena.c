@@ -98,6 +98,28 @@ void *hg_arena_alloc(struct hg_arena *arena, size_t size)
     return piece;
 }
 
+size_t hg_arena_kept_bytes(const struct hg_arena *arena)
+{
+    return arena->first != NULL ? arena->first->size : 0;
+}
+
+void hg_arena_reset_larger(struct hg_arena *arena, size_t chunk_bytes_max)
+{
+    const bool was_cramped = arena->first != NULL && arena->first->next != NULL;
+    if (was_cramped) {
+        size_t wanted = arena->chunk_bytes;
+        while (wanted < arena->used_bytes && wanted < chunk_bytes_max) {
+            wanted *= 2;
+        }
+        if (wanted > arena->first->size && wanted <= chunk_bytes_max) {
+            arena->chunk_bytes = wanted;
+            hg_arena_fini(arena);
+            return;
+        }
+    }
+    hg_arena_reset(arena);
+}
+
 void hg_arena_reset(struct hg_arena *arena)
 {
     arena->used_bytes = 0;

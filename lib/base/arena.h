@@ -31,5 +31,10 @@ void hg_arena_fini(struct hg_arena *arena);
 HG_MUST_CHECK void *hg_arena_alloc(struct hg_arena *arena, size_t size);
 /* Everything handed out becomes invalid. */
 void hg_arena_reset(struct hg_arena *arena);
+/* The same; if one chunk was not enough, those to come are larger, up to CHUNK_BYTES_MAX: for an
+ * arena that is used again and again for the like. */
+void hg_arena_reset_larger(struct hg_arena *arena, size_t chunk_bytes_max);
+/* What a reset keeps. */
+size_t hg_arena_kept_bytes(const struct hg_arena *arena);
 
 #endif

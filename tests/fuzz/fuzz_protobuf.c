@@ -30,6 +30,12 @@ static void walk_execute(const struct hg_execute_request *execute)
     }
 }
 
+static void walk_prepared(const struct hg_execute_prepared_request *prepared)
+{
+    walk_bytes(prepared->inputs, prepared->input_count * sizeof(*prepared->inputs));
+    walk_bytes(prepared->outputs, prepared->output_count * sizeof(*prepared->outputs));
+}
+
 static void walk_step(const struct hg_step *step)
 {
     switch (step->kind) {
@@ -44,6 +50,9 @@ static void walk_step(const struct hg_step *step)
         break;
     case HG_REQUEST_EXECUTE:
         walk_execute(&step->execute);
+        break;
+    case HG_REQUEST_EXECUTE_PREPARED:
+        walk_prepared(&step->execute_prepared);
         break;
     case HG_REQUEST_LOAD_PROGRAM:
         walk_bytes(step->load.binary.data, step->load.binary.size);
@@ -85,6 +94,15 @@ static bool same_execute(const struct hg_execute_request *a, const struct hg_exe
     return same;
 }
 
+static bool same_prepared(const struct hg_execute_prepared_request *a,
+                          const struct hg_execute_prepared_request *b)
+{
+    return a->handle == b->handle && a->input_count == b->input_count &&
+           same_bytes(a->inputs, b->inputs, a->input_count * sizeof(*a->inputs)) &&
+           a->output_count == b->output_count &&
+           same_bytes(a->outputs, b->outputs, a->output_count * sizeof(*a->outputs));
+}
+
 static bool same_step(const struct hg_step *a, const struct hg_step *b)
 {
     if (a->kind != b->kind) {
@@ -93,6 +111,8 @@ static bool same_step(const struct hg_step *a, const struct hg_step *b)
     switch (a->kind) {
     case HG_REQUEST_EXECUTE:
         return same_execute(&a->execute, &b->execute);
+    case HG_REQUEST_EXECUTE_PREPARED:
+        return same_prepared(&a->execute_prepared, &b->execute_prepared);
     case HG_REQUEST_WRITE:
         return a->write.id == b->write.id && a->write.offset == b->write.offset &&
                a->write.data.size == b->write.data.size &&

@@ -87,6 +87,38 @@ static void reset_keeps_the_first_chunk(void **state)
     hg_arena_fini(&arena);
 }
 
+/* What did not fit in one chunk does the next time, up to the bound, and no further than that. */
+static void reset_makes_the_chunk_larger(void **state)
+{
+    (void)state;
+    struct hg_arena arena;
+    hg_arena_init(&arena, HG_TAG_TEST, 1024, 1u << 20);
+    assert_int_equal(hg_arena_kept_bytes(&arena), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_non_null(hg_arena_alloc(&arena, 1024));
+        hg_arena_reset_larger(&arena, 8192);
+        assert_int_equal(hg_arena_kept_bytes(&arena), 1024);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_non_null(hg_arena_alloc(&arena, 1024));
+    }
+    hg_arena_reset_larger(&arena, 8192);
+    assert_non_null(hg_arena_alloc(&arena, 3072));
+    assert_int_equal(hg_arena_kept_bytes(&arena), 4096);
+    assert_non_null(hg_arena_alloc(&arena, 1024));
+    hg_alloc_fault_set(0, true); /* one chunk was enough: it is kept */
+    hg_arena_reset_larger(&arena, 8192);
+    assert_non_null(hg_arena_alloc(&arena, 4096));
+    hg_alloc_fault_clear();
+    for (int i = 0; i < 2; i++) {
+        assert_non_null(hg_arena_alloc(&arena, 100000));
+        hg_arena_reset_larger(&arena, 8192);
+        assert_non_null(hg_arena_alloc(&arena, 1));
+        assert_int_equal(hg_arena_kept_bytes(&arena), 8192);
+    }
+    hg_arena_fini(&arena);
+}
+
 /* Out of memory at each of its allocations: NULL, nothing lost, and it works afterwards. */
 static void out_of_memory_sweep(void **state)
 {
@@ -117,6 +149,7 @@ int main(void)
         cmocka_unit_test(cap_is_a_bound),
         cmocka_unit_test(unlimited_cap),
         cmocka_unit_test(reset_keeps_the_first_chunk),
+        cmocka_unit_test(reset_makes_the_chunk_larger),
         cmocka_unit_test(out_of_memory_sweep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,6 +140,23 @@ static struct text random_execute(unsigned odds)
     return execute;
 }
 
+static struct text random_prepared(unsigned odds)
+{
+    struct text prepared = {.size = 0};
+    if (below(4) != 0) {
+        put_varint(&prepared, 1u << 3 | 1);
+        for (int i = 0; i < 8; i++) {
+            put_byte(&prepared, (uint8_t)next_random());
+        }
+    }
+    put_ids(&prepared, 2, odds);
+    put_ids(&prepared, 3, odds);
+    if (odd(odds)) {
+        put_oddity(&prepared);
+    }
+    return prepared;
+}
+
 /* A write or a read: three fields, the last of which differs. */
 static struct text random_transfer(bool write, unsigned odds)
 {
@@ -163,9 +180,11 @@ static struct text random_batch(unsigned odds)
     struct text batch = {.size = 0};
     for (unsigned count = below(4); count > 0; count--) {
         struct text step = {.size = 0};
-        const bool write = below(3) == 0;
-        const struct text body = write ? random_transfer(true, odds) : random_execute(odds);
-        put_bytes(&step, write ? 3 : 4, &body);
+        const unsigned field = (const unsigned[]){3, 4, 6}[below(3)];
+        const struct text body = field == 3   ? random_transfer(true, odds)
+                                 : field == 4 ? random_execute(odds)
+                                              : random_prepared(odds);
+        put_bytes(&step, field, &body);
         if (odd(odds)) {
             put_oddity(&step);
         }
@@ -176,13 +195,15 @@ static struct text random_batch(unsigned odds)
 
 static void put_body(struct text *request, unsigned odds)
 {
-    static const unsigned fields[] = {13, 14, 15, 16, 27};
+    static const unsigned fields[] = {13, 14, 15, 16, 27, 29};
     const unsigned field = fields[below(HG_ARRAY_COUNT(fields))];
     struct text body = {.size = 0};
     if (field == 15) {
         body = random_execute(odds);
     } else if (field == 16) {
         body = random_batch(odds);
+    } else if (field == 29) {
+        body = random_prepared(odds);
     } else if (field != 27) {
         body = random_transfer(field == 13, odds);
     }
@@ -246,6 +267,17 @@ static void expect_step(const struct hg_step *hot, const struct hg_step *general
     switch (hot->kind) {
     case HG_REQUEST_EXECUTE:
         expect_execute(&hot->execute, &general->execute);
+        break;
+    case HG_REQUEST_EXECUTE_PREPARED:
+        assert_int_equal(hot->execute_prepared.handle, general->execute_prepared.handle);
+        expect_bytes(hot->execute_prepared.inputs,
+                     hot->execute_prepared.input_count * sizeof(uint64_t),
+                     general->execute_prepared.inputs,
+                     general->execute_prepared.input_count * sizeof(uint64_t));
+        expect_bytes(hot->execute_prepared.outputs,
+                     hot->execute_prepared.output_count * sizeof(uint64_t),
+                     general->execute_prepared.outputs,
+                     general->execute_prepared.output_count * sizeof(uint64_t));
         break;
     case HG_REQUEST_WRITE:
         assert_int_equal(hot->write.id, general->write.id);
