@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operations by name: from a request to a call, its plan, and on to work. */
+#include "lib/engine/memo.h"
+#include "lib/engine/recent.h"
 #include "lib/engine/steps.h"
 
-/* Fills CALL and BUFFERS, which are large, as far as they will be used. */
+/* Fills BUFFERS, and CALL, which is large, but for its operands, as far as they will be used. */
 static enum hg_status resolve(const struct hg_session *session,
                               const struct hg_execute_request *request, struct hg_op_call *call,
                               struct hg_buffer *buffers[HG_OP_OPERANDS_MAX],
@@ -19,26 +21,44 @@ static enum hg_status resolve(const struct hg_session *session,
         status = hg_request_find_buffers(session, call->op, request->inputs, request->outputs,
                                          buffers, claims, error);
     }
+    return status == HG_OK ? hg_request_set_attributes(call, request->attributes,
+                                                       request->attribute_count, error)
+                           : status;
+}
+
+/* The steps of CALL, whose operands it sets if it has to plan: those of a call like it, or in PLAN.
+ */
+static enum hg_status find_steps(struct hg_session *session, struct hg_op_call *call,
+                                 struct hg_buffer *const buffers[HG_OP_OPERANDS_MAX],
+                                 struct hg_plan *plan, struct hg_steps *steps,
+                                 struct hg_error *error)
+{
+    const uint64_t fingerprint = hg_recent_fingerprint(call, buffers);
+    const struct hg_memo *memo = hg_recent_find(&session->recent, fingerprint, call, buffers);
+    if (memo != NULL) {
+        *steps = hg_memo_steps(memo);
+        return HG_OK;
+    }
+    hg_request_set_operands(call, buffers);
+    const enum hg_status status = hg_op_plan(call, plan, error);
     if (status == HG_OK) {
-        hg_request_set_operands(call, buffers);
-        status =
-            hg_request_set_attributes(call, request->attributes, request->attribute_count, error);
+        hg_recent_note(&session->recent, fingerprint, session->engine->cache, call, plan);
+        *steps = hg_steps_of_plan(plan);
     }
     return status;
 }
 
-/* Plans CALL and prepares it to run. False if there is nothing to run: it failed, which is in the
- * task's error, or there are no elements. */
-static bool prepare_call(struct hg_prepared *prepared, const struct hg_op_call *call,
+/* Prepares CALL to run. False if there is nothing to run: it failed, which is in the task's error,
+ * or there are no elements. */
+static bool prepare_call(struct hg_session *session, struct hg_prepared *prepared,
+                         struct hg_op_call *call,
                          struct hg_buffer *const buffers[HG_OP_OPERANDS_MAX])
 {
     struct hg_error *error = &prepared->task->error;
     struct hg_plan plan; /* large, and filled only as far as it is used */
-    if (hg_op_plan(call, &plan, error) != HG_OK) {
-        return false;
-    }
-    const struct hg_steps steps = hg_steps_of_plan(&plan);
-    return hg_steps_prepare(prepared, call->op, &steps, buffers, error) == HG_OK && steps.count > 0;
+    struct hg_steps steps;
+    return find_steps(session, call, buffers, &plan, &steps, error) == HG_OK &&
+           hg_steps_prepare(prepared, call->op, &steps, buffers, error) == HG_OK && steps.count > 0;
 }
 
 enum hg_submitted hg_session_execute(struct hg_session *session,
@@ -57,7 +77,7 @@ enum hg_submitted hg_session_execute(struct hg_session *session,
     if (status != HG_OK) {
         return HG_TASK_DONE;
     }
-    if (!prepare_call(&prepared, &call, buffers)) {
+    if (!prepare_call(session, &prepared, &call, buffers)) {
         hg_prepared_fini(&prepared);
         return HG_TASK_DONE;
     }

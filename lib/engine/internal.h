@@ -14,6 +14,7 @@
 #include "lib/engine/buffer.h"
 #include "lib/engine/engine.h"
 #include "lib/engine/idmap.h"
+#include "lib/engine/recent.h"
 #include "lib/engine/statement.h"
 
 #define HG_SESSION_GROUPS_MAX 64
@@ -71,6 +72,7 @@ struct hg_session {
     struct hg_idmap buffers;  /* struct hg_buffer; flag: may be written */
     struct hg_idmap programs; /* struct hg_loaded */
     struct hg_statements statements;
+    struct hg_recent recent; /* calls by name */
     struct hg_buffer
         *classes[HG_POOL_CLASS_COUNT]; /* by boundary class: made here and still known */
 

@@ -102,6 +102,7 @@ void hg_session_destroy(struct hg_session **session)
     unbind_all(dropped);
     hg_session_unload_all(dropped);
     hg_statements_fini(&dropped->statements);
+    hg_recent_fini(&dropped->recent);
     hg_idmap_fini(&dropped->buffers);
     hg_idmap_fini(&dropped->programs);
     hg_mutex_fini(&dropped->lock);

@@ -11,24 +11,13 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
+#include "lib/engine/memo.h"
 #include "lib/engine/steps.h"
 
 #define SLOTS_MIN 16
 
-/* The plan of the last execution, and the operands it was for: those of the statement's call. */
-struct memo {
-    bool is_valid;
-    struct hg_plan_step *items;      /* one block with the handles behind them */
-    struct hg_cache_handle *handles; /* of their keys */
-    uint32_t capacity;               /* of each */
-    uint32_t count;
-    uint32_t temp_count;
-    uint64_t temp_bytes[HG_PLAN_TEMPS_MAX];
-};
-
 struct hg_statement {
-    struct hg_op_call call;
-    struct memo memo;
+    struct hg_memo memo; /* of the last execution */
 };
 
 /* ---- handles --------------------------------------------------------------------------------- */
@@ -88,7 +77,7 @@ static uint64_t keep(struct hg_statements *statements, struct hg_statement *stat
 
 static void destroy(struct hg_statement *statement)
 {
-    hg_free(HG_TAG_SESSION, statement->memo.items);
+    hg_memo_fini(&statement->memo);
     hg_free(HG_TAG_SESSION, statement);
 }
 
@@ -123,73 +112,10 @@ enum hg_status hg_session_unprepare(struct hg_session *session, uint64_t handle,
 
 /* ---- the plan that is kept ------------------------------------------------------------------- */
 
-static void reserve_memo(struct memo *memo, uint32_t count)
-{
-    if (count > memo->capacity) {
-        hg_free(HG_TAG_SESSION, memo->items);
-        memo->items =
-            hg_malloc(HG_TAG_SESSION, count * (sizeof *memo->items + sizeof *memo->handles));
-        memo->handles = (struct hg_cache_handle *)(void *)(memo->items + count);
-        memo->capacity = memo->items == NULL ? 0 : count;
-    }
-}
-
-/* Keeps PLAN, made for the operands in the statement's call. Without memory for it the next
- * execution plans again. */
-static void remember(const struct hg_cache *cache, struct hg_statement *statement,
-                     const struct hg_plan *plan)
-{
-    struct memo *memo = &statement->memo;
-    reserve_memo(memo, plan->step_count);
-    memo->is_valid = plan->step_count <= memo->capacity;
-    memo->count = plan->step_count;
-    for (uint32_t i = 0; memo->is_valid && i < plan->step_count; i++) {
-        memo->items[i] = plan->steps[i];
-        hg_cache_handle_init(cache, &memo->items[i].key, &memo->handles[i]);
-    }
-    memo->temp_count = plan->temp_count;
-    memcpy(memo->temp_bytes, plan->temp_bytes, plan->temp_count * sizeof memo->temp_bytes[0]);
-}
-
-/* True for the buffers of the last execution: a handle stands for type, shape and memory. */
-static bool are_the_same(const struct hg_op_call *last, struct hg_buffer *const buffers[])
-{
-    for (unsigned i = 0; i < last->operand_count; i++) {
-        if (last->operands[i].handle != buffers[i]->operand.handle) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_alike(const struct hg_op_operand *a, const struct hg_op_operand *b)
-{
-    return a->type == b->type && a->rank == b->rank && a->elements == b->elements &&
-           a->boundary_class == b->boundary_class &&
-           memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]) == 0;
-}
-
-/* True for other buffers of which planning would say the same: they look the same, no two of them
- * are one, and their handles are not baked. */
-static bool are_alike(const struct hg_op_call *last, struct hg_buffer *const buffers[])
-{
-    for (unsigned i = 0; i < last->operand_count; i++) {
-        if (!is_alike(&last->operands[i], &buffers[i]->operand)) {
-            return false;
-        }
-        for (unsigned j = 0; j < i; j++) {
-            if (buffers[i] == buffers[j]) {
-                return false;
-            }
-        }
-    }
-    return !last->policy.specialize_full;
-}
-
 static enum hg_status check_types(const struct hg_statement *statement,
                                   struct hg_buffer *const buffers[], struct hg_error *error)
 {
-    const struct hg_op_call *call = &statement->call;
+    const struct hg_op_call *call = &statement->memo.call;
     for (unsigned i = 0; i < call->operand_count; i++) {
         enum hg_dtype type = buffers[i]->operand.type;
         if (type != call->operands[i].type) {
@@ -212,10 +138,10 @@ static enum hg_status plan_anew(const struct hg_engine *engine, struct hg_statem
         return status;
     }
     statement->memo.is_valid = false;
-    hg_request_set_operands(&statement->call, buffers);
-    status = hg_op_plan(&statement->call, plan, error);
+    hg_request_set_operands(&statement->memo.call, buffers);
+    status = hg_op_plan(&statement->memo.call, plan, error);
     if (status == HG_OK) {
-        remember(engine->cache, statement, plan);
+        hg_memo_keep(&statement->memo, engine->cache, plan);
     }
     return status;
 }
@@ -225,11 +151,8 @@ static enum hg_status find_steps(const struct hg_engine *engine, struct hg_state
                                  struct hg_buffer *const buffers[], struct hg_plan *plan,
                                  struct hg_steps *steps, struct hg_error *error)
 {
-    const struct memo *memo = &statement->memo;
-    if (memo->is_valid &&
-        (are_the_same(&statement->call, buffers) || are_alike(&statement->call, buffers))) {
-        *steps = (struct hg_steps){memo->items, memo->count, memo->temp_count, memo->temp_bytes,
-                                   memo->handles};
+    if (hg_memo_fits(&statement->memo, buffers)) {
+        *steps = hg_memo_steps(&statement->memo);
         return HG_OK;
     }
     enum hg_status status = plan_anew(engine, statement, buffers, plan, error);
@@ -353,9 +276,9 @@ enum hg_status hg_session_prepare(struct hg_session *session,
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
     }
     bool all_shapes = false;
-    status = set_call(session, request, &statement->call, &all_shapes, error);
+    status = set_call(session, request, &statement->memo.call, &all_shapes, error);
     if (status == HG_OK && all_shapes) {
-        status = warm(session, &statement->call, error);
+        status = warm(session, &statement->memo.call, error);
     }
     if (status != HG_OK) {
         destroy(statement);
@@ -375,7 +298,7 @@ static enum hg_status prepare_work(struct hg_session *session,
     if (slot == NULL) {
         return HG_NOT_FOUND;
     }
-    const struct hg_op *op = slot->statement->call.op;
+    const struct hg_op *op = slot->statement->memo.call.op;
     prepared->task->op = op;
     struct hg_buffer *buffers[HG_OP_OPERANDS_MAX];
     enum hg_status status =

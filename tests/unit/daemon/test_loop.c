@@ -206,7 +206,7 @@ static void timers_end_the_sleep(void **state)
     /* libuv counts whole milliseconds. */
     assert_true(hg_clock_now_ns() - start_ns >= 29 * HG_NS_PER_MS);
     assert_int_equal(later_fired, 1);
-    assert_true(soon_fired >= 2);
+    assert_true(soon_fired >= 1); /* a machine that stalls merges repeats */
     assert_int_equal(never_fired, 0);
     hg_timer_close(&soon);
     hg_timer_close(&later);

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls by name whose plans are kept: they do and say what calls that are planned do and say. */
+#include "tests/unit/engine/fixture.h"
+
+#define BUFFERS   10
+#define BYTES_MAX 800
+#define CALLS     3000
+
+static uint64_t seed = 7;
+
+static unsigned below(unsigned bound)
+{
+    /* splitmix64: http://prng.di.unimi.it/splitmix64.c, public domain */
+    uint64_t z = seed += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return (unsigned)((z ^ z >> 31) % bound);
+}
+
+/* Buffers that differ little: pairs of the same type and length, of one but not the other. */
+static const struct {
+    enum hg_dtype type;
+    uint64_t length;
+} kinds[BUFFERS] = {{HG_F32, 100}, {HG_F32, 100}, {HG_F32, 100}, {HG_F32, 100}, {HG_F64, 100},
+                    {HG_F64, 100}, {HG_F64, 100}, {HG_I32, 100}, {HG_F32, 99},  {HG_F32, 1}};
+
+static uint64_t bytes_of(unsigned index)
+{
+    return kinds[index].length * hg_dtype_bytes(kinds[index].type);
+}
+
+static void alloc_all(struct hg_session *session)
+{
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        test_alloc(session, i + 1, kinds[i].type, kinds[i].length);
+    }
+}
+
+struct content {
+    uint8_t bytes[BUFFERS][BYTES_MAX];
+};
+
+static void read_all(struct hg_session *session, struct content *content)
+{
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        test_read(session, i + 1, content->bytes[i], bytes_of(i));
+    }
+}
+
+static void write_all(struct hg_session *session, const struct content *content)
+{
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        test_write(session, i + 1, content->bytes[i], bytes_of(i));
+    }
+}
+
+/* A call that may be wrong in any way: types, lengths, aliasing, attributes. Few of each, so that
+ * many calls are alike. */
+struct call {
+    struct test_request storage;
+    struct hg_named_attribute attribute;
+};
+
+static void random_call(struct call *call)
+{
+    static const struct {
+        const char *op;
+        bool binary;
+        const char *attribute;
+    } ops[] = {{"vector_add", true, NULL},
+               {"vector_mul", true, NULL},
+               {"relu", false, NULL},
+               {"vector_add", true, "n"},
+               {"relu", false, "n"}};
+    static const uint64_t sizes[] = {100, 99, 50, 0, 101};
+    const unsigned which = below(HG_ARRAY_COUNT(ops));
+    const unsigned span = below(4) == 0 ? BUFFERS : 4;
+    (void)test_request(&call->storage, ops[which].op, 1 + below(span),
+                       ops[which].binary ? 1 + below(span) : 0, 1 + below(span));
+    if (ops[which].attribute != NULL) {
+        call->attribute = (struct hg_named_attribute){ops[which].attribute, 1,
+                                                      sizes[below(HG_ARRAY_COUNT(sizes))]};
+        call->storage.request.attributes = &call->attribute;
+        call->storage.request.attribute_count = 1;
+    }
+}
+
+/* Every call of a session that lives on, beside the same call of one that never saw another: same
+ * outcome, same words, same bytes. */
+static void kept_plans_change_nothing(void **state)
+{
+    static struct content before, expected, got;
+    struct hg_engine *engine = test_engine();
+    struct hg_session *session = test_session(engine, 1000);
+    unsigned successes = 0;
+    (void)state;
+    alloc_all(session);
+    for (unsigned i = 0; i < sizeof before; i++) {
+        ((uint8_t *)&before)[i] = (uint8_t)below(64);
+    }
+    write_all(session, &before);
+    for (unsigned i = 0; i < CALLS; i++) {
+        struct call call;
+        struct hg_task task = {.allow_inline = true};
+        struct hg_task alone = {.allow_inline = true};
+        struct hg_session *fresh = test_session(engine, 1001);
+        random_call(&call);
+        alloc_all(fresh);
+        read_all(session, &before);
+        write_all(fresh, &before);
+        if (below(50) == 0) {
+            (void)hg_engine_cache_flush(engine);
+        }
+        (void)!hg_session_execute_wait(session, &call.storage.request, &task);
+        (void)!hg_session_execute_wait(fresh, &call.storage.request, &alone);
+        assert_int_equal(task.error.status, alone.error.status);
+        assert_string_equal(task.error.message, alone.error.message);
+        read_all(session, &got);
+        read_all(fresh, &expected);
+        assert_memory_equal(&got, &expected, sizeof got);
+        successes += task.error.status == HG_OK;
+        hg_session_destroy(&fresh);
+    }
+    assert_in_range(successes, CALLS / 4, CALLS - CALLS / 20);
+    hg_session_destroy(&session);
+    hg_engine_destroy(&engine);
+}
+
+/* From the third call on nothing is allocated, whichever buffers of the same kind it has. */
+static void a_plan_is_kept(void **state)
+{
+    struct hg_engine *engine = test_engine();
+    struct hg_session *session = test_session(engine, 1000);
+    (void)state;
+    alloc_all(session);
+    const uint64_t start = hg_alloc_live_bytes(HG_TAG_SESSION);
+    test_op(session, "vector_add", 1, 2, 3);
+    const uint64_t first = hg_alloc_live_bytes(HG_TAG_SESSION);
+    test_op(session, "vector_add", 1, 2, 4);
+    const uint64_t second = hg_alloc_live_bytes(HG_TAG_SESSION);
+    assert_true(first > start && second > first);
+    test_op(session, "vector_add", 4, 3, 2);
+    test_op(session, "vector_add", 2, 1, 3);
+    assert_int_equal(hg_alloc_live_bytes(HG_TAG_SESSION), second);
+    hg_session_destroy(&session);
+    hg_engine_destroy(&engine);
+}
+
+/* Without memory for a plan calls go on as if there were none to keep. */
+static void without_memory_nothing_is_kept(void **state)
+{
+    struct hg_engine *engine = test_engine();
+    struct hg_session *session = test_session(engine, 1000);
+    const float one[100] = {1};
+    float sum[100];
+    (void)state;
+    alloc_all(session);
+    test_write(session, 1, one, sizeof one);
+    test_op(session, "vector_mul", 1, 1, 2); /* what else it needs is there */
+    test_op(session, "vector_add", 1, 1, 3);
+    hg_session_destroy(&session);
+    session = test_session(engine, 1000);
+    alloc_all(session);
+    test_write(session, 1, one, sizeof one);
+    /* The slots; what is kept; its steps; then all of it is there. */
+    static const struct {
+        uint64_t skip;
+        bool fires;
+        bool again;
+    } faults[] = {{0, true, true}, {0, true, false}, {1, true, true}, {0, false, false}};
+    for (unsigned i = 0; i < HG_ARRAY_COUNT(faults); i++) {
+        hg_alloc_fault_set(faults[i].skip, false);
+        test_op(session, "vector_add", 1, 2, 3);
+        assert_int_equal(hg_alloc_fault_fired(), faults[i].fires);
+        hg_alloc_fault_clear();
+        test_read(session, 3, sum, sizeof sum);
+        assert_true(sum[0] == 1 && sum[99] == 0);
+        if (faults[i].again) {
+            test_op(session, "vector_add", 1, 2, 3);
+        }
+    }
+    hg_session_destroy(&session);
+    hg_engine_destroy(&engine);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kept_plans_change_nothing),
+        cmocka_unit_test(a_plan_is_kept),
+        cmocka_unit_test(without_memory_nothing_is_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
