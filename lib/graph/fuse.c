@@ -55,6 +55,22 @@ static bool is_source(const struct hg_ir *ir, uint32_t index)
     return kind == HG_GRAPH_KIND_INPUT || kind == HG_GRAPH_KIND_LITERAL;
 }
 
+const struct hg_fusion_rule_info *hg_fusion_rule_info(enum hg_fusion_rule rule)
+{
+    static const struct hg_fusion_rule_info rules[HG_FUSION_RULE_COUNT] = {
+#define HG_FUSION_RULE(id, pattern, guard, result, why) {pattern, guard, result, why},
+#include "lib/graph/rules.def"
+#undef HG_FUSION_RULE
+    };
+    HG_REQUIRE(rule < HG_FUSION_RULE_COUNT);
+    return &rules[rule];
+}
+
+static bool has_rule(const struct hg_fusion *fusion, enum hg_fusion_rule rule)
+{
+    return (fusion->rules >> rule & 1u) != 0;
+}
+
 /* ---- what is needed -------------------------------------------------------------------------- */
 
 static void mark_needed(struct hg_fusion *fusion)
@@ -113,11 +129,13 @@ static void reduce_extent(const struct hg_ir *ir, uint32_t index, uint64_t *rows
     *cols = from->rank == 0 ? 1 : from->size[from->rank - 1];
 }
 
-static void put(struct hg_fusion *fusion, uint32_t index, uint32_t group, enum hg_fused_level level)
+static void put(struct hg_fusion *fusion, uint32_t index, uint32_t group, enum hg_fused_level level,
+                enum hg_fusion_rule rule)
 {
     struct hg_group *joined = &fusion->groups[group];
     fusion->nodes[index].group = group;
     fusion->nodes[index].level = (uint8_t)level;
+    fusion->nodes[index].rule = (uint8_t)rule;
     joined->node_count++;
     joined->read_count += fusion->ir->nodes[index].input_count;
     joined->first = index < joined->first ? index : joined->first;
@@ -188,35 +206,38 @@ static const char *reduce_refusal(const struct hg_fusion *fusion, uint32_t index
 }
 
 struct choice {
+    enum hg_fusion_rule rule;
     enum hg_fused_level level;
     const char *reason; /* against it; NULL: it fits */
 };
 
+/* What the rules say, in their order; the first that fits is taken. */
 static struct choice try_group(const struct hg_fusion *fusion, uint32_t index, uint32_t number)
 {
     const struct hg_ir_node *node = &fusion->ir->nodes[index];
     const struct hg_group *group = &fusion->groups[number];
+    struct choice choice = {HG_FUSION_RULE_COUNT, HG_FUSED_LANE, "it has another number of lanes"};
     if (node->kind == HG_GRAPH_KIND_MATMUL) {
-        return (struct choice){HG_FUSED_LANE, "a product starts a program"};
+        choice.reason = "a product starts a program";
+        return choice;
     }
     if (reduces(node)) {
-        return (struct choice){HG_FUSED_ROW, reduce_refusal(fusion, index, number)};
+        choice.rule = HG_FUSION_RULE_REDUCE_LANES;
+        choice.level = HG_FUSED_ROW;
+        choice.reason = reduce_refusal(fusion, index, number);
+        return choice;
     }
-    const char *reason = "it has another number of lanes";
     if (node->elements == group->lanes) {
-        reason = refusal(fusion, index, number, HG_FUSED_LANE);
-        if (reason == NULL) {
-            return (struct choice){HG_FUSED_LANE, NULL};
-        }
+        choice.rule = group->product ? HG_FUSION_RULE_EPILOGUE : HG_FUSION_RULE_MAP_LANES;
+        choice.reason = refusal(fusion, index, number, HG_FUSED_LANE);
     }
-    if (group->decided && node->elements == group->rows && !reads_by_offsets(node)) {
-        const char *row_reason = refusal(fusion, index, number, HG_FUSED_ROW);
-        if (row_reason == NULL) {
-            return (struct choice){HG_FUSED_ROW, NULL};
-        }
-        reason = row_reason;
+    if (choice.reason != NULL && group->decided && node->elements == group->rows &&
+        !reads_by_offsets(node)) {
+        choice.rule = HG_FUSION_RULE_MAP_ROWS;
+        choice.level = HG_FUSED_ROW;
+        choice.reason = refusal(fusion, index, number, HG_FUSED_ROW);
     }
-    return (struct choice){HG_FUSED_LANE, reason};
+    return choice;
 }
 
 /* ---- bringing groups together ---------------------------------------------------------------- */
@@ -272,14 +293,14 @@ static bool reads_match(struct hg_fusion *fusion, uint32_t a, uint32_t b)
     return true;
 }
 
-static bool can_merge(struct hg_fusion *fusion, uint32_t a, uint32_t b, uint32_t limit,
-                      uint32_t end)
+static bool can_merge(struct hg_fusion *fusion, uint32_t a, uint32_t b, uint32_t end)
 {
     const struct hg_group *x = &fusion->groups[a];
     const struct hg_group *y = &fusion->groups[b];
-    return !x->product && !y->product && x->lanes == y->lanes &&
+    return has_rule(fusion, HG_FUSION_RULE_MERGE) && !x->product && !y->product &&
+           x->lanes == y->lanes &&
            (!x->decided || !y->decided || (x->rows == y->rows && x->cols == y->cols)) &&
-           x->node_count + y->node_count < limit && !needed_between(fusion, a, b, end) &&
+           x->node_count + y->node_count < fusion->limit && !needed_between(fusion, a, b, end) &&
            reads_match(fusion, a, b);
 }
 
@@ -320,7 +341,7 @@ static uint32_t latest_group(const struct hg_fusion *fusion, uint32_t index)
     return latest;
 }
 
-static void merge_inputs(struct hg_fusion *fusion, uint32_t index, uint32_t into, uint32_t limit)
+static void merge_inputs(struct hg_fusion *fusion, uint32_t index, uint32_t into)
 {
     const struct hg_ir *ir = fusion->ir;
     const struct hg_ir_node *node = &ir->nodes[index];
@@ -328,8 +349,7 @@ static void merge_inputs(struct hg_fusion *fusion, uint32_t index, uint32_t into
         uint32_t base = hg_ir_base(ir, node->inputs[i]);
         uint32_t group = fusion->nodes[base].group;
         struct hg_access access = hg_fusion_access(ir, index, i);
-        if (group != HG_GROUP_NONE && group < into &&
-            can_merge(fusion, group, into, limit, index) &&
+        if (group != HG_GROUP_NONE && group < into && can_merge(fusion, group, into, index) &&
             register_readable(&fusion->groups[into], fusion->nodes[base].level,
                               reduces(node) || fusion->nodes[index].level == HG_FUSED_LANE,
                               &access)) {
@@ -358,24 +378,27 @@ static bool start_group(struct hg_fusion *fusion, uint32_t index, const char *re
         decide(group, rows, cols);
         level = HG_FUSED_ROW;
     }
-    put(fusion, index, fusion->group_count - 1, level);
+    put(fusion, index, fusion->group_count - 1, level, HG_FUSION_RULE_COUNT);
     return true;
 }
 
-static bool place(struct hg_fusion *fusion, uint32_t index, uint32_t limit)
+static bool place(struct hg_fusion *fusion, uint32_t index)
 {
     uint32_t latest = latest_group(fusion, index);
     if (latest == HG_GROUP_NONE) {
         return start_group(fusion, index, "nothing before it is computed");
     }
     struct choice choice = try_group(fusion, index, latest);
-    if (choice.reason == NULL && fusion->groups[latest].node_count >= limit) {
+    if (choice.reason == NULL && fusion->groups[latest].node_count >= fusion->limit) {
         choice.reason = "the program before it is full";
+    }
+    if (choice.reason == NULL && !has_rule(fusion, choice.rule)) {
+        choice.reason = "fusion is off";
     }
     if (choice.reason != NULL) {
         return start_group(fusion, index, choice.reason);
     }
-    put(fusion, index, latest, choice.level);
+    put(fusion, index, latest, choice.level, choice.rule);
     const struct hg_ir_node *node = &fusion->ir->nodes[index];
     if (reduces(node)) {
         uint64_t rows;
@@ -383,7 +406,7 @@ static bool place(struct hg_fusion *fusion, uint32_t index, uint32_t limit)
         reduce_extent(fusion->ir, index, &rows, &cols);
         decide(&fusion->groups[latest], rows, cols);
     }
-    merge_inputs(fusion, index, latest, limit);
+    merge_inputs(fusion, index, latest);
     return true;
 }
 
@@ -411,10 +434,10 @@ static void decide_by_reads(struct hg_fusion *fusion)
     }
 }
 
-enum hg_status hg_fuse(const struct hg_ir *ir, uint32_t limit, struct hg_fusion *fusion,
-                       struct hg_error *error)
+enum hg_status hg_fuse(const struct hg_ir *ir, uint32_t limit, uint32_t rules,
+                       struct hg_fusion *fusion, struct hg_error *error)
 {
-    *fusion = (struct hg_fusion){.ir = ir};
+    *fusion = (struct hg_fusion){.ir = ir, .limit = limit, .rules = rules};
     fusion->nodes = hg_calloc(HG_TAG_GRAPH, (size_t)ir->count + 1, sizeof *fusion->nodes);
     bool enough = fusion->nodes != NULL;
     for (uint32_t i = 0; enough && i < ir->count; i++) {
@@ -426,7 +449,7 @@ enum hg_status hg_fuse(const struct hg_ir *ir, uint32_t limit, struct hg_fusion 
     for (uint32_t i = 0; enough && i < ir->count; i++) {
         bool computes = fusion->nodes[i].needed && !is_source(ir, i) &&
                         ir->nodes[i].kind != HG_GRAPH_KIND_RESHAPE;
-        enough = !computes || place(fusion, i, limit);
+        enough = !computes || place(fusion, i);
     }
     if (!enough) {
         hg_fusion_fini(fusion);

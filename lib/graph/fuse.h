@@ -19,11 +19,25 @@
 
 #define HG_GROUP_NONE UINT32_MAX
 
+enum hg_fusion_rule {
+#define HG_FUSION_RULE(id, pattern, guard, result, why) HG_FUSION_RULE_##id,
+#include "lib/graph/rules.def"
+#undef HG_FUSION_RULE
+    HG_FUSION_RULE_COUNT
+};
+#define HG_FUSION_RULES_ALL ((1u << HG_FUSION_RULE_COUNT) - 1)
+
+struct hg_fusion_rule_info {
+    const char *pattern, *guard, *result, *why;
+};
+const struct hg_fusion_rule_info *hg_fusion_rule_info(enum hg_fusion_rule rule);
+
 enum hg_fused_level { HG_FUSED_LANE, HG_FUSED_ROW };
 
 struct hg_fused_node {
     uint32_t group;     /* HG_GROUP_NONE: a source, a view of one, or nothing needs it */
     uint8_t level;      /* enum hg_fused_level */
+    uint8_t rule;       /* by which it joined; HG_FUSION_RULE_COUNT: it started its group */
     uint16_t segment;   /* that computes it */
     uint16_t available; /* from this segment on it may be read */
     bool in_memory;     /* others need it there: an output, another group, a later segment */
@@ -46,17 +60,19 @@ struct hg_group {
 
 struct hg_fusion {
     const struct hg_ir *ir;
+    uint32_t limit, rules;
     struct hg_fused_node *nodes; /* by node */
     struct hg_group *groups;
     uint32_t group_count;
     uint32_t group_capacity;
 };
 
-/* Nodes of a group at most; 1 = no fusion at all. */
+/* Nodes of a group at most. */
 #define HG_FUSION_LIMIT 48
 
-/* Groups the nodes of IR that its outputs need. HG_RESOURCE_EXHAUSTED. */
-HG_MUST_CHECK enum hg_status hg_fuse(const struct hg_ir *ir, uint32_t limit,
+/* Groups the nodes of IR that its outputs need, up to LIMIT in one, by RULES, a set of
+ * enum hg_fusion_rule as bits. HG_RESOURCE_EXHAUSTED. */
+HG_MUST_CHECK enum hg_status hg_fuse(const struct hg_ir *ir, uint32_t limit, uint32_t rules,
                                      struct hg_fusion *fusion, struct hg_error *error);
 void hg_fusion_fini(struct hg_fusion *fusion);
 

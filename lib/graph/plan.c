@@ -78,9 +78,10 @@ static enum hg_status lower_groups(struct planner *planner)
 static enum hg_status fuse_and_lower(struct planner *planner)
 {
     struct hg_graph_plan *plan = planner->plan;
-    uint32_t limit = planner->options->fusion ? HG_FUSION_LIMIT : 1;
+    uint32_t limit = HG_FUSION_LIMIT;
     for (;; limit /= 2) {
-        enum hg_status status = hg_fuse(plan->ir, limit, &plan->fusion, planner->error);
+        enum hg_status status =
+            hg_fuse(plan->ir, limit, planner->options->rules, &plan->fusion, planner->error);
         if (status == HG_OK) {
             status = lower_groups(planner);
         }

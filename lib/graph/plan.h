@@ -54,7 +54,7 @@ typedef enum hg_status hg_plan_make_fn(void *context, const struct hg_code *code
                                        struct hg_program **program, struct hg_error *error);
 
 struct hg_plan_options {
-    bool fusion;           /* off: every node is a launch */
+    uint32_t rules;        /* of fusion: HG_FUSION_RULES_ALL, or 0: every node is a launch */
     hg_plan_make_fn *make; /* NULL: the default */
     void *context;
     /* Inputs that outputs share their memory with: by output, its input or UINT32_MAX. NULL: none.

@@ -86,7 +86,7 @@ static inline struct hg_graph *parse_text(const char *text)
 /* Plans and runs TEXT on INPUTS, in the order of their first use; gives the outputs (to be freed).
  */
 static inline uint32_t run_text(const char *text, const struct tensor *inputs, uint32_t count,
-                                bool fusion, struct tensor outputs[HG_GRAPH_OUTPUTS_MAX],
+                                uint32_t rules, struct tensor outputs[HG_GRAPH_OUTPUTS_MAX],
                                 uint32_t *launches)
 {
     struct hg_graph *graph = parse_text(text);
@@ -94,7 +94,7 @@ static inline uint32_t run_text(const char *text, const struct tensor *inputs, u
     for (uint32_t i = 0; i < count; i++) {
         bindings[i] = inputs[i].binding;
     }
-    struct hg_plan_options options = {.fusion = fusion};
+    struct hg_plan_options options = {.rules = rules};
     struct hg_graph_plan *plan = NULL;
     struct hg_error error = HG_ERROR_INIT;
     if (hg_graph_plan(graph, bindings, count, &options, &plan, &error) != HG_OK) {

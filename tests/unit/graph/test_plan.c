@@ -11,8 +11,8 @@ static uint32_t run_both(const char *text, const struct tensor *inputs, uint32_t
     struct tensor unfused[HG_GRAPH_OUTPUTS_MAX];
     uint32_t launches;
     uint32_t single;
-    uint32_t output_count = run_text(text, inputs, count, true, outputs, &launches);
-    assert_int_equal(run_text(text, inputs, count, false, unfused, &single), output_count);
+    uint32_t output_count = run_text(text, inputs, count, HG_FUSION_RULES_ALL, outputs, &launches);
+    assert_int_equal(run_text(text, inputs, count, 0, unfused, &single), output_count);
     for (uint32_t i = 0; i < output_count; i++) {
         if (memcmp(outputs[i].data, unfused[i].data, tensor_bytes(&outputs[i])) != 0) {
             fail_msg("%s\noutput %u: fused and unfused differ", text, i);
