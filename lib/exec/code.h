@@ -54,8 +54,8 @@ struct hg_exec_code {
     uint16_t reg_count;                                   /* of those, registers */
     uint16_t special[HG_REGISTER_COUNT - HG_REG_SPECIAL]; /* places of r250 .., or NONE */
     uint16_t place_of[HG_PLACE_MAX]; /* of registers, then predicates; or NONE */
-    uint8_t width[HG_PLACE_MAX]; /* bytes of the widest type that the place is used as */
-    uint32_t width_sum;          /* of all places */
+    uint8_t width[HG_PLACE_MAX];     /* bytes of the widest type that the place is used as */
+    uint32_t width_sum;              /* of all places */
     /* Arrays over rows that the place needs: 1 if it may hold a row-uniform value over a segment's
      * end, 2 if it may be computed anew from its old value. */
     uint8_t row_arrays[HG_PLACE_MAX];

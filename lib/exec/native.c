@@ -34,6 +34,18 @@ const struct hg_native_region *hg_native_region_at(const struct hg_run *run, uin
     return NULL;
 }
 
+uint64_t hg_native_sum(const struct hg_native_reduce *reduce, struct hg_native_frame *frame,
+                       unsigned index, const struct hg_kernel_reduce *kernel)
+{
+    uint8_t *sums = frame->sums[index];
+    if (reduce->folds) {
+        uint64_t bits;
+        memcpy(&bits, sums, sizeof bits);
+        return bits;
+    }
+    return kernel->fold(sums, HG_REDUCE_WIDTH(hg_dtype_bytes((enum hg_dtype)reduce->type)));
+}
+
 /* ---- uniform values -------------------------------------------------------------------------- */
 
 static void take_inputs(struct driver *driver, uint64_t row)
@@ -102,9 +114,8 @@ static void fold_leaf(struct driver *driver, uint64_t row, uint64_t leaf)
     struct hg_run *run = driver->run;
     for (uint32_t i = 0; i < driver->region->reduce_count; i++) {
         const struct hg_step *step = &run->code.steps[run->region.reduce + i];
-        const struct hg_kernel_reduce *reduce = hg_run_reduce(run, step);
-        uint64_t width = HG_REDUCE_WIDTH(step->bytes);
-        *hg_run_leaf(run, i, row, leaf) = reduce->fold(driver->frame.sums[i], width);
+        *hg_run_leaf(run, i, row, leaf) =
+            hg_native_sum(&driver->region->reduces[i], &driver->frame, i, hg_run_reduce(run, step));
     }
 }
 

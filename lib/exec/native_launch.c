@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Launches that are one call of one function: the checks of bind.c and alias.c for programs whose
- * addresses are few and lie in lines. What is not plainly right here is left to hg_run_begin, which
- * also knows what to say about it.
+ * Launches from beginning to end on the caller's stack: the checks of bind.c and alias.c for
+ * programs whose addresses are few and lie in lines, and a walk over rows and regions. What is not
+ * plainly right here is left to hg_run_begin, which also knows what to say about it.
  */
 #include "lib/base/clock.h"
 #include "lib/exec/run.h"
@@ -10,20 +10,25 @@
 
 /* Beyond, a deadline or a wish to cancel is looked for on the way. */
 #define UNWATCHED_BLOCKS 16
+/* Levels of a tree of leaves: more than 2^48 lanes can have. */
+#define TREE_LEVELS 40
 
 struct range {
     uintptr_t first, end;
 };
 
-/* The memory of access I of CODE for LANES lanes; false if it is not inside its operand. */
+/* ---- checks ---------------------------------------------------------------------------------- */
+
+/* The memory of ACCESS; false if it is not inside its operand. */
 static bool find_range(const struct hg_launch *launch, const struct hg_native_access *access,
-                       uint64_t lanes, struct range *range)
+                       struct range *range)
 {
-    if (access->slot >= launch->operand_count) {
-        return false;
-    }
     const struct hg_operand *operand = &launch->operands[access->slot];
-    uint64_t elements = access->lane == HG_LANE_NONE ? 1 : lanes;
+    const uint64_t *params = launch->params;
+    uint64_t elements = access->lane == HG_LANE_STRIDE ? params[HG_PARAM_N]
+                        : access->lane == HG_LANE_NONE ? 1
+                        : access->lane == HG_LANE_MOD  ? params[HG_PARAM_COLS]
+                                                       : params[HG_PARAM_ROWS];
     /* Neither wraps: offsets and lanes are bounded far below 2^60. */
     uint64_t end = access->offset + elements * access->width;
     if (end > operand->bytes || (access->written && !operand->writable)) {
@@ -44,7 +49,7 @@ static bool conflicts(const struct hg_native_code *code, const struct range *ran
             bool apart = ranges[i].first >= ranges[j].end || ranges[j].first >= ranges[i].end;
             bool same = ranges[i].first == ranges[j].first && ranges[i].end == ranges[j].end &&
                         a->width == b->width && a->lane == b->lane;
-            if (a->slot != b->slot && !apart && !same) {
+            if (!apart && a->slot != b->slot && !same) {
                 return true;
             }
         }
@@ -52,48 +57,164 @@ static bool conflicts(const struct hg_native_code *code, const struct range *ran
     return false;
 }
 
-static bool is_plain(const struct hg_launch *launch, const struct hg_code_facts *facts)
+static bool is_plain(const struct hg_launch *launch, const struct hg_native_code *code)
 {
+    const struct hg_code_facts *facts = &launch->program->facts;
     const uint64_t *params = launch->params;
     uint64_t n = params[HG_PARAM_N];
     uint64_t product;
-    bool sizes = n != 0 && n < UINT64_C(1) << 48 &&
-                 !__builtin_mul_overflow(params[HG_PARAM_ROWS], params[HG_PARAM_COLS], &product) &&
-                 product == n;
-    bool form = n <= facts->block_lanes || (facts->facts & HG_FACT_TOP_LANES) == 0;
+    if (n == 0 || n >= UINT64_C(1) << 48 ||
+        __builtin_mul_overflow(params[HG_PARAM_ROWS], params[HG_PARAM_COLS], &product) ||
+        product != n || launch->operand_count != facts->slot_count) {
+        return false;
+    }
+    if (n > facts->block_lanes && (facts->facts & HG_FACT_TOP_LANES) != 0) {
+        return false;
+    }
+    if (params[HG_PARAM_ROWS] > 1 && code->region_count > 1 && !code->row_by_row) {
+        return false;
+    }
     bool watched = launch->deadline_ns != 0 || launch->cancelled != NULL;
-    bool short_enough = !watched || n <= UNWATCHED_BLOCKS * (uint64_t)facts->block_lanes;
-    bool wanted =
-        launch->cancelled == NULL || !atomic_load_explicit(launch->cancelled, memory_order_relaxed);
-    bool in_time = launch->deadline_ns == 0 || hg_clock_now_ns() < launch->deadline_ns;
-    return sizes && form && short_enough && wanted && in_time &&
-           launch->operand_count == facts->slot_count + facts->handle_count;
+    if (watched && n > UNWATCHED_BLOCKS * (uint64_t)facts->block_lanes) {
+        return false;
+    }
+    return (launch->cancelled == NULL ||
+            !atomic_load_explicit(launch->cancelled, memory_order_relaxed)) &&
+           (launch->deadline_ns == 0 || hg_clock_now_ns() < launch->deadline_ns);
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+/* A launch on its way: what registers hold between regions, for the row at hand. */
+struct walk {
+    const struct hg_kernels *kernels;
+    bool ftz;
+    uint64_t cols;
+    uint64_t values[HG_REGISTER_COUNT];
+    struct hg_native_frame frame;
+};
+
+static void run_region(struct walk *walk, const struct hg_native_region *region)
+{
+    struct hg_native_frame *frame = &walk->frame;
+    for (unsigned i = 0; i < region->input_count; i++) {
+        frame->inputs[i] = walk->values[region->inputs[i].reg];
+    }
+    region->run(frame);
+    for (unsigned i = 0; i < region->output_count; i++) {
+        walk->values[region->outputs[i].reg] = frame->outputs[i];
+    }
+}
+
+/* A binary tree, an odd last one passing up: finished subtrees wait for their right neighbour. */
+struct tree {
+    uint64_t nodes[TREE_LEVELS];
+    unsigned count;
+};
+
+static void add_leaf(struct tree *tree, const struct hg_kernel_reduce *kernel, uint64_t leaf,
+                     uint64_t index)
+{
+    for (; (index & 1) != 0; index >>= 1) {
+        leaf = kernel->combine(tree->nodes[--tree->count], leaf);
+    }
+    tree->nodes[tree->count++] = leaf;
+}
+
+static uint64_t finish_tree(struct tree *tree, const struct hg_kernel_reduce *kernel)
+{
+    uint64_t sum = tree->nodes[--tree->count];
+    while (tree->count > 0) {
+        sum = kernel->combine(tree->nodes[--tree->count], sum);
+    }
+    return kernel->finish(sum);
+}
+
+static const struct hg_kernel_reduce *kernel_of(const struct walk *walk,
+                                                const struct hg_native_reduce *reduce)
+{
+    return &walk->kernels->reduce[walk->ftz][reduce->op - HG_OP_REDUCE_ADD][reduce->type];
+}
+
+/* The row at hand, leaf by leaf. */
+static void run_reduction(struct walk *walk, const struct hg_native_region *region, uint64_t row)
+{
+    struct hg_native_frame *frame = &walk->frame;
+    struct tree trees[HG_NATIVE_REDUCES];
+    for (unsigned i = 0; i < region->reduce_count; i++) {
+        trees[i].count = 0;
+    }
+    for (uint64_t leaf = 0; leaf * HG_LEAF_LANES < walk->cols; leaf++) {
+        uint64_t col = leaf * HG_LEAF_LANES;
+        uint64_t left = walk->cols - col;
+        frame->col = col;
+        frame->lane = row * walk->cols + col;
+        frame->count = left < HG_LEAF_LANES ? left : HG_LEAF_LANES;
+        frame->is_first = frame->lane == 0;
+        run_region(walk, region);
+        for (unsigned i = 0; i < region->reduce_count; i++) {
+            const struct hg_native_reduce *reduce = &region->reduces[i];
+            const struct hg_kernel_reduce *kernel = kernel_of(walk, reduce);
+            add_leaf(&trees[i], kernel, hg_native_sum(reduce, frame, i, kernel), leaf);
+        }
+    }
+    for (unsigned i = 0; i < region->reduce_count; i++) {
+        const struct hg_native_reduce *reduce = &region->reduces[i];
+        walk->values[reduce->reg] = finish_tree(&trees[i], kernel_of(walk, reduce));
+    }
+}
+
+static void run_row(struct walk *walk, const struct hg_native_code *code, uint64_t row)
+{
+    struct hg_native_frame *frame = &walk->frame;
+    frame->row = row;
+    for (uint32_t i = 0; i < code->region_count; i++) {
+        const struct hg_native_region *region = &code->regions[i];
+        if (region->reduce_count != 0) {
+            run_reduction(walk, region, row);
+            continue;
+        }
+        frame->col = 0;
+        frame->lane = row * walk->cols;
+        frame->count = region->has_lanes ? walk->cols : 0;
+        frame->is_first = row == 0;
+        run_region(walk, region);
+    }
 }
 
 bool hg_native_launch(const struct hg_launch *launch)
 {
     const struct hg_native_code *code = hg_native_code_of(launch->program, launch->fp_mode);
-    if (code == NULL || !code->direct || !is_plain(launch, &launch->program->facts)) {
+    if (code == NULL || !code->direct || !is_plain(launch, code)) {
         return false;
     }
-    struct hg_native_frame frame;
+    struct walk walk;
     struct range ranges[HG_NATIVE_ACCESSES];
     for (unsigned i = 0; i < code->access_count; i++) {
         const struct hg_native_access *access = &code->accesses[i];
-        if (!find_range(launch, access, launch->params[HG_PARAM_N], &ranges[i])) {
+        if (!find_range(launch, access, &ranges[i])) {
             return false;
         }
-        frame.base[access->slot] = launch->operands[access->slot].base;
+        walk.frame.base[access->slot] = launch->operands[access->slot].base;
     }
     if (conflicts(code, ranges)) {
         return false;
     }
-    frame.lane = 0;
-    frame.count = launch->params[HG_PARAM_N];
-    frame.is_first = 1;
-    frame.params = launch->params;
+    walk.frame.params = launch->params;
     uint32_t saved = hg_fp_enter(launch->fp_mode);
-    code->regions[0].run(&frame);
+    if (code->region_count == 1 && !code->regions[0].by_row && code->regions[0].has_lanes) {
+        walk.frame.lane = 0;
+        walk.frame.count = launch->params[HG_PARAM_N];
+        walk.frame.is_first = 1;
+        code->regions[0].run(&walk.frame);
+    } else {
+        walk.kernels = hg_kernels_now();
+        walk.ftz = launch->fp_mode == HG_FP_FTZ;
+        walk.cols = launch->params[HG_PARAM_COLS];
+        for (uint64_t row = 0; row < launch->params[HG_PARAM_ROWS]; row++) {
+            run_row(&walk, code, row);
+        }
+    }
     hg_fp_restore(saved);
     return true;
 }

@@ -85,6 +85,8 @@ struct hg_failure {
 struct hg_block_memory;
 struct hg_native_code;
 struct hg_native_region;
+struct hg_native_reduce;
+struct hg_native_frame;
 
 struct hg_run {
     struct hg_launch launch;
@@ -197,6 +199,9 @@ const struct hg_native_region *hg_native_region_at(const struct hg_run *run, uin
 /* The program's code for MODE on this CPU, compiled by the first who asks; NULL if it has none. */
 const struct hg_native_code *hg_native_code_of(const struct hg_program *program,
                                                enum hg_fp_mode mode);
+/* What REDUCE number INDEX of a region has made of a leaf, as KERNEL's images are. */
+uint64_t hg_native_sum(const struct hg_native_reduce *reduce, struct hg_native_frame *frame,
+                       unsigned index, const struct hg_kernel_reduce *kernel);
 /* Runs LAUNCH at once, if that is all that its program needs; false if it has not been run. */
 bool hg_native_launch(const struct hg_launch *launch);
 

@@ -261,12 +261,58 @@ static void masked_loop(struct hg_code_gen *gen)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* The upper half of R's first BYTES bytes into the lower half of D. */
+static void upper_half(struct hg_x86 *x, unsigned d, unsigned r, unsigned bytes)
+{
+    switch (bytes) {
+    case 64:
+        hg_x86_rri(x, HG_X86_VEXTRACTF64X4 | HG_X86_512, d, r, 1);
+        break;
+    case 32:
+        hg_x86_rri(x, r < 16 ? HG_X86_VEXTRACTF128 | HG_X86_256 : HG_X86_VEXTRACTF32X4 | HG_X86_256,
+                   d, r, 1);
+        break;
+    case 16:
+        hg_x86_rri(x, HG_X86_VPSHUFD, d, r, 0x4e);
+        break;
+    default:
+        hg_x86_rri(x, HG_X86_VPSHUFD, d, r, 0xb1);
+        break;
+    }
+}
+
+/* a[i] op= a[i + h] for h = W / 2 … 1: register by register first, then inside the one left. */
+static void fold_sums(struct hg_code_gen *gen, unsigned index)
+{
+    unsigned first = gen->sum_first[index];
+    unsigned width = gen->emit->reduces[index].width;
+    for (unsigned count = gen->sum_count[index] / 2u; count > 0; count /= 2) {
+        for (unsigned r = 0; r < count; r++) {
+            uint32_t length = hg_code_length(gen, width);
+            hg_code_accumulate(gen, index, first + r, first + count + r, length);
+        }
+    }
+    unsigned spare = hg_regs_take(gen);
+    unsigned bytes = (unsigned)gen->emit->lanes << width;
+    for (; bytes > 1u << width; bytes /= 2) {
+        upper_half(&gen->x, spare, first, bytes);
+        hg_code_accumulate(gen, index, first, spare, HG_X86_LENGTH(bytes * 4));
+    }
+    gen->free |= 1u << spare;
+    gen->locked = gen->kept;
+}
+
 static void store_sums(struct hg_code_gen *gen)
 {
     for (unsigned i = 0; i < gen->emit->region->reduce_count; i++) {
         unsigned width = gen->emit->reduces[i].width;
         unsigned bytes = (unsigned)gen->emit->lanes << width;
         size_t offset = offsetof(struct hg_native_frame, sums) + i * HG_NATIVE_SUM_BYTES;
+        if (gen->emit->region->reduces[i].folds) {
+            fold_sums(gen, i);
+            hg_x86_mr(&gen->x, HG_X86_VMOVQ_M, frame(offset), gen->sum_first[i]);
+            continue;
+        }
         for (unsigned r = 0; r < gen->sum_count[i]; r++) {
             hg_x86_mr(&gen->x, HG_X86_VMOVUPS_M | hg_code_length(gen, width),
                       frame(offset + r * bytes), gen->sum_first[i] + r);

@@ -96,8 +96,9 @@ void hg_code_broadcast(struct hg_code_gen *gen, unsigned width, unsigned r,
                        struct hg_x86_mem memory);
 /* Emits the operation gen->at. */
 void hg_code_vop(struct hg_code_gen *gen);
-/* ACC = ACC op R, in the order of the REDUCE number INDEX. */
+/* ACC = ACC op R as the REDUCE number INDEX has it; MODIFIERS of the instruction: the length, and
+ * the mask. */
 void hg_code_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, unsigned r,
-                        bool masked);
+                        uint32_t modifiers);
 
 #endif

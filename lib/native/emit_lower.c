@@ -350,6 +350,8 @@ void hg_lower_reduce(struct hg_lower *lower, const struct hg_insn *insn)
         v = hg_lower_quiet(emit, reduce->width, v);
     }
     reduce->start = start_of(emit, reduce);
+    region->reduces[index] = (struct hg_native_reduce){
+        .op = insn->op, .type = insn->type, .reg = insn->dst, .folds = reduce->width >= 2};
     (void)hg_emit_op(emit, HG_VOP_REDUCE, reduce->width, index, v, HG_VAL_NONE, HG_VAL_NONE);
     region->has_lanes = true;
     region->by_row = true;

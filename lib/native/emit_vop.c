@@ -386,7 +386,7 @@ static void check(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t in
 }
 
 void hg_code_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, unsigned r,
-                        bool masked)
+                        uint32_t modifiers)
 {
     const struct hg_emit_reduce *reduce = &gen->emit->reduces[index];
     static const uint8_t ops[3][4] = {
@@ -395,12 +395,11 @@ void hg_code_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, u
         {HG_VOP_FADD, HG_VOP_FRANGE, HG_VOP_FRANGE, HG_VOP_FMUL},
     };
     unsigned op = ops[reduce->is_float ? 2 : reduce->is_signed][reduce->op];
-    uint32_t insn = rows[op].insn[reduce->width] | hg_code_length(gen, reduce->width);
+    uint32_t insn = rows[op].insn[reduce->width] | modifiers;
     if (rows[op].insn[reduce->width] == HG_X86_ABSENT) {
         gen->failed = true;
         return;
     }
-    insn |= masked ? HG_X86_K(HG_TAIL_MASK) : 0;
     if (op == HG_VOP_FRANGE) {
         hg_x86_rrri(&gen->x, insn, acc, acc, r, reduce->op == 2 ? 5 : 4);
     } else {
@@ -426,9 +425,9 @@ static void effect(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t i
         check(gen, vop, insn);
         break;
     default: /* REDUCE */
-        hg_code_accumulate(gen, vop->imm,
-                           gen->sum_first[vop->imm] + gen->copy % gen->sum_count[vop->imm], ra,
-                           gen->masked);
+        hg_code_accumulate(
+            gen, vop->imm, gen->sum_first[vop->imm] + gen->copy % gen->sum_count[vop->imm], ra,
+            hg_code_length(gen, vop->width) | (gen->masked ? HG_X86_K(HG_TAIL_MASK) : 0));
         break;
     }
     hg_regs_release(gen);

@@ -268,12 +268,22 @@ static bool one_way_each(const struct hg_native_code *code)
     return true;
 }
 
+static bool stores_one(const struct hg_native_code *code)
+{
+    for (unsigned i = 0; i < code->access_count; i++) {
+        if (code->accesses[i].written && code->accesses[i].lane == HG_LANE_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void find_direct(const struct compiler *compiler, struct hg_native_code *code)
 {
-    const struct hg_native_region *region = &code->regions[0];
-    if (compiler->region_count != 1 || region->run == NULL || !region->has_lanes ||
-        region->by_row || region->can_fail || region->reduce_count != 0) {
-        return;
+    for (uint32_t i = 0; i < code->region_count; i++) {
+        if (code->regions[i].run == NULL || code->regions[i].can_fail) {
+            return;
+        }
     }
     for (uint32_t i = 0; i < compiler->insn_count; i++) {
         const struct hg_insn *insn = &compiler->insns[i];
@@ -282,6 +292,7 @@ static void find_direct(const struct compiler *compiler, struct hg_native_code *
         }
     }
     code->direct = one_way_each(code);
+    code->row_by_row = !stores_one(code);
 }
 
 /* ---- all ------------------------------------------------------------------------------------- */

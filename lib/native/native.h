@@ -25,7 +25,8 @@
 #define HG_NATIVE_REDUCES 4  /* REDUCE that end one region */
 #define HG_NATIVE_SPILLS  48 /* vectors that do not fit into registers */
 
-/* Bytes of the accumulators of one REDUCE: 64 of up to 4 bytes, or 32 of 8. */
+/* Bytes of the accumulators of one REDUCE: 64 of up to 4 bytes, or 32 of 8. The code folds those of
+ * 4 and 8 bytes: then the first has the sum. */
 #define HG_NATIVE_SUM_BYTES 256
 
 #define HG_NATIVE_NO_FAILURE UINT64_MAX
@@ -48,7 +49,7 @@ struct hg_native_frame {
     uint8_t *base[HG_NATIVE_BASES];
     uint64_t inputs[HG_NATIVE_VALUES];  /* bits of region->inputs, for the row at hand */
     uint64_t outputs[HG_NATIVE_VALUES]; /* written: bits of region->outputs */
-    /* Written: the accumulators of each REDUCE, not yet folded. */
+    /* Written: the accumulators of each REDUCE, folded if region->folds says so. */
     _Alignas(64) uint8_t sums[HG_NATIVE_REDUCES][HG_NATIVE_SUM_BYTES];
     _Alignas(64) uint8_t spills[HG_NATIVE_SPILLS][64];
 };
@@ -62,6 +63,14 @@ struct hg_native_value {
     uint8_t level; /* enum hg_level: LAUNCH or ROW */
 };
 
+/* A REDUCE that ends a region. */
+struct hg_native_reduce {
+    uint8_t op;   /* enum hg_opcode */
+    uint8_t type; /* enum hg_dtype */
+    uint8_t reg;  /* its destination */
+    bool folds;   /* the code folds its accumulators */
+};
+
 struct hg_native_region {
     uint32_t start;    /* index of the first instruction */
     hg_native_fn *run; /* NULL: not emitted */
@@ -70,6 +79,7 @@ struct hg_native_region {
     bool can_fail;
     uint8_t reduce_count; /* of the REDUCE that end it: a stretch is (part of) a leaf */
     uint8_t input_count, output_count;
+    struct hg_native_reduce reduces[HG_NATIVE_REDUCES];
     struct hg_native_value inputs[HG_NATIVE_VALUES];
     struct hg_native_value outputs[HG_NATIVE_VALUES];
 };
@@ -91,10 +101,12 @@ struct hg_native_code {
     uint32_t bytes; /* of code and constants */
     uint32_t region_count;
     /*
-     * A program that needs nothing but its one function: every region's work is one stretch, no
-     * lane can fail, every address lies in a line of a bound slot, and `accesses` has them all.
+     * A program of which every region has code, whose lanes cannot fail, and whose addresses lie in
+     * lines of bound slots that `accesses` has all of: it can be launched from these alone. Its
+     * rows may follow each other, each through all regions, if it is `row_by_row`.
      */
     bool direct;
+    bool row_by_row;
     uint8_t access_count;
     struct hg_native_access accesses[HG_NATIVE_ACCESSES];
     void *text; /* where the code lies; hg_native_destroy gives it back */

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The native executor: what is expected to have code has it, and gives the reference's bits however
+ * it is launched (from beginning to end, or in parts), for shapes around vectors, leaves and
+ * blocks, misaligned and in place.
+ */
+#include "support.h"
+
+#include "lib/exec/run.h"
+#include "lib/native/native.h"
+
+enum { OPERANDS = 4, LANES_MAX = 20000 };
+
+static uint64_t seed = 7;
+
+struct subject {
+    const char *name;
+    bool direct; /* launched from beginning to end */
+    enum hg_dtype types[OPERANDS];
+    unsigned outputs; /* the last so many operands */
+    unsigned operands;
+    const char *text; /* with LOOP and END where the body of a loop over blocks may stand */
+};
+
+static const struct subject subjects[] = {
+    {"add",
+     true,
+     {HG_F32, HG_F32, HG_F32},
+     1,
+     3,
+     "LOOP\nldg.f32 r1, [b0 + lane]\nldg.f32 r2, [b1 + lane]\nadd.f32 r3, r1, r2\n"
+     "stg.f32 [b2 + lane], r3\nEND\nexit\n"},
+    {"scalar operand",
+     true,
+     {HG_F64, HG_F64, HG_F64},
+     1,
+     3,
+     "LOOP\nldg.f64 r1, [b0 + lane]\nldg.f64 r2, [b1]\nmul.f64 r3, r1, r2\n"
+     "stg.f64 [b2 + lane], r3\nEND\nexit\n"},
+    {"bias",
+     true,
+     {HG_F32, HG_F32, HG_F32},
+     1,
+     3,
+     "LOOP\nldg.f32 r1, [b0 + lane]\nldg.f32 r2, [b1 + lane%cols]\nadd.f32 r3, r1, r2\n"
+     "stg.f32 [b2 + lane], r3\nEND\nexit\n"},
+    {"per row",
+     true,
+     {HG_F32, HG_F32, HG_F32},
+     1,
+     3,
+     "LOOP\nldg.f32 r1, [b0 + lane]\nldg.f32 r2, [b1 + lane/cols]\nsub.f32 r3, r1, r2\n"
+     "stg.f32 [b2 + lane], r3\nEND\nexit\n"},
+    {"clip",
+     true,
+     {HG_F32, HG_F32},
+     1,
+     2,
+     "LOOP\nparam.f32 r1, 3\nparam.f32 r2, 4\nldg.f32 r3, [b0 + lane]\nmax.f32 r3, r3, r1\n"
+     "min.f32 r3, r3, r2\nstg.f32 [b1 + lane], r3\nEND\nexit\n"},
+    {"halves",
+     true,
+     {HG_F16, HG_BF16, HG_BF16},
+     1,
+     3,
+     "LOOP\nldg.f16 r1, [b0 + lane]\nldg.bf16 r2, [b1 + lane]\ncvt.f32.f16 r3, r1\n"
+     "cvt.f32.bf16 r4, r2\nfma.f32 r5, r3, r4, r3\ncvt.bf16.f32 r6, r5\n"
+     "stg.bf16 [b2 + lane], r6\nEND\nexit\n"},
+    {"bytes",
+     true,
+     {HG_I8, HG_U8, HG_F64},
+     1,
+     3,
+     "LOOP\nldg.i8 r1, [b0 + lane]\nldg.u8 r2, [b1 + lane]\ncvt.f64.i8 r3, r1\n"
+     "cvt.f64.u8 r4, r2\nmul.f64 r5, r3, r4\nstg.f64 [b2 + lane], r5\nEND\nexit\n"},
+    {"spills",
+     true,
+     {HG_F64, HG_F64},
+     1,
+     2,
+     "LOOP\nldg.f64 r1, [b0 + lane]\npow.f64 r2, r1, r1\nsin.f64 r3, r1\ntan.f64 r4, r2\n"
+     "add.f64 r5, r3, r4\nsub.f64 r5, r5, r1\nstg.f64 [b1 + lane], r5\nEND\nexit\n"},
+    {"sum",
+     true,
+     {HG_F32, HG_F32},
+     1,
+     2,
+     "LOOP\nldg.f32 r1, [b0 + lane]\nreduce.add.f32 r2, r1\nEND\nstg.f32 [b1 + row], r2\nexit\n"},
+    {"sum of halves",
+     true,
+     {HG_F16, HG_F16},
+     1,
+     2,
+     "LOOP\nldg.f16 r1, [b0 + lane]\nreduce.add.f16 r2, r1\nEND\nstg.f16 [b1 + row], r2\nexit\n"},
+    {"sum of bytes",
+     true,
+     {HG_U8, HG_U8},
+     1,
+     2,
+     "LOOP\nldg.u8 r1, [b0 + lane]\nreduce.add.u8 r2, r1\nEND\nstg.u8 [b1 + row], r2\nexit\n"},
+    {"extremes",
+     true,
+     {HG_F64, HG_F64, HG_F64},
+     2,
+     3,
+     "LOOP\nldg.f64 r1, [b0 + lane]\nreduce.min.f64 r2, r1\nreduce.max.f64 r3, r1\nEND\n"
+     "stg.f64 [b1 + row], r2\nstg.f64 [b2 + row], r3\nexit\n"},
+    {"extremes of integers",
+     true,
+     {HG_I16, HG_I16, HG_I16},
+     2,
+     3,
+     "LOOP\nldg.i16 r1, [b0 + lane]\nreduce.min.i16 r2, r1\nreduce.max.i16 r3, r1\nEND\n"
+     "stg.i16 [b1 + row], r2\nstg.i16 [b2 + row], r3\nexit\n"},
+    {"product",
+     true,
+     {HG_F32, HG_F32},
+     1,
+     2,
+     "LOOP\nldg.f32 r1, [b0 + lane]\nreduce.mul.f32 r2, r1\nEND\nstg.f32 [b1 + row], r2\nexit\n"},
+    {"sum in a wide body",
+     true,
+     {HG_F32, HG_F32},
+     1,
+     2,
+     "LOOP\nldg.f32 r1, [b0 + lane]\ncvt.f64.f32 r3, r1\nadd.f64 r3, r3, r3\ncvt.f32.f64 r4, r3\n"
+     "reduce.add.f32 r2, r4\nEND\nstg.f32 [b1 + row], r2\nexit\n"},
+    {"softmax",
+     true,
+     {HG_F32, HG_F32},
+     1,
+     2,
+     "LOOP\nldg.f32 r1, [b0 + lane]\nreduce.max.f32 r2, r1\nEND\nLOOP\n"
+     "ldg.f32 r3, [b0 + lane]\nsub.f32 r3, r3, r2\nexp.f32 r3, r3\nstg.f32 [b1 + lane], r3\n"
+     "reduce.add.f32 r4, r3\nEND\nLOOP\nldg.f32 r5, [b1 + lane]\ndiv.f32 r5, r5, r4\n"
+     "stg.f32 [b1 + lane], r5\nEND\nexit\n"},
+    {"mean of squares",
+     true,
+     {HG_F32, HG_F32, HG_F32},
+     1,
+     3,
+     "LOOP\nldg.f32 r1, [b0 + lane]\nldg.f32 r2, [b1 + lane]\nsub.f32 r3, r1, r2\n"
+     "mul.f32 r3, r3, r3\nreduce.add.f32 r4, r3\nEND\nparam.u64 r5, 2\ncvt.f32.u64 r6, r5\n"
+     "div.f32 r7, r4, r6\nstg.f32 [b2 + row], r7\nexit\n"},
+    {"quotients",
+     false,
+     {HG_I32, HG_I32, HG_I32},
+     1,
+     3,
+     "LOOP\nldg.i32 r1, [b0 + lane]\nldg.i32 r2, [b1 + lane]\nmov_imm.i32 r9, 1\n"
+     "or.i32 r2, r2, r9\ndiv.i32 r3, r1, r2\nstg.i32 [b2 + lane], r3\nEND\nexit\n"},
+    {"indices",
+     true,
+     {HG_U64, HG_U64, HG_U64},
+     3,
+     3,
+     "LOOP\nstg.u64 [b0 + lane], r255\nstg.u64 [b1 + lane], r251\nmov.u64 r1, r250\n"
+     "stg.u64 [b2 + lane], r1\nEND\nexit\n"},
+};
+
+static const uint64_t shapes[][2] = {
+    {1, 1},    {1, 15},   {1, 16},    {1, 17},   {1, 63},   {1, 64},  {1, 65},   {1, 200},
+    {1, 1535}, {1, 1536}, {1, 1537},  {3, 1},    {70, 3},   {5, 17},  {2, 100},  {1, 3072},
+    {1, 3073}, {1, 9999}, {1, 12289}, {3, 4000}, {13, 500}, {300, 7}, {9, 1600}, {1, 20000},
+};
+
+/* TEXT with its loops over blocks, or as straight-line code. */
+static struct hg_program *build(const char *text, bool loop)
+{
+    char out[2048];
+    size_t used = 0;
+    unsigned label = 0;
+    for (const char *p = text; *p != '\0'; p++) {
+        if (strncmp(p, "LOOP\n", 5) == 0) {
+            used +=
+                (size_t)(loop ? snprintf(out + used, sizeof out - used, "loop.blocks @l%u\n", label)
+                              : 0);
+            p += 4;
+        } else if (strncmp(p, "END\n", 4) == 0) {
+            used += (size_t)(loop ? snprintf(out + used, sizeof out - used, "l%u:\n", label) : 0);
+            label++;
+            p += 3;
+        } else {
+            out[used++] = *p;
+        }
+    }
+    out[used] = '\0';
+    return program_of(out);
+}
+
+struct memory {
+    struct region operands[OPERANDS];
+};
+
+static void fill(struct region *region, enum hg_dtype type, bool output)
+{
+    for (uint64_t i = 0; i < region->size / hg_dtype_bytes(type); i++) {
+        set_element(region->data, type, i,
+                    output ? 0x5a5a5a5a5a5a5a5a : random_element(type, &seed));
+    }
+}
+
+static struct memory memory_new(const struct subject *subject, uint64_t lanes, unsigned skew)
+{
+    struct memory memory = {0};
+    for (unsigned i = 0; i < subject->operands; i++) {
+        memory.operands[i] = region_new(lanes * hg_dtype_bytes(subject->types[i]), skew * i);
+        fill(&memory.operands[i], subject->types[i], i >= subject->operands - subject->outputs);
+    }
+    return memory;
+}
+
+static struct hg_launch prepare(const struct subject *subject, const struct hg_program *program,
+                                const struct memory *inputs, const struct memory *outputs,
+                                const uint64_t *shape)
+{
+    struct hg_launch launch = launch_of(program, shape[0], shape[1]);
+    launch.params[3] = 0xbf800000; /* -1 */
+    launch.params[4] = 0x40000000; /* 2 */
+    for (unsigned i = 0; i < subject->operands; i++) {
+        bool output = i >= subject->operands - subject->outputs;
+        launch_bind(&launch, output ? &outputs->operands[i] : &inputs->operands[i], output);
+    }
+    return launch;
+}
+
+static void compare(const struct subject *subject, const struct memory *got,
+                    const struct memory *want, const uint64_t *shape, const char *how)
+{
+    for (unsigned i = subject->operands - subject->outputs; i < subject->operands; i++) {
+        enum hg_dtype type = subject->types[i];
+        for (uint64_t e = 0; e < got->operands[i].size / hg_dtype_bytes(type); e++) {
+            uint64_t x = element_at(got->operands[i].data, type, e);
+            uint64_t y = element_at(want->operands[i].data, type, e);
+            if (!same_element(type, x, y)) {
+                print_error("%s, %s, %llu x %llu, operand %u, element %llu: %llx, expected %llx\n",
+                            subject->name, how, (unsigned long long)shape[0],
+                            (unsigned long long)shape[1], i, (unsigned long long)e,
+                            (unsigned long long)x, (unsigned long long)y);
+                fail();
+            }
+        }
+    }
+}
+
+static void memory_free(struct memory *memory, const struct subject *subject)
+{
+    for (unsigned i = 0; i < subject->operands; i++) {
+        region_free(&memory->operands[i]);
+    }
+}
+
+static void check_shape(const struct subject *subject, const struct hg_program *program,
+                        const uint64_t *shape, enum hg_fp_mode mode)
+{
+    uint64_t lanes = shape[0] * shape[1];
+    struct memory inputs = memory_new(subject, lanes, 0);
+    struct memory want = memory_new(subject, lanes, 0);
+    struct hg_launch launch = prepare(subject, program, &inputs, &want, shape);
+    launch.fp_mode = mode;
+    launch.executor = HG_EXECUTOR_REFERENCE;
+    launch_ok(&launch);
+    for (unsigned workers = 0; workers < 3; workers++) {
+        struct memory got = memory_new(subject, lanes, workers);
+        struct hg_launch native = prepare(subject, program, &inputs, &got, shape);
+        native.fp_mode = mode;
+        native.executor = HG_EXECUTOR_NATIVE;
+        struct hg_error error = HG_ERROR_INIT;
+        enum hg_status status =
+            workers == 0 ? hg_exec_launch(&native, &error) : run_in_parts(&native, workers, &error);
+        assert_int_equal(status, HG_OK);
+        compare(subject, &got, &want, shape, workers == 0 ? "launched" : "in parts");
+        memory_free(&got, subject);
+    }
+    memory_free(&want, subject);
+    memory_free(&inputs, subject);
+}
+
+/* All regions of PROGRAM have code on a CPU that code is emitted for. */
+static void check_code(const struct subject *subject, const struct hg_program *program,
+                       enum hg_fp_mode mode)
+{
+    const struct hg_native_code *code = hg_native_code_of(program, mode);
+    if (!hg_native_available()) {
+        assert_null(code);
+        return;
+    }
+    assert_non_null(code);
+    for (uint32_t i = 0; i < code->region_count; i++) {
+        if (code->regions[i].run == NULL) {
+            print_error("%s: region %u has no code\n", subject->name, i);
+            fail();
+        }
+    }
+    assert_int_equal(code->direct, subject->direct);
+}
+
+/* Every subject, straight-line and over blocks, in both floating-point modes. */
+static void gives_the_reference_s_bits(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < COUNT_OF(subjects); s++) {
+        for (unsigned way = 0; way < 4; way++) {
+            struct hg_program *program = build(subjects[s].text, way % 2 != 0);
+            enum hg_fp_mode mode = way < 2 ? HG_FP_IEEE : HG_FP_FTZ;
+            check_code(&subjects[s], program, mode);
+            for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+                uint64_t lanes = shapes[i][0] * shapes[i][1];
+                bool fits = way % 2 != 0 || lanes <= program->facts.block_lanes;
+                if (fits && (way < 2 || i % 4 == 1)) {
+                    check_shape(&subjects[s], program, shapes[i], mode);
+                }
+            }
+            hg_program_unref(&program);
+        }
+    }
+}
+
+/* In place: the output is an input, element for element. Otherwise overlapping: refused, by the
+ * checks of a direct launch as by the others. */
+static void overlaps(void **state)
+{
+    (void)state;
+    struct hg_program *program = build(subjects[0].text, true);
+    struct region a = region_new(4004, 0);
+    struct region b = region_new(4000, 0);
+    fill(&b, HG_F32, false);
+    for (unsigned i = 0; i < 1000; i++) {
+        set_element(a.data, HG_F32, i, 0x3f800000);
+        set_element(b.data, HG_F32, i, 0x40000000);
+    }
+    struct hg_launch launch = launch_of(program, 1, 1000);
+    launch.executor = HG_EXECUTOR_NATIVE;
+    launch.operands[0] = (struct hg_operand){a.data, 4000, false};
+    launch.operands[1] = (struct hg_operand){b.data, 4000, false};
+    launch.operands[2] = (struct hg_operand){a.data, 4000, true};
+    launch.operand_count = 3;
+    launch_ok(&launch);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(element_at(a.data, HG_F32, i), 0x40400000);
+    }
+    launch.operands[2].base = a.data + 4;
+    struct hg_error error = HG_ERROR_INIT;
+    assert_int_equal(hg_exec_launch(&launch, &error), HG_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "overlap"));
+    hg_program_unref(&program);
+    region_free(&a);
+    region_free(&b);
+}
+
+/* A direct launch refuses what the other way refuses: short and read-only operands, wrong counts
+ * and sizes, a wish to cancel. */
+static void refusals(void **state)
+{
+    (void)state;
+    struct hg_program *program = build(subjects[0].text, true);
+    struct region memory[3] = {region_new(400, 0), region_new(400, 0), region_new(400, 0)};
+    struct hg_launch good = launch_of(program, 1, 100);
+    good.executor = HG_EXECUTOR_NATIVE;
+    for (unsigned i = 0; i < 3; i++) {
+        memset(memory[i].data, 0, 400);
+        launch_bind(&good, &memory[i], i == 2);
+    }
+    launch_ok(&good);
+    struct hg_error error = HG_ERROR_INIT;
+    struct hg_launch launch = good;
+    launch.operands[1].bytes = 399;
+    assert_int_equal(hg_exec_launch(&launch, &error), HG_OUT_OF_RANGE);
+    launch = good;
+    launch.operands[2].writable = false;
+    assert_int_equal(hg_exec_launch(&launch, &error), HG_INVALID_ARGUMENT);
+    launch = good;
+    launch.operand_count = 2;
+    assert_int_equal(hg_exec_launch(&launch, &error), HG_INVALID_ARGUMENT);
+    launch = good;
+    launch.params[HG_PARAM_COLS] = 99;
+    assert_int_equal(hg_exec_launch(&launch, &error), HG_INVALID_ARGUMENT);
+    _Atomic bool cancelled = true;
+    launch = good;
+    launch.cancelled = &cancelled;
+    assert_int_equal(hg_exec_launch(&launch, &error), HG_CANCELLED);
+    launch = good;
+    launch.deadline_ns = 1;
+    assert_int_equal(hg_exec_launch(&launch, &error), HG_DEADLINE_EXCEEDED);
+    for (unsigned i = 0; i < 3; i++) {
+        region_free(&memory[i]);
+    }
+    hg_program_unref(&program);
+}
+
+/* The lowest zero divisor is named, also where another instruction divides by a lower one later in
+ * the same vector, and for whatever order of parts. */
+static void lowest_division(void **state)
+{
+    (void)state;
+    struct hg_program *program = program_of(
+        "loop.blocks @e\nldg.i32 r1, [b0 + lane]\nldg.i32 r2, [b1 + lane]\ndiv.i32 r3, r1, r2\n"
+        "div.i32 r4, r2, r1\nadd.i32 r3, r3, r4\nstg.i32 [b2 + lane], r3\ne:\nexit\n");
+    struct region memory[3];
+    for (unsigned i = 0; i < 3; i++) {
+        memory[i] = region_new(40000, 0);
+        for (unsigned e = 0; e < 10000; e++) {
+            set_element(memory[i].data, HG_I32, e, 5);
+        }
+    }
+    set_element(memory[1].data, HG_I32, 7004, 0);
+    set_element(memory[0].data, HG_I32, 7002, 0);
+    set_element(memory[1].data, HG_I32, 9000, 0);
+    for (unsigned workers = 0; workers < 4; workers++) {
+        struct hg_error messages[2] = {HG_ERROR_INIT, HG_ERROR_INIT};
+        for (unsigned executor = 0; executor < 2; executor++) {
+            struct hg_launch launch = launch_of(program, 1, 10000);
+            launch.executor = executor == 0 ? HG_EXECUTOR_NATIVE : HG_EXECUTOR_REFERENCE;
+            for (unsigned i = 0; i < 3; i++) {
+                launch_bind(&launch, &memory[i], i == 2);
+            }
+            enum hg_status status = workers == 0
+                                        ? hg_exec_launch(&launch, &messages[executor])
+                                        : run_in_parts(&launch, workers, &messages[executor]);
+            assert_int_equal(status, HG_INVALID_ARGUMENT);
+        }
+        assert_string_equal(messages[0].message, messages[1].message);
+        assert_non_null(strstr(messages[0].message, "7002"));
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        region_free(&memory[i]);
+    }
+    hg_program_unref(&program);
+}
+
+/* Without memory for code the program runs another way. */
+static void out_of_memory(void **state)
+{
+    (void)state;
+    for (unsigned nth = 1; nth < 4; nth++) {
+        struct hg_program *program = build(subjects[0].text, true);
+        hg_exec_release_cached();
+        hg_alloc_fault_set(nth - 1, false);
+        const struct hg_native_code *code = hg_native_code_of(program, HG_FP_IEEE);
+        hg_alloc_fault_clear();
+        assert_true(code == NULL || nth > 1);
+        check_shape(&subjects[0], program, shapes[4], HG_FP_IEEE);
+        hg_program_unref(&program);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gives_the_reference_s_bits),
+        cmocka_unit_test(overlaps),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(lowest_division),
+        cmocka_unit_test(out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
