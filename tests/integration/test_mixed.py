@@ -77,6 +77,9 @@ def test_every_request_is_answered_once_and_nothing_stays(loaded):
     # C core's executor has up to two threads for each core, and keeps them.
     assert threads_after <= threads + 2 * os.cpu_count()
     assert after["hologram_transport_bytes"] - before["hologram_transport_bytes"] < KEPT_BYTES
+    # All of malloc, so the objects of gRPC's library as well. (Sanitizer builds have leak checks.)
+    allocated = "hologram_jemalloc_allocated_bytes"
+    assert after[allocated] - before[allocated] < 2 * KEPT_BYTES
 
 
 def test_the_load_notices():
