@@ -118,6 +118,18 @@ def test_plaintext_on_the_tls_port(certificates):
         assert ping(daemon, certificates) == grpc.StatusCode.OK
 
 
+def test_idle_tls_connections_are_closed(certificates):
+    """On its own port gRPC's library watches for connections without a call."""
+    with Daemon(*options(certificates), "--set", "timeouts.idle_ms=1000") as daemon:
+        with connect(daemon, certificates) as link:
+            states = []
+            link.subscribe(states.append)
+            stub = service_pb2_grpc.HologramStub(link)
+            stub.Ping(pb.Ping(), timeout=20)
+            wait_for(lambda: states[-1] == grpc.ChannelConnectivity.IDLE, what="the end")
+            stub.Ping(pb.Ping(), timeout=20)
+
+
 # ---- mutual TLS -----------------------------------------------------------------------------------
 
 
