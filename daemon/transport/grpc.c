@@ -274,6 +274,7 @@ enum hg_status hg_grpc_start(struct hg_server *server, struct hg_grpc **grpc,
     pthread_sigmask(SIG_SETMASK, &all, &before);
     gpr_set_log_function(log_cb);
     gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+    hg_grpc_mutex_quicken();
     grpc_init();
     const enum hg_status status = start_all(self, error);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

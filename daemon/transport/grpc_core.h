@@ -212,6 +212,12 @@ HG_MUST_CHECK enum hg_status hg_grpc_tls_start(struct hg_grpc *grpc, struct hg_e
 void hg_grpc_tls_reload(struct hg_grpc *grpc);
 void hg_grpc_tls_stop(struct hg_grpc *grpc);
 
+/* ---- C core's locks (grpc_mutex.c) --------------------------------------------------------------
+ */
+
+/* Before C core is started: its mutexes do without what only its developers need. */
+void hg_grpc_mutex_quicken(void);
+
 /* ---- the whole (grpc.c) -------------------------------------------------------------------------
  */
 
