@@ -166,6 +166,7 @@ static enum hg_status fill_show(const struct hg_cache_shown *shown, struct hg_ar
     row->result.block = shown->facts.block_lanes;
     row->result.code = shown->code != NULL ? shown->code : borrow("");
     row->result.withheld = shown->code == NULL;
+    row->result.native_bytes = shown->native_bytes;
     wire->body_case = RESPONSE(CACHE_SHOW);
     wire->cache_show = &row->result;
     return HG_OK;

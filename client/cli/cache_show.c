@@ -13,6 +13,17 @@ const struct argp_option cache_json_options[] = {
 
 /* ---- show ------------------------------------------------------------------------------------ */
 
+static void print_running(const hologram_cache_shown *shown)
+{
+    char bytes[CLI_TEXT_MAX];
+    printf("%-12s %s\n%-12s %s executor, %s", "origin", shown->origin, "run by", shown->executor,
+           shown->isa_level);
+    if (shown->native_bytes != 0) {
+        printf(", %s of native code", cli_bytes_text(shown->native_bytes, bytes));
+    }
+    putchar('\n');
+}
+
 static void print_shown(const hologram_cache_shown *shown)
 {
     const hologram_cached_program *program = &shown->program;
@@ -21,8 +32,7 @@ static void print_shown(const hologram_cache_shown *shown)
     for (uint32_t i = 0; i < shown->field_count; i++) {
         printf("%-12s %s\n", shown->fields[i].name, shown->fields[i].value);
     }
-    printf("%-12s %s\n", "origin", shown->origin);
-    printf("%-12s %s executor, %s\n", "run by", shown->executor, shown->isa_level);
+    print_running(shown);
     printf("%-12s %" PRIu64 "\n", "hits", program->hits);
     printf("%-12s %s%s%s\n", "memory", cli_bytes_text(program->bytes, bytes),
            program->pinned ? ", pinned" : "", program->held ? ", held" : "");
@@ -47,6 +57,7 @@ static json_t *shown_json(const hologram_cache_shown *shown)
                   shown->origin, "executor", shown->executor, "isa_level", shown->isa_level,
                   "instructions", (int)shown->instructions, "slots", (int)shown->slots, "block",
                   (int)shown->block, "withheld", shown->withheld);
+    json_object_set_new(more, "native_bytes", json_integer((json_int_t)shown->native_bytes));
     json_object_set_new(more, "code", shown->withheld ? json_null() : json_string(shown->code));
     json_object_update(json, more);
     json_decref(more);

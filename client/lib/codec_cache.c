@@ -189,7 +189,8 @@ hologram_status hg_client_take_shown(hologram_client *client, const struct hg_cl
                                           .executor = from->executor,
                                           .isa_level = from->isa_level,
                                           .code = from->code,
-                                          .withheld = from->withheld};
+                                          .withheld = from->withheld,
+                                          .native_bytes = from->native_bytes};
     fill_program(from->program, &whole->shown.program);
     take_arena(client, &whole->arena);
     *(const hologram_cache_shown **)result = &whole->shown;

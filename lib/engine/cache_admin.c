@@ -202,6 +202,22 @@ static const char *origin_of(const struct hg_key *key)
                                        : "built";
 }
 
+/* What runs PROGRAM: native code where it has some, and its instructions where not. */
+static void describe_running(const struct hg_engine *engine, const struct hg_program *program,
+                             struct hg_cache_shown *shown)
+{
+    enum hg_executor executor = engine->options.executor;
+    /* Acquire: pairs with the release of whoever attached it; its size is seen. */
+    const struct hg_program_native *native =
+        atomic_load_explicit(&program->native, memory_order_acquire);
+    if (executor == HG_EXECUTOR_NATIVE && native == NULL) {
+        executor = HG_EXECUTOR_BLOCK;
+    }
+    shown->executor = hg_executor_name(executor);
+    shown->isa_level = hg_exec_isa_level();
+    shown->native_bytes = native != NULL ? native->bytes : 0;
+}
+
 enum hg_status hg_engine_cache_show(struct hg_engine *engine, const char *name, bool with_values,
                                     struct hg_cache_shown *shown, struct hg_error *error)
 {
@@ -220,8 +236,7 @@ enum hg_status hg_engine_cache_show(struct hg_engine *engine, const char *name, 
     describe(engine, &entry, &shown->item);
     shown->field_count = hg_key_describe(&key, with_values, shown->fields);
     shown->origin = origin_of(&key);
-    shown->executor = hg_executor_name(engine->options.executor);
-    shown->isa_level = hg_exec_isa_level();
+    describe_running(engine, pin.program, shown);
     shown->facts = pin.program->facts;
     if (with_values || !hg_key_bakes_values(&key)) {
         status = disassemble(pin.program, &shown->code, &shown->code_length, error);

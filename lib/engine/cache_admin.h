@@ -56,6 +56,7 @@ struct hg_cache_shown {
     const char *origin;    /* precompiled, built, or loaded */
     const char *executor;  /* what runs it */
     const char *isa_level; /* and with which kernels */
+    uint64_t native_bytes; /* of its native code; 0: it has none */
     struct hg_code_facts facts;
     char *code; /* disassembly; NULL: it holds values that were not asked for */
     size_t code_length;

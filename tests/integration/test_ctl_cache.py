@@ -105,6 +105,7 @@ def test_show(ctl):
         assert part in text
     shown = ctl.json("cache", "show", key)
     assert shown["fields"]["form"] == "unrolled" and "add.f32" in shown["code"]
+    assert (shown["native_bytes"] > 0) == (shown["executor"] == "native")
 
 
 def test_what_if(ctl):

@@ -799,6 +799,7 @@ typedef struct hologram_cache_shown {
     const char *isa_level; /* with which kernels */
     const char *code;      /* disassembly */
     bool withheld;         /* constants and code are for administrators */
+    uint64_t native_bytes; /* of its native code; 0: it has none */
 } hologram_cache_shown;
 
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
