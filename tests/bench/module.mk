@@ -22,6 +22,16 @@ $(O)/obj/tests/bench/cache_daemon.o: CPPFLAGS += -Iclient/include
 # oneDNN's rows are left out where it is not installed (`make bench-deps`).
 BENCH_LIBS_cache    := -lurcu-cds -lurcu-qsbr -lurcu-common $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 
+# Comparators of matrix products that are linked; OpenBLAS and BLIS are opened at run time.
+GEMM_HAS = $(if $(wildcard $(1)),1,0)
+GEMM_LIBXSMM := $(call GEMM_HAS,/usr/include/libxsmm.h)
+GEMM_ONEDNN  := $(call GEMM_HAS,/usr/include/oneapi/dnnl/dnnl.h)
+BENCH_SOURCES_gemm := $(wildcard tests/bench/gemm_*.c)
+BENCH_LIBS_gemm    := $(if $(filter 1,$(GEMM_LIBXSMM)),-lxsmm -lxsmmnoblas) \
+                      $(if $(filter 1,$(GEMM_ONEDNN)),-ldnnl) -ldl
+CFLAGS_tests/bench/gemm_peers  := -O3 -DGEMM_HAS_LIBXSMM=$(GEMM_LIBXSMM)
+CFLAGS_tests/bench/gemm_onednn := -DGEMM_HAS_ONEDNN=$(GEMM_ONEDNN)
+
 # The plain loops, vectorised as the kernels are.
 CFLAGS_tests/bench/bench_kernels := -O3
 

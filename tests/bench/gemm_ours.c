@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Our side of the contest: planning, the cache and the executor, as the engine uses them, without
+ * its sessions. With two threads the parts of a run are shared with a helper that spins while there
+ * is work and sleeps soon after, as the engine's workers do.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/check.h"
+#include "lib/base/cpu.h"
+#include "lib/cache/cache.h"
+#include "lib/exec/exec.h"
+#include "lib/ops/ops.h"
+#include "tests/bench/bench.h"
+#include "tests/bench/gemm_subjects.h"
+
+#define HELPER_SPIN_NS 200000
+
+static struct {
+    struct hg_cache *cache;
+    struct hg_op_call call;
+    struct hg_plan plan;
+    struct hg_launch launch;
+    struct hg_program *program; /* of the case at hand */
+    unsigned threads;
+    pthread_t helper;
+} ours;
+
+/* What the helper and the caller share: parts are taken by an atomic count. */
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool quit;                /* under the mutex */
+    _Atomic uint64_t turn;    /* of the last work handed out; release, read with acquire */
+    _Atomic uint32_t next;    /* part */
+    _Atomic uint32_t running; /* helpers inside; release down, read with acquire */
+    struct hg_run *run;
+    uint32_t parts;
+} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+static void require_ok(enum hg_status status, const struct hg_error *error)
+{
+    if (status != HG_OK) {
+        (void)fprintf(stderr, "bench: %s: %s\n", hg_status_name(status), error->message);
+        exit(1);
+    }
+}
+
+/* ---- two threads ----------------------------------------------------------------------------- */
+
+static void take_parts(void)
+{
+    uint32_t part;
+    while ((part = atomic_fetch_add(&shared.next, 1)) < shared.parts) {
+        hg_run_part(shared.run, part);
+    }
+}
+
+/* Waits for a turn after SEEN; false at the end. */
+static bool wait_for_turn(uint64_t seen)
+{
+    uint64_t start = bench_now_ns();
+    while (bench_now_ns() - start < HELPER_SPIN_NS) {
+        for (int i = 0; i < 64; i++) {
+            if (atomic_load_explicit(&shared.turn, memory_order_acquire) != seen) {
+                return true;
+            }
+            hg_cpu_relax();
+        }
+    }
+    pthread_mutex_lock(&shared.mutex);
+    while (!shared.quit && atomic_load_explicit(&shared.turn, memory_order_acquire) == seen) {
+        pthread_cond_wait(&shared.wake, &shared.mutex);
+    }
+    bool goes_on = !shared.quit;
+    pthread_mutex_unlock(&shared.mutex);
+    return goes_on;
+}
+
+static void *help(void *unused)
+{
+    (void)unused;
+    uint64_t seen = 0;
+    while (wait_for_turn(seen)) {
+        seen = atomic_load_explicit(&shared.turn, memory_order_acquire);
+        take_parts();
+        atomic_store_explicit(&shared.running, 0, memory_order_release);
+    }
+    return NULL;
+}
+
+/* Runs the current region of RUN on both threads. */
+static void share(struct hg_run *run, uint32_t parts)
+{
+    shared.run = run;
+    shared.parts = parts;
+    atomic_store(&shared.next, 0);
+    atomic_store(&shared.running, 1);
+    pthread_mutex_lock(&shared.mutex);
+    atomic_fetch_add_explicit(&shared.turn, 1, memory_order_release);
+    pthread_cond_signal(&shared.wake);
+    pthread_mutex_unlock(&shared.mutex);
+    take_parts();
+    while (atomic_load_explicit(&shared.running, memory_order_acquire) != 0) {
+        hg_cpu_relax();
+    }
+}
+
+static void launch_shared(void)
+{
+    struct hg_error error = HG_ERROR_INIT;
+    struct hg_run *run = NULL;
+    require_ok(hg_run_begin(&ours.launch, &run, &error), &error);
+    do {
+        uint32_t parts = hg_run_parts(run, ours.threads);
+        if (parts > 1) {
+            share(run, parts);
+        } else {
+            hg_run_part(run, 0);
+        }
+    } while (hg_run_advance(run));
+    require_ok(hg_run_finish(&run, &error), &error);
+}
+
+/* ---- the case -------------------------------------------------------------------------------- */
+
+void gemm_ours_start(void)
+{
+    struct hg_error error = HG_ERROR_INIT;
+    const struct hg_cache_options options = {
+        .region_count = HG_CACHE_COUNT, .entries_max = 4096, .bytes_max = 1u << 30};
+    require_ok(hg_cache_create(&options, &ours.cache, &error), &error);
+    HG_REQUIRE(pthread_create(&ours.helper, NULL, help, NULL) == 0);
+}
+
+void gemm_ours_stop(void)
+{
+    pthread_mutex_lock(&shared.mutex);
+    shared.quit = true;
+    pthread_cond_signal(&shared.wake);
+    pthread_mutex_unlock(&shared.mutex);
+    pthread_join(ours.helper, NULL);
+    hg_cache_destroy(&ours.cache);
+    hg_exec_release_cached();
+}
+
+static void add_operand(void *base, int rows, int cols)
+{
+    struct hg_op_operand *operand = &ours.call.operands[ours.call.operand_count++];
+    *operand = (struct hg_op_operand){.type = HG_F32,
+                                      .rank = rows > 0 ? 2 : 1,
+                                      .elements = (uint64_t)(rows > 0 ? rows : 1) * (uint64_t)cols,
+                                      .base = base,
+                                      .boundary_class = -1};
+    operand->shape[0] = (uint64_t)(rows > 0 ? rows : cols);
+    operand->shape[1] = (uint64_t)cols;
+}
+
+static enum hg_status build(const struct hg_key *key, void *context, struct hg_program **program,
+                            struct hg_error *error)
+{
+    (void)context;
+    return hg_op_build(key, program, error);
+}
+
+static struct hg_cache_loan look_up(void)
+{
+    struct hg_cache_loan loan;
+    struct hg_error error = HG_ERROR_INIT;
+    require_ok(
+        hg_cache_borrow(ours.cache, &ours.plan.steps[0].key, build, NULL, &loan, NULL, &error),
+        &error);
+    return loan;
+}
+
+static void plan(void)
+{
+    struct hg_error error = HG_ERROR_INIT;
+    require_ok(hg_op_plan(&ours.call, &ours.plan, &error), &error);
+    HG_REQUIRE(ours.plan.step_count == 1);
+}
+
+static void bind_launch(void)
+{
+    const struct hg_plan_step *step = &ours.plan.steps[0];
+    ours.launch = (struct hg_launch){
+        .operand_count = step->operand_count, .first_class = -1, .executor = HG_EXECUTOR_BLOCK};
+    memcpy(ours.launch.params, step->params, sizeof step->params);
+    for (unsigned i = 0; i < step->operand_count; i++) {
+        const struct hg_op_operand *operand = &ours.call.operands[step->operand[i]];
+        ours.launch.operands[i] = (struct hg_operand){.base = (void *)(uintptr_t)operand->base,
+                                                      .bytes = operand->elements * sizeof(float),
+                                                      .writable = step->writes[i]};
+    }
+}
+
+static bool prepare(const char *op, unsigned threads)
+{
+    ours.threads = threads;
+    ours.call.op = hg_op_find(op, strlen(op));
+    if (ours.call.op == NULL) {
+        return false;
+    }
+    ours.call.policy = (struct hg_op_policy){.fusion = true, .phi = true};
+    plan();
+    bind_launch();
+    struct hg_cache_loan loan = look_up();
+    hg_cache_hold(&loan);
+    ours.launch.program = ours.program = loan.program;
+    hg_cache_return(&loan); /* the cache keeps it: nothing is evicted here */
+    return true;
+}
+
+bool gemm_ours_prepare(const struct gemm_case *task, unsigned threads)
+{
+    memset(&ours.call, 0, sizeof ours.call);
+    add_operand(task->a, task->m, task->k);
+    add_operand(task->b, task->k, task->n);
+    add_operand(task->c, task->m, task->n);
+    return prepare("gemm", threads);
+}
+
+bool gemm_ours_linear_prepare(const struct gemm_case *task, unsigned threads)
+{
+    enum { RELU = 1, ACTIVATION = 3 };
+    memset(&ours.call, 0, sizeof ours.call);
+    add_operand(task->a, task->m, task->k);
+    add_operand(task->b, task->k, task->n);
+    add_operand(task->bias, 0, task->n);
+    add_operand(task->c, task->m, task->n);
+    ours.call.attribute[ACTIVATION] = RELU;
+    ours.call.attributes_given = 1u << ACTIVATION;
+    return prepare("linear", threads);
+}
+
+void gemm_ours_kernel(void)
+{
+    if (ours.threads > 1) {
+        launch_shared();
+        return;
+    }
+    struct hg_error error = HG_ERROR_INIT;
+    require_ok(hg_exec_launch(&ours.launch, &error), &error);
+}
+
+void gemm_ours_warm(void)
+{
+    struct hg_cache_loan loan = look_up();
+    ours.launch.program = loan.program;
+    gemm_ours_kernel();
+    hg_cache_return(&loan);
+}
+
+void gemm_ours_call(void)
+{
+    plan();
+    bind_launch();
+    gemm_ours_warm();
+}
+
+const char *gemm_ours_executor(void)
+{
+    return hg_executor_name(ours.launch.executor);
+}
