@@ -188,7 +188,7 @@ static void bind_launch(void)
 {
     const struct hg_plan_step *step = &ours.plan.steps[0];
     ours.launch = (struct hg_launch){
-        .operand_count = step->operand_count, .first_class = -1, .executor = HG_EXECUTOR_BLOCK};
+        .operand_count = step->operand_count, .first_class = -1, .executor = HG_EXECUTOR_NATIVE};
     memcpy(ours.launch.params, step->params, sizeof step->params);
     for (unsigned i = 0; i < step->operand_count; i++) {
         const struct hg_op_operand *operand = &ours.call.operands[step->operand[i]];
