@@ -111,13 +111,58 @@ static void find_writers(struct planner *planner)
     }
 }
 
+/* The input that output INDEX shares its memory with, as a node; UINT32_MAX if there is none. */
+static uint32_t shared_input(const struct planner *planner, uint32_t index)
+{
+    const struct hg_ir *ir = planner->plan->ir;
+    uint32_t number =
+        planner->options->shared != NULL ? planner->options->shared[index] : UINT32_MAX;
+    uint32_t node = 0;
+    while (number != UINT32_MAX && node < ir->count) {
+        if (ir->nodes[node].kind == HG_GRAPH_KIND_INPUT && ir->nodes[node].bits == number) {
+            return node;
+        }
+        node++;
+    }
+    return UINT32_MAX;
+}
+
+static bool uses(const struct hg_lowered *lowered, uint32_t node)
+{
+    unsigned k = 0;
+    while (k < lowered->operand_count && lowered->operands[k].node != node) {
+        k++;
+    }
+    return k < lowered->operand_count;
+}
+
+/* What takes an input's place waits for those before it that read the input. */
+static uint32_t level_after_readers(const struct planner *planner, uint32_t launch)
+{
+    const struct hg_graph_plan *plan = planner->plan;
+    uint32_t level = 0;
+    for (uint32_t i = 0; i < plan->ir->output_count; i++) {
+        uint32_t input = shared_input(planner, i);
+        uint32_t stored = hg_ir_base(plan->ir, plan->ir->outputs[i]);
+        if (input == UINT32_MAX || planner->writer[stored] != launch) {
+            continue;
+        }
+        for (uint32_t k = 0; k < launch; k++) {
+            if (uses(&planner->lowered[k], input) && plan->launches[k].level >= level) {
+                level = plan->launches[k].level + 1;
+            }
+        }
+    }
+    return level;
+}
+
 /* Launches are in an order in which they can run, so one pass is enough. */
 static void assign_levels(struct planner *planner)
 {
     struct hg_graph_plan *plan = planner->plan;
     for (uint32_t i = 0; i < plan->launch_count; i++) {
         const struct hg_lowered *lowered = &planner->lowered[i];
-        uint32_t level = 0;
+        uint32_t level = level_after_readers(planner, i);
         for (unsigned k = 0; k < lowered->operand_count; k++) {
             uint32_t writer = planner->writer[lowered->operands[k].node];
             if (writer != UINT32_MAX && writer != i) {
@@ -171,7 +216,10 @@ static bool reads_in_time(const struct planner *planner, uint32_t user, uint32_t
             return false;
         }
     }
-    return writer->level == HG_FUSED_LANE && reader->level == HG_FUSED_LANE && user <= stored &&
+    /* A reduction reads at its segment's end, after what the segment stores. */
+    bool before =
+        reader->level == HG_FUSED_LANE ? user <= stored : reader->segment < writer->segment;
+    return writer->level == HG_FUSED_LANE && before &&
            writer->segment == last_lane_segment(&plan->fusion, writer->group);
 }
 
@@ -195,18 +243,12 @@ static bool may_store(const struct planner *planner, uint32_t index)
 {
     const struct hg_graph_plan *plan = planner->plan;
     const struct hg_ir *ir = plan->ir;
-    uint32_t number =
-        planner->options->shared != NULL ? planner->options->shared[index] : UINT32_MAX;
+    uint32_t input = shared_input(planner, index);
     uint32_t stored = hg_ir_base(ir, ir->outputs[index]);
-    for (uint32_t i = 0; number != UINT32_MAX && i < ir->count; i++) {
-        if (ir->nodes[i].kind != HG_GRAPH_KIND_INPUT || ir->nodes[i].bits != number) {
-            continue;
-        }
-        for (uint32_t user = i + 1; user < ir->count; user++) {
-            if (plan->fusion.nodes[user].group != HG_GROUP_NONE && reads(ir, user, i) &&
-                !reads_in_time(planner, user, i, stored)) {
-                return false;
-            }
+    for (uint32_t user = input; input != UINT32_MAX && user < ir->count; user++) {
+        if (plan->fusion.nodes[user].group != HG_GROUP_NONE && reads(ir, user, input) &&
+            !reads_in_time(planner, user, input, stored)) {
+            return false;
         }
     }
     return true;
