@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "tests/mixed/mixed.h"
 
 #define TAG_SHIFT  16
@@ -41,18 +43,18 @@ void lane_check(struct mixed_client *client, const struct lane *lane, unsigned b
                 const void *bytes, size_t size)
 {
     const struct content *content = &lane->contents[buffer];
-    const uint32_t *words = bytes;
-    if (size != (size_t)lane->elements * sizeof(*words)) {
+    if (size != (size_t)lane->elements * sizeof(uint32_t)) {
         mixed_fail(client, "read of buffer %u: expected %u words, got %zu bytes", buffer,
                    lane->elements, size);
     }
     for (uint32_t i = 0; i < lane->elements; i++) {
-        const bool right = content->known
-                               ? words[i] == content->value
-                               : words[i] == 0 || words[i] >> TAG_SHIFT == client->number + 1;
+        uint32_t word; /* within a message it need not be aligned */
+        memcpy(&word, (const uint8_t *)bytes + i * sizeof(word), sizeof(word));
+        const bool right = content->known ? word == content->value
+                                          : word == 0 || word >> TAG_SHIFT == client->number + 1;
         if (!right) {
             mixed_fail(client, "buffer %u of lane %u: word %u is %08x, expected %08x (%s)", buffer,
-                       lane->number, i, words[i], content->value,
+                       lane->number, i, word, content->value,
                        content->known ? "exactly" : "or another of this client's");
         }
     }
