@@ -20,7 +20,8 @@ static void observe(struct hg_request *request)
     const enum hg_request_kind kind = request->message.step.kind;
     hg_counter_add_alone(&metrics->requests[kind][request->reply.error.status], 1);
     /* A transport that read the clock itself may be a moment ahead. */
-    const uint64_t now_ns = hg_client_look(request->client);
+    const uint64_t now_ns = hg_client_look_at(
+        request->client, request->ended_ticks != 0 ? request->ended_ticks : hg_clock_ticks());
     hg_histogram_observe_alone(&metrics->stages[HG_STAGE_TOTAL],
                                now_ns > request->arrived_ns ? now_ns - request->arrived_ns : 0);
 }

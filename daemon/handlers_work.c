@@ -19,16 +19,7 @@ static void prepare_task(struct hg_request *request)
     /* A long batch leaves the loop to others: what is over the turn goes to the workers. */
     task->allow_inline =
         request->steps_done == 0 || hg_client_look(request->client) < request->client->turn_end_ns;
-    task->wants_times = true;
-    task->error.status = HG_OK;
-    task->error.detail = NULL;
-    task->error.message[0] = '\0';
-    task->op = NULL;
-    task->cache = NULL;
-    task->outcome = HG_CACHE_HIT;
-    task->queue_ns = task->lookup_ns = task->build_ns = task->run_ns = 0;
-    /* Relaxed: nobody else knows the task yet. */
-    atomic_store_explicit(&task->cancelled, false, memory_order_relaxed);
+    task->wants_times = request->steps_done % HG_STEPS_PER_TIMED == 0;
 }
 
 static unsigned operation_row(const struct hg_op *op)
@@ -42,8 +33,10 @@ static void count_operation(struct hg_request *request)
     struct hg_metrics *metrics = &request->client->server->metrics;
     const struct hg_task *task = &request->task;
     hg_counter_add_alone(&metrics->operations[operation_row(task->op)][task->error.status], 1);
-    hg_histogram_observe_alone(&metrics->stages[HG_STAGE_LOOKUP], task->lookup_ns);
-    hg_histogram_observe_alone(&metrics->stages[HG_STAGE_RUN], task->run_ns);
+    if (task->wants_times || task->queue_ns != 0) {
+        hg_histogram_observe_alone(&metrics->stages[HG_STAGE_LOOKUP], task->lookup_ns);
+        hg_histogram_observe_alone(&metrics->stages[HG_STAGE_RUN], task->run_ns);
+    }
     if (task->build_ns != 0) {
         hg_histogram_observe_alone(&metrics->stages[HG_STAGE_BUILD], task->build_ns);
     }
@@ -111,6 +104,7 @@ enum hg_handled hg_handle_execute(struct hg_request *request, const struct hg_st
 {
     const enum hg_handled handled = submit_task(request, step);
     if (handled == HG_HANDLED_DONE) {
+        request->ended_ticks = request->task.ended_ticks;
         reply_execute(request);
     }
     return handled;

@@ -35,6 +35,8 @@
 /* Read results up to this size are copied behind their header; larger ones are sent from the
  * buffer itself. */
 #define HG_COPY_BYTES_MAX 8192u
+/* Of a batch's operations every so many-th is timed: the clock costs as much as a small one. */
+#define HG_STEPS_PER_TIMED 8
 /* Replies that are sent while further requests are at hand, so that the client works meanwhile. */
 #define HG_REPLIES_PER_SEND 64
 /* Replies of one turn that make a client one that pipelines. */

@@ -33,6 +33,7 @@ struct hg_request *hg_request_get(struct hg_request_pool *pool)
     request->next = NULL;
     request->state = HG_STATE_QUEUED;
     request->deadline_ns = 0;
+    request->ended_ticks = 0;
     request->steps_done = 0;
     request->cancelled = false;
     request->view_held = false;

@@ -40,6 +40,7 @@ struct hg_request {
 
     uint64_t arrived_ns;
     uint64_t deadline_ns; /* 0 = none */
+    uint64_t ended_ticks; /* when its work ended; 0: unknown */
     uint32_t steps_done;  /* of a batch */
     bool cancelled;
 

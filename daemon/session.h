@@ -75,10 +75,9 @@ struct hg_client {
 #define HG_CLIENT_CLOCK_NS 100000
 
 /* What time it is, never earlier than before. Ticks cost a third of the clock, which a small
- * request would notice. */
-static inline uint64_t hg_client_look(struct hg_client *client)
+ * request would notice. TICKS were read just now. */
+static inline uint64_t hg_client_look_at(struct hg_client *client, uint64_t ticks)
 {
-    const uint64_t ticks = hg_clock_ticks();
     const uint64_t since_ns = hg_clock_ticks_ns(client->clock_ticks, ticks);
     if (since_ns == 0 || since_ns > HG_CLIENT_CLOCK_NS) {
         client->clock_ns = hg_clock_now_ns();
@@ -87,6 +86,11 @@ static inline uint64_t hg_client_look(struct hg_client *client)
     const uint64_t now_ns = client->clock_ns + (since_ns > HG_CLIENT_CLOCK_NS ? 0 : since_ns);
     client->now_ns = now_ns > client->now_ns ? now_ns : client->now_ns;
     return client->now_ns;
+}
+
+static inline uint64_t hg_client_look(struct hg_client *client)
+{
+    return hg_client_look_at(client, hg_clock_ticks());
 }
 
 /* Who is at the other end of the Unix socket FD. HG_UNAUTHENTICATED. */

@@ -64,7 +64,7 @@ static void reply_cb(struct hg_client *client, struct hg_request *request)
         hg_dispatch_release_view(request);
         return;
     }
-    const uint64_t started_ns = client->now_ns; /* read by dispatch, just now */
+    const uint64_t started_ns = client->now_ns; /* when the work ended */
     native->unsent++;
     if (request->view_held) {
         reservation.payload_bytes = request->view.length;

@@ -29,14 +29,15 @@ uint64_t hg_clock_now_ns(void)
 
 /* ---- ticks ----------------------------------------------------------------------------------- */
 
-#define RATE_SHIFT    32
-#define RATE_OF_CLOCK (UINT64_C(1) << RATE_SHIFT) /* a tick is a nanosecond: the clock's own */
-#define MEASURE_NS    200000
-#define READINGS      8 /* of both counters; the pair read closest together counts */
+#define RATE_OF_CLOCK                                                                              \
+    (UINT64_C(1) << HG_CLOCK_RATE_SHIFT) /* a tick is a nanosecond: the clock's own */
+#define MEASURE_NS 200000
+#define READINGS   8 /* of both counters; the pair read closest together counts */
 
 /* Process-wide state: nanoseconds per tick, shifted; 0 until measured. Relaxed: it is all there is
  * to know, and the first to measure decides for every thread. */
 static _Atomic uint64_t rate;
+_Atomic uint64_t hg_clock_tick_rate;
 
 struct reading {
     uint64_t ticks;
@@ -71,7 +72,7 @@ static uint64_t measure_rate(void)
     } while (end.ns - start.ns < MEASURE_NS);
     uint64_t ticks = end.ticks - start.ticks;
     /* Something between 1 MHz and 1 THz, or it is no counter to trust. */
-    uint64_t found = ticks == 0 ? 0 : ((end.ns - start.ns) << RATE_SHIFT) / ticks;
+    uint64_t found = ticks == 0 ? 0 : ((end.ns - start.ns) << HG_CLOCK_RATE_SHIFT) / ticks;
     bool plausible = found > RATE_OF_CLOCK / 1000 && found < RATE_OF_CLOCK * 1000;
     return plausible ? found : RATE_OF_CLOCK;
 }
@@ -95,20 +96,18 @@ static uint64_t rate_in_force(void)
     return known != 0 ? known : decide_rate();
 }
 
-uint64_t hg_clock_ticks(void)
+uint64_t hg_clock_ticks_slowly(void)
 {
-    return rate_in_force() == RATE_OF_CLOCK ? hg_clock_now_ns() : hg_cpu_ticks();
-}
-
-uint64_t hg_clock_ticks_ns(uint64_t start, uint64_t end)
-{
-    if (end <= start) {
-        return 0;
+    const uint64_t found = rate_in_force();
+    if (found == RATE_OF_CLOCK) {
+        return hg_clock_now_ns();
     }
-    return (uint64_t)((unsigned __int128)(end - start) * rate_in_force() >> RATE_SHIFT);
+    atomic_store_explicit(&hg_clock_tick_rate, found, memory_order_relaxed);
+    return hg_cpu_ticks();
 }
 
 void hg_clock_replace(uint64_t (*now_ns)(void))
 {
+    atomic_store_explicit(&hg_clock_tick_rate, 0, memory_order_relaxed);
     atomic_store_explicit(&replacement, now_ns, memory_order_relaxed);
 }

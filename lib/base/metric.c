@@ -19,6 +19,8 @@ static const uint64_t bounds_ns[HG_HISTOGRAM_BUCKETS] = {
     UINT64_MAX,
 };
 
+_Static_assert(HG_HISTOGRAM_FIRST_NS == HG_NS_PER_US, "the bound of the first bucket");
+
 /* The first bucket whose bound is not below DURATION_NS: bounds are inclusive, as Prometheus' le.
  * From below, for what is observed most often is short. */
 static unsigned bucket_of(uint64_t duration_ns)
@@ -30,22 +32,15 @@ static unsigned bucket_of(uint64_t duration_ns)
     return bucket;
 }
 
+unsigned hg_histogram_later_bucket(uint64_t duration_ns)
+{
+    return bucket_of(duration_ns);
+}
+
 void hg_histogram_observe(struct hg_histogram *histogram, uint64_t duration_ns)
 {
     atomic_fetch_add_explicit(&histogram->bucket[bucket_of(duration_ns)], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&histogram->sum_ns, duration_ns, memory_order_relaxed);
-}
-
-static void add_alone(_Atomic uint64_t *value, uint64_t amount)
-{
-    const uint64_t before = atomic_load_explicit(value, memory_order_relaxed);
-    atomic_store_explicit(value, before + amount, memory_order_relaxed);
-}
-
-void hg_histogram_observe_alone(struct hg_histogram *histogram, uint64_t duration_ns)
-{
-    add_alone(&histogram->bucket[bucket_of(duration_ns)], 1);
-    add_alone(&histogram->sum_ns, duration_ns);
 }
 
 uint64_t hg_histogram_bound_ns(unsigned index)

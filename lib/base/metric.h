@@ -19,11 +19,17 @@ static inline void hg_counter_add(struct hg_counter *counter, uint64_t amount)
     atomic_fetch_add_explicit(&counter->value, amount, memory_order_relaxed);
 }
 
-/* The same where no other thread adds to COUNTER: no locked instruction. */
+/* Without a locked instruction: no other thread adds. */
+static inline void hg_metric_add_alone(_Atomic uint64_t *value, uint64_t amount)
+{
+    const uint64_t before = atomic_load_explicit(value, memory_order_relaxed);
+    atomic_store_explicit(value, before + amount, memory_order_relaxed);
+}
+
+/* The same where no other thread adds to COUNTER. */
 static inline void hg_counter_add_alone(struct hg_counter *counter, uint64_t amount)
 {
-    const uint64_t value = atomic_load_explicit(&counter->value, memory_order_relaxed);
-    atomic_store_explicit(&counter->value, value + amount, memory_order_relaxed);
+    hg_metric_add_alone(&counter->value, amount);
 }
 
 static inline uint64_t hg_counter_read(const struct hg_counter *counter)
@@ -39,8 +45,18 @@ struct hg_histogram {
 };
 
 void hg_histogram_observe(struct hg_histogram *histogram, uint64_t duration_ns);
+/* The bucket of a duration that is not in the first. */
+unsigned hg_histogram_later_bucket(uint64_t duration_ns);
+#define HG_HISTOGRAM_FIRST_NS 1000u
 /* The same where no other thread observes in HISTOGRAM. */
-void hg_histogram_observe_alone(struct hg_histogram *histogram, uint64_t duration_ns);
+static inline void hg_histogram_observe_alone(struct hg_histogram *histogram, uint64_t duration_ns)
+{
+    /* What is observed most often is short. */
+    const unsigned bucket =
+        duration_ns <= HG_HISTOGRAM_FIRST_NS ? 0 : hg_histogram_later_bucket(duration_ns);
+    hg_metric_add_alone(&histogram->bucket[bucket], 1);
+    hg_metric_add_alone(&histogram->sum_ns, duration_ns);
+}
 /* Upper bound of bucket INDEX in nanoseconds; UINT64_MAX for the last. */
 uint64_t hg_histogram_bound_ns(unsigned index);
 

@@ -281,6 +281,8 @@ struct hg_task {
     const char *cache;      /* label of the (first) cache asked, static */
     enum hg_cache_outcome outcome;
     uint64_t queue_ns, lookup_ns, build_ns, run_ns;
+    uint64_t
+        ended_ticks; /* when it ended in place, as hg_clock_ticks; 0 if that was not measured */
 
     _Atomic bool cancelled; /* relaxed: only a hint that is polled */
     void *work;             /* the engine's own */

@@ -110,7 +110,8 @@ static void run_in_place(struct hg_prepared *prepared)
     if (status != HG_OK) {
         (void)hg_error_prefix(&task->error, "%s", prepared->label);
     }
-    task->run_ns = hg_clock_ticks_ns(prepared->ready_ticks, hg_task_ticks(task));
+    task->ended_ticks = hg_task_ticks(task);
+    task->run_ns = hg_clock_ticks_ns(prepared->ready_ticks, task->ended_ticks);
 }
 
 /* ---- queued work ----------------------------------------------------------------------------- */

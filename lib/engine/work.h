@@ -45,6 +45,7 @@ static inline void hg_task_begin(struct hg_task *task)
     task->lookup_ns = 0;
     task->build_ns = 0;
     task->run_ns = 0;
+    task->ended_ticks = 0;
     task->work = NULL;
     atomic_store_explicit(&task->cancelled, false, memory_order_relaxed);
 }
