@@ -114,6 +114,9 @@ hg_val hg_emit_const_f64(struct hg_emit *emit, double value);
 unsigned hg_emit_stream(struct hg_emit *emit, unsigned slot, enum hg_stream_kind kind,
                         unsigned width);
 
+/* Lanes of T where MASK holds, else of F. */
+hg_val hg_emit_select(struct hg_emit *emit, unsigned width, hg_val mask, hg_val t, hg_val f);
+
 static inline bool hg_emit_is_const(const struct hg_emit *emit, hg_val v)
 {
     return emit->ops[v].op == HG_VOP_CONST;
@@ -159,6 +162,9 @@ hg_val hg_lower_int(struct hg_emit *emit, const struct hg_insn *insn, hg_val a, 
 hg_val hg_lower_convert(struct hg_emit *emit, enum hg_dtype to, enum hg_dtype from, hg_val a);
 hg_val hg_lower_compare(struct hg_emit *emit, enum hg_cond cond, enum hg_dtype type, hg_val a,
                         hg_val b);
+/* Integers of 2^WIDTH bytes; COND as AVX-512 has it. */
+hg_val hg_lower_int_compare(struct hg_emit *emit, unsigned width, bool is_signed, unsigned cond,
+                            hg_val a, hg_val b);
 /* A half as F32, and back. */
 hg_val hg_lower_widen(struct hg_emit *emit, enum hg_dtype type, hg_val a);
 hg_val hg_lower_narrow(struct hg_emit *emit, enum hg_dtype type, hg_val a);

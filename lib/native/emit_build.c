@@ -65,6 +65,15 @@ hg_val hg_emit_op(struct hg_emit *emit, enum hg_vop_code op, unsigned width, uns
     return at;
 }
 
+/* Masks of AVX2 are vectors: of the width of what they choose. */
+hg_val hg_emit_select(struct hg_emit *emit, unsigned width, hg_val mask, hg_val t, hg_val f)
+{
+    if (emit->level != HG_ISA_AVX512) {
+        mask = hg_lower_resize(emit, width, emit->ops[mask].width, true, mask);
+    }
+    return hg_emit_op(emit, HG_VOP_SELECT, width, 0, mask, t, f);
+}
+
 hg_val hg_emit_const(struct hg_emit *emit, unsigned width, uint64_t bits)
 {
     if (width == 0) {

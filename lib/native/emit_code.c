@@ -103,7 +103,7 @@ static void start_sums(struct hg_code_gen *gen)
         const struct hg_emit_reduce *reduce = &emit->reduces[i];
         /* Neighbours, so that copy u finds its own. */
         unsigned count = gen->sum_count[i];
-        unsigned first = 32 - count;
+        unsigned first = (hg_code_has_masks(gen) ? 32u : 16u) - count;
         while (first > 0 && (gen->free >> first & ((1u << count) - 1)) != (1u << count) - 1) {
             first--;
         }
@@ -140,6 +140,9 @@ static void front(struct hg_code_gen *gen)
     }
     hg_regs_restart(gen);
     start_sums(gen);
+    if (!hg_code_has_masks(gen) && emit->region->has_lanes) {
+        hg_avx2_take_masks(gen);
+    }
 }
 
 /* ---- the loops ------------------------------------------------------------------------------- */
@@ -219,17 +222,41 @@ static void main_loop(struct hg_code_gen *gen)
     hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RCX, step);
 }
 
+/* The mask for a whole vector: as many ones as there are lanes, which the shortest register may
+ * have more of. */
+static void all_lanes(struct hg_code_gen *gen)
+{
+    unsigned lanes = gen->emit->lanes;
+    uint32_t ones = lanes == 8    ? HG_X86_KXNORB
+                    : lanes == 16 ? HG_X86_KXNORW
+                    : lanes == 32 ? HG_X86_KXNORD
+                                  : HG_X86_KXNORQ;
+    if (hg_code_has_masks(gen)) {
+        hg_x86_rrr(&gen->x, ones, HG_TAIL_MASK, HG_TAIL_MASK, HG_TAIL_MASK);
+    } else {
+        hg_avx2_all_lanes(gen);
+    }
+}
+
+/* The mask for the rcx lanes that are left, less than a vector. */
+static void last_lanes(struct hg_code_gen *gen)
+{
+    struct hg_x86 *x = &gen->x;
+    if (!hg_code_has_masks(gen)) {
+        hg_avx2_last_lanes(gen);
+        return;
+    }
+    hg_x86_load(x, HG_X86_RDX, UINT64_MAX);
+    hg_x86_rrr(x, HG_X86_BZHI | HG_X86_W64, HG_X86_RDX, HG_X86_RDX, HG_X86_RCX);
+    hg_x86_rr(x, HG_X86_KMOVQ_R, HG_TAIL_MASK, HG_X86_RDX);
+}
+
 /* The rest, a vector at a time; the last one has fewer lanes. */
 static void masked_loop(struct hg_code_gen *gen)
 {
     struct hg_x86 *x = &gen->x;
     int32_t lanes = gen->emit->lanes;
-    /* As many ones as there are lanes: less than the shortest register may have. */
-    uint32_t ones = lanes == 8    ? HG_X86_KXNORB
-                    : lanes == 16 ? HG_X86_KXNORW
-                    : lanes == 32 ? HG_X86_KXNORD
-                                  : HG_X86_KXNORQ;
-    hg_x86_rrr(x, ones, HG_TAIL_MASK, HG_TAIL_MASK, HG_TAIL_MASK);
+    all_lanes(gen);
     hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_RCX, lanes);
     uint32_t last = hg_x86_jump_if(x, HG_X86_CC_B);
     uint32_t top = hg_x86_here(x);
@@ -248,9 +275,7 @@ static void masked_loop(struct hg_code_gen *gen)
     hg_x86_land(x, last);
     hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RCX, lanes);
     uint32_t done = hg_x86_jump_if(x, HG_X86_CC_LE);
-    hg_x86_load(x, HG_X86_RDX, UINT64_MAX);
-    hg_x86_rrr(x, HG_X86_BZHI | HG_X86_W64, HG_X86_RDX, HG_X86_RDX, HG_X86_RCX);
-    hg_x86_rr(x, HG_X86_KMOVQ_R, HG_TAIL_MASK, HG_X86_RDX);
+    last_lanes(gen);
     hg_x86_rr(x, HG_X86_XOR, HG_X86_RCX, HG_X86_RCX);
     hg_x86_jump_to(x, top);
     hg_x86_land(x, done);
@@ -289,14 +314,14 @@ static void fold_sums(struct hg_code_gen *gen, unsigned index)
     for (unsigned count = gen->sum_count[index] / 2u; count > 0; count /= 2) {
         for (unsigned r = 0; r < count; r++) {
             uint32_t length = hg_code_length(gen, width);
-            hg_code_accumulate(gen, index, first + r, first + count + r, length);
+            hg_code_accumulate(gen, index, first + r, first + count + r, length, false);
         }
     }
     unsigned spare = hg_regs_take(gen);
     unsigned bytes = (unsigned)gen->emit->lanes << width;
     for (; bytes > 1u << width; bytes /= 2) {
         upper_half(&gen->x, spare, first, bytes);
-        hg_code_accumulate(gen, index, first, spare, HG_X86_LENGTH(bytes * 4));
+        hg_code_accumulate(gen, index, first, spare, HG_X86_LENGTH(bytes * 4), false);
     }
     gen->free |= 1u << spare;
     gen->locked = gen->kept;
@@ -330,41 +355,39 @@ static void leave(struct hg_code_gen *gen)
     hg_x86_0(&gen->x, HG_X86_RET);
 }
 
-/* 0, 1, 2 … for INDEX. */
-static uint32_t place_index(struct hg_x86 *x)
+/* Where VALUE's bytes lie; those that are no operation's have places of their own. */
+static uint32_t place(struct hg_code_gen *gen, hg_val value)
 {
     static const uint64_t counting[] = {0, 1, 2, 3, 4, 5, 6, 7};
-    uint32_t place = hg_x86_here(x);
-    hg_x86_data(x, counting, sizeof counting);
-    return place;
+    static const uint64_t masks[] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, 0, 0, 0};
+    uint32_t at = hg_x86_here(&gen->x);
+    if (value == HG_REFER_INDEX) {
+        hg_x86_data(&gen->x, counting, sizeof counting);
+    } else if (value == HG_REFER_MASKS) {
+        hg_x86_data(&gen->x, masks, sizeof masks);
+    } else {
+        const struct hg_vop *vop = &gen->emit->ops[value];
+        hg_x86_data(&gen->x, &vop->bits, 1u << vop->width);
+    }
+    return at;
 }
 
 static void place_constants(struct hg_code_gen *gen)
 {
-    struct hg_x86 *x = &gen->x;
-    uint32_t index = 0;
-    uint32_t places[HG_EMIT_CONSTS];
-    hg_x86_align(x, 8);
-    for (unsigned i = 0; i < gen->emit->const_count; i++) {
-        places[i] = 0;
-    }
+    const struct hg_emit *emit = gen->emit;
+    uint32_t places[HG_EMIT_CONSTS + 2] = {0};
+    hg_x86_align(&gen->x, 8);
     for (unsigned r = 0; r < gen->refer_count; r++) {
         hg_val v = gen->refers[r].value;
-        if (v == HG_VAL_NONE) {
-            index = index != 0 ? index : place_index(x);
-            hg_x86_refer(x, gen->refers[r].reference, index);
-            continue;
-        }
-        unsigned i = 0;
-        while (gen->emit->consts[i] != v) {
-            i++;
+        unsigned i = v == HG_REFER_INDEX ? HG_EMIT_CONSTS : HG_EMIT_CONSTS + 1;
+        if (v < HG_REFER_MASKS) {
+            for (i = 0; emit->consts[i] != v; i++) {
+            }
         }
         if (places[i] == 0) {
-            const struct hg_vop *vop = &gen->emit->ops[v];
-            places[i] = hg_x86_here(x);
-            hg_x86_data(x, &vop->bits, 1u << vop->width);
+            places[i] = place(gen, v);
         }
-        hg_x86_refer(x, gen->refers[r].reference, places[i]);
+        hg_x86_refer(&gen->x, gen->refers[r].reference, places[i]);
     }
 }
 
@@ -390,7 +413,7 @@ size_t hg_emit_code(struct hg_emit *emit, uint8_t *buffer, size_t size)
     front(&gen);
     if (emit->region->has_lanes) {
         gen.unroll = (uint8_t)unrolled(&gen);
-        if (gen.unroll > 1) {
+        if (gen.unroll > 1 || !hg_code_has_masks(&gen)) {
             main_loop(&gen);
         }
         masked_loop(&gen);

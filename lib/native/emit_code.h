@@ -5,10 +5,12 @@
  *     emit_code.c   the function: prologue, loops, epilogue
  *     emit_regs.c   which value is in which register
  *     emit_vop.c    one operation after the other
+ *     emit_avx2.c   those that AVX2 has another way for
  *
  * General registers: rdi the frame, rax the lane in the stretch, rcx how many are left, rdx and r11
  * what is needed for a moment, the others pointers of streams. k1 is the mask of the lanes of a
- * vector that exist; k2 to k7 are masks that the program computes.
+ * vector that exist; k2 to k7 are masks that the program computes. With AVX2 masks are vectors of
+ * the width that was compared, and the lanes that exist are two vectors (tail_mask).
  */
 #ifndef HG_LIB_NATIVE_EMIT_CODE_H
 #define HG_LIB_NATIVE_EMIT_CODE_H
@@ -24,7 +26,9 @@
 #define HG_MASK_END    8u
 #define HG_CODE_REFERS 512
 
-/* A memory operand whose constant gets its place at the end. */
+/* A memory operand whose constant gets its place at the end; or one of these. */
+#define HG_REFER_INDEX HG_VAL_NONE                 /* 0, 1, 2 … */
+#define HG_REFER_MASKS (uint16_t)(HG_VAL_NONE - 1) /* ones, then zeros: eight each of 4 bytes */
 struct hg_code_refer {
     uint32_t reference;
     hg_val value;
@@ -48,6 +52,7 @@ struct hg_code_gen {
     uint8_t sum_first[HG_NATIVE_REDUCES]; /* registers of accumulators */
     uint8_t sum_count[HG_NATIVE_REDUCES];
     uint8_t pointer[HG_EMIT_STREAMS]; /* general register of a stream */
+    uint8_t tail_mask[2];             /* AVX2: for elements of 4 and 8 bytes, or HG_NO_REG */
     bool failed;
     uint16_t refer_count;
     struct hg_code_refer refers[HG_CODE_REFERS];
@@ -87,6 +92,25 @@ void hg_regs_release(struct hg_code_gen *gen);
 void hg_regs_define(struct hg_code_gen *gen, hg_val v, unsigned r);
 void hg_regs_define_mask(struct hg_code_gen *gen, hg_val v, unsigned r);
 
+static inline bool hg_code_has_masks(const struct hg_code_gen *gen)
+{
+    return gen->emit->level == HG_ISA_AVX512;
+}
+
+/* ---- emit_avx2.c ----------------------------------------------------------------------------- */
+
+/* Emits the operation gen->at if AVX2 does it otherwise than AVX-512; false if not. */
+bool hg_avx2_vop(struct hg_code_gen *gen);
+void hg_avx2_load(struct hg_code_gen *gen, unsigned width, unsigned d, struct hg_x86_mem memory);
+void hg_avx2_store(struct hg_code_gen *gen, unsigned width, unsigned a, struct hg_x86_mem memory);
+/* Registers for tail_mask, where the region needs them; and their values: all lanes, or those that
+ * rcx counts (with rdx and r11 to compute). */
+void hg_avx2_take_masks(struct hg_code_gen *gen);
+void hg_avx2_all_lanes(struct hg_code_gen *gen);
+void hg_avx2_last_lanes(struct hg_code_gen *gen);
+void hg_avx2_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, unsigned r,
+                        uint32_t length, bool masked);
+
 /* ---- emit_vop.c ------------------------------------------------------------------------------ */
 
 /* log2 of the bytes of an element of mask or value V's operation gives the length of its vector. */
@@ -96,9 +120,12 @@ void hg_code_broadcast(struct hg_code_gen *gen, unsigned width, unsigned r,
                        struct hg_x86_mem memory);
 /* Emits the operation gen->at. */
 void hg_code_vop(struct hg_code_gen *gen);
-/* ACC = ACC op R as the REDUCE number INDEX has it; MODIFIERS of the instruction: the length, and
- * the mask. */
+/* ACC = ACC op R as the REDUCE number INDEX has it, for the lanes that exist if MASKED. */
 void hg_code_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, unsigned r,
-                        uint32_t modifiers);
+                        uint32_t length, bool masked);
+/* The operation of a REDUCE on two vectors, but for MIN and MAX of floats with AVX2. */
+enum hg_vop_code hg_code_reduce_op(const struct hg_emit_reduce *reduce);
+/* The instruction of OP for elements of WIDTH, or HG_X86_OP_COUNT. */
+uint32_t hg_code_insn(enum hg_vop_code op, unsigned width);
 
 #endif

@@ -241,7 +241,7 @@ static hg_val select_value(struct hg_lower *lower, const struct hg_insn *insn)
     }
     hg_val a = read_reg(lower, insn->a, type);
     hg_val b = read_reg(lower, insn->b, type);
-    return hg_emit_op(lower->emit, HG_VOP_SELECT, log2_bytes(type), 0, mask, a, b);
+    return hg_emit_select(lower->emit, log2_bytes(type), mask, a, b);
 }
 
 void hg_lower_insn(struct hg_lower *lower, const struct hg_insn *insn)

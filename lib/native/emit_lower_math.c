@@ -34,7 +34,7 @@ static hg_val narrow_bf16(struct hg_emit *emit, hg_val a)
     hg_val rounded = hg_emit_op(emit, HG_VOP_ISHR, 2, 16, sum, HG_VAL_NONE, HG_VAL_NONE);
     hg_val is_nan = hg_emit_op(emit, HG_VOP_FCMP, 2, CMP_UNORDERED, a, a, HG_VAL_NONE);
     hg_val nan = hg_emit_const(emit, 2, 0x7fc0);
-    hg_val bits = hg_emit_op(emit, HG_VOP_SELECT, 2, 0, is_nan, nan, rounded);
+    hg_val bits = hg_emit_select(emit, 2, is_nan, nan, rounded);
     return hg_lower_resize(emit, 1, 2, false, bits);
 }
 
@@ -103,10 +103,10 @@ static hg_val minmax(struct hg_emit *emit, unsigned width, hg_val a, hg_val b, b
      * share: they are the same but for the sign of a zero. */
     hg_val chosen = hg_emit_binary(emit, plain, width, a, b);
     hg_val is_nan = hg_emit_op(emit, HG_VOP_FCMP, width, CMP_UNORDERED, b, b, HG_VAL_NONE);
-    hg_val number = hg_emit_op(emit, HG_VOP_SELECT, width, 0, is_nan, a, chosen);
+    hg_val number = hg_emit_select(emit, width, is_nan, a, chosen);
     hg_val equal = hg_emit_op(emit, HG_VOP_FCMP, width, CMP_EQ, a, b, HG_VAL_NONE);
     hg_val both = hg_emit_binary(emit, greatest ? HG_VOP_IAND : HG_VOP_IOR, width, a, b);
-    return hg_emit_op(emit, HG_VOP_SELECT, width, 0, equal, both, number);
+    return hg_emit_select(emit, width, equal, both, number);
 }
 
 /* F32 and F64. */
@@ -299,6 +299,27 @@ hg_val hg_lower_int(struct hg_emit *emit, const struct hg_insn *insn, hg_val a, 
 
 /* ---- comparisons ----------------------------------------------------------------------------- */
 
+/* AVX2 has but EQ and, signed, GT. */
+hg_val hg_lower_int_compare(struct hg_emit *emit, unsigned width, bool is_signed, unsigned cond,
+                            hg_val a, hg_val b)
+{
+    if (emit->level == HG_ISA_AVX512) {
+        return hg_emit_op(emit, is_signed ? HG_VOP_ICMPS : HG_VOP_ICMPU, width, cond, a, b,
+                          HG_VAL_NONE);
+    }
+    bool equality = cond == ICMP_EQ || cond == ICMP_NE;
+    if (!is_signed && !equality) {
+        hg_val sign = hg_emit_const(emit, width, UINT64_C(1) << ((8u << width) - 1));
+        a = hg_emit_binary(emit, HG_VOP_IXOR, width, a, sign);
+        b = hg_emit_binary(emit, HG_VOP_IXOR, width, b, sign);
+    }
+    bool swap = cond == ICMP_LT || cond == ICMP_GE;
+    hg_val mask = hg_emit_op(emit, HG_VOP_ICMPS, width, equality ? ICMP_EQ : ICMP_GT, swap ? b : a,
+                             swap ? a : b, HG_VAL_NONE);
+    bool negate = cond == ICMP_NE || cond == ICMP_LE || cond == ICMP_GE;
+    return negate ? hg_emit_unary(emit, HG_VOP_MNOT, width, mask) : mask;
+}
+
 hg_val hg_lower_compare(struct hg_emit *emit, enum hg_cond cond, enum hg_dtype type, hg_val a,
                         hg_val b)
 {
@@ -307,8 +328,7 @@ hg_val hg_lower_compare(struct hg_emit *emit, enum hg_cond cond, enum hg_dtype t
                                    ICMP_GE, ICMP_LT, ICMP_LE, ICMP_GT, ICMP_GE};
     unsigned width = log2_bytes(type);
     if (hg_dtype_in(type, HG_DT_INT)) {
-        enum hg_vop_code op = hg_dtype_in(type, HG_DT_SINT) ? HG_VOP_ICMPS : HG_VOP_ICMPU;
-        return hg_emit_op(emit, op, width, ints[cond], a, b, HG_VAL_NONE);
+        return hg_lower_int_compare(emit, width, hg_dtype_in(type, HG_DT_SINT), ints[cond], a, b);
     }
     if (hg_dtype_in(type, HG_DT_HALF)) {
         a = hg_lower_widen(emit, type, a);
@@ -364,9 +384,9 @@ static hg_val wide_signed(struct hg_emit *emit, unsigned to, unsigned from, hg_v
     hg_val most = hg_emit_const(emit, to, to == 3 ? INT64_MAX : INT32_MAX);
     hg_val result = hg_emit_unary(emit, op, to, a);
     hg_val large = hg_emit_op(emit, HG_VOP_FCMP, from, CMP_GE, a, limit, HG_VAL_NONE);
-    result = hg_emit_op(emit, HG_VOP_SELECT, to, 0, large, most, result);
+    result = hg_emit_select(emit, to, large, most, result);
     hg_val is_nan = hg_emit_op(emit, HG_VOP_FCMP, from, CMP_UNORDERED, a, a, HG_VAL_NONE);
-    return hg_emit_op(emit, HG_VOP_SELECT, to, 0, is_nan, hg_emit_const(emit, to, 0), result);
+    return hg_emit_select(emit, to, is_nan, hg_emit_const(emit, to, 0), result);
 }
 
 /* Narrow ones: clamped to their range as floats. */
@@ -383,7 +403,7 @@ static hg_val narrow_int(struct hg_emit *emit, enum hg_dtype to, unsigned from, 
     x = hg_emit_binary(emit, HG_VOP_FMIN, from, x, float_const(emit, from, most));
     hg_val result = hg_emit_unary(emit, from == 3 ? HG_VOP_TI32_F64 : HG_VOP_TI32_F32, 2, x);
     hg_val is_nan = hg_emit_op(emit, HG_VOP_FCMP, from, CMP_UNORDERED, a, a, HG_VAL_NONE);
-    result = hg_emit_op(emit, HG_VOP_SELECT, 2, 0, is_nan, hg_emit_const(emit, 2, 0), result);
+    result = hg_emit_select(emit, 2, is_nan, hg_emit_const(emit, 2, 0), result);
     return hg_lower_resize(emit, width, 2, false, result);
 }
 

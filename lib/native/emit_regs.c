@@ -17,8 +17,11 @@ static unsigned vector_count(const struct hg_emit *emit)
     return emit->level == HG_ISA_AVX512 ? 32 : 16;
 }
 
-static bool gives_mask(const struct hg_vop *vop)
+static bool gives_mask(const struct hg_emit *emit, const struct hg_vop *vop)
 {
+    if (emit->level != HG_ISA_AVX512) {
+        return false;
+    }
     return (vop->op >= HG_VOP_MAND && vop->op <= HG_VOP_MNOT) || vop->op == HG_VOP_FCMP ||
            vop->op == HG_VOP_ICMPS || vop->op == HG_VOP_ICMPU;
 }
@@ -49,7 +52,7 @@ static void note_use(struct hg_code_gen *gen, hg_val v, uint16_t at, bool unifor
 static void keep_masks(struct hg_code_gen *gen)
 {
     for (uint16_t i = 0; i < gen->emit->op_count; i++) {
-        if (gen->kind[i] == HG_USED_IN_BODY && gives_mask(&gen->emit->ops[i])) {
+        if (gen->kind[i] == HG_USED_IN_BODY && gives_mask(gen->emit, &gen->emit->ops[i])) {
             gen->kind[i] |= HG_KEPT_IN_REG;
         }
     }
@@ -88,12 +91,12 @@ static unsigned body_pressure(const struct hg_code_gen *gen)
             hg_val v = sources[s];
             bool again = (s > 0 && v == sources[0]) || (s > 1 && v == sources[1]);
             if (v != HG_VAL_NONE && !again && gen->last_body[v] == i &&
-                (emit->ops[v].flags & HG_VOP_UNIFORM) == 0 && !gives_mask(&emit->ops[v])) {
+                (emit->ops[v].flags & HG_VOP_UNIFORM) == 0 && !gives_mask(emit, &emit->ops[v])) {
                 alive--;
             }
         }
         most = needed > most ? needed : most;
-        alive += !is_effect(vop) && !gives_mask(vop) && gen->last_body[i] != 0;
+        alive += !is_effect(vop) && !gives_mask(emit, vop) && gen->last_body[i] != 0;
     }
     return most;
 }
@@ -105,7 +108,7 @@ static unsigned keep(struct hg_code_gen *gen, bool constants, unsigned room)
     for (uint16_t i = 0; i < emit->op_count && room > 0; i++) {
         const struct hg_vop *vop = &emit->ops[i];
         if (gen->kind[i] == HG_USED_IN_BODY && (vop->op == HG_VOP_CONST) == constants &&
-            !gives_mask(vop)) {
+            !gives_mask(emit, vop)) {
             gen->kind[i] |= HG_KEPT_IN_REG;
             room--;
         }
@@ -129,6 +132,7 @@ void hg_regs_plan(struct hg_code_gen *gen)
     for (unsigned i = 0; i < emit->region->reduce_count; i++) {
         needed += gen->sum_count[i];
     }
+    needed += emit->level == HG_ISA_AVX512 ? 0 : 4; /* masks of the tail, copies of compares */
     unsigned room = needed < count ? count - needed : 0;
     room = keep(gen, false, room);
     (void)keep(gen, true, room);
@@ -297,7 +301,7 @@ struct hg_x86_mem hg_regs_memory(const struct hg_code_gen *gen, hg_val v)
 
 void hg_regs_refer(struct hg_code_gen *gen, hg_val v, unsigned trailing)
 {
-    if (v != HG_VAL_NONE && gen->emit->ops[v].op != HG_VOP_CONST) {
+    if (v < HG_REFER_MASKS && gen->emit->ops[v].op != HG_VOP_CONST) {
         return;
     }
     if (gen->refer_count == HG_CODE_REFERS) {
@@ -326,7 +330,7 @@ static void release(struct hg_code_gen *gen, hg_val v)
     }
     unsigned r = gen->reg[v];
     gen->reg[v] = HG_NO_REG;
-    if (gives_mask(&gen->emit->ops[v])) {
+    if (gives_mask(gen->emit, &gen->emit->ops[v])) {
         gen->free_masks |= 1u << r;
     } else {
         gen->free |= 1u << r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One vector operation after the other, as AVX-512 instructions. */
+/* One vector operation after the other: AVX-512, and what AVX2 has the same. */
 #include "lib/native/emit_code.h"
 
 #include <stddef.h>
@@ -54,7 +54,9 @@ static void load(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d)
     static const uint16_t masked[] = {HG_X86_VMOVDQU8, HG_X86_VMOVDQU16, HG_X86_VMOVDQU32,
                                       HG_X86_VMOVDQU64};
     struct hg_x86_mem memory = lane_memory(gen, vop);
-    if (gen->masked) {
+    if (!hg_code_has_masks(gen)) {
+        hg_avx2_load(gen, vop->width, d, memory);
+    } else if (gen->masked) {
         hg_x86_rm(&gen->x,
                   masked[vop->width] | hg_code_length(gen, vop->width) | HG_X86_K(HG_TAIL_MASK) |
                       HG_X86_ZERO,
@@ -71,7 +73,9 @@ static void store(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned a)
     static const uint16_t masked[] = {HG_X86_VMOVDQU8_M, HG_X86_VMOVDQU16_M, HG_X86_VMOVDQU32_M,
                                       HG_X86_VMOVDQU64_M};
     struct hg_x86_mem memory = lane_memory(gen, vop);
-    if (gen->masked) {
+    if (!hg_code_has_masks(gen)) {
+        hg_avx2_store(gen, vop->width, a, memory);
+    } else if (gen->masked) {
         hg_x86_mr(&gen->x,
                   masked[vop->width] | hg_code_length(gen, vop->width) | HG_X86_K(HG_TAIL_MASK),
                   memory, a);
@@ -149,9 +153,14 @@ static void source(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d
         hg_code_broadcast(gen, 3, d, hg_x86_at(HG_X86_RDI, (int32_t)vop->bits));
         return;
     default: /* INDEX: the stretch's lane, and 0, 1, 2 … */
-        hg_x86_rr(&gen->x, HG_X86_VPBROADCASTQ_R | hg_code_length(gen, 3), d, HG_X86_RAX);
+        if (hg_code_has_masks(gen)) {
+            hg_x86_rr(&gen->x, HG_X86_VPBROADCASTQ_R | hg_code_length(gen, 3), d, HG_X86_RAX);
+        } else {
+            hg_x86_rr(&gen->x, HG_X86_VMOVQ, d, HG_X86_RAX);
+            hg_x86_rr(&gen->x, HG_X86_VPBROADCASTQ | hg_code_length(gen, 3), d, d);
+        }
         hg_x86_rrm(&gen->x, HG_X86_VPADDQ | hg_code_length(gen, 3), d, d, hg_x86_code(0));
-        hg_regs_refer(gen, HG_VAL_NONE, 0);
+        hg_regs_refer(gen, HG_REFER_INDEX, 0);
         return;
     }
 }
@@ -385,21 +394,36 @@ static void check(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t in
     hg_x86_land(x, fine);
 }
 
-void hg_code_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, unsigned r,
-                        uint32_t modifiers)
+enum hg_vop_code hg_code_reduce_op(const struct hg_emit_reduce *reduce)
 {
-    const struct hg_emit_reduce *reduce = &gen->emit->reduces[index];
     static const uint8_t ops[3][4] = {
         {HG_VOP_IADD, HG_VOP_IMINU, HG_VOP_IMAXU, HG_VOP_IMUL},
         {HG_VOP_IADD, HG_VOP_IMINS, HG_VOP_IMAXS, HG_VOP_IMUL},
         {HG_VOP_FADD, HG_VOP_FRANGE, HG_VOP_FRANGE, HG_VOP_FMUL},
     };
-    unsigned op = ops[reduce->is_float ? 2 : reduce->is_signed][reduce->op];
-    uint32_t insn = rows[op].insn[reduce->width] | modifiers;
-    if (rows[op].insn[reduce->width] == HG_X86_ABSENT) {
+    return (enum hg_vop_code)ops[reduce->is_float ? 2 : reduce->is_signed][reduce->op];
+}
+
+uint32_t hg_code_insn(enum hg_vop_code op, unsigned width)
+{
+    return rows[op].insn[width];
+}
+
+void hg_code_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, unsigned r,
+                        uint32_t length, bool masked)
+{
+    const struct hg_emit_reduce *reduce = &gen->emit->reduces[index];
+    enum hg_vop_code op = hg_code_reduce_op(reduce);
+    uint32_t insn = rows[op].insn[reduce->width];
+    if (insn == HG_X86_ABSENT) {
         gen->failed = true;
         return;
     }
+    if (!hg_code_has_masks(gen)) {
+        hg_avx2_accumulate(gen, index, acc, r, length, masked);
+        return;
+    }
+    insn |= length | (masked ? HG_X86_K(HG_TAIL_MASK) : 0);
     if (op == HG_VOP_FRANGE) {
         hg_x86_rrri(&gen->x, insn, acc, acc, r, reduce->op == 2 ? 5 : 4);
     } else {
@@ -425,9 +449,9 @@ static void effect(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t i
         check(gen, vop, insn);
         break;
     default: /* REDUCE */
-        hg_code_accumulate(
-            gen, vop->imm, gen->sum_first[vop->imm] + gen->copy % gen->sum_count[vop->imm], ra,
-            hg_code_length(gen, vop->width) | (gen->masked ? HG_X86_K(HG_TAIL_MASK) : 0));
+        hg_code_accumulate(gen, vop->imm,
+                           gen->sum_first[vop->imm] + gen->copy % gen->sum_count[vop->imm], ra,
+                           hg_code_length(gen, vop->width), gen->masked);
         break;
     }
     hg_regs_release(gen);
@@ -441,6 +465,9 @@ void hg_code_vop(struct hg_code_gen *gen)
     const struct row *row = &rows[vop->op];
     if (vop->uses == 0 && row->form != HG_VFORM_EFFECT) {
         hg_regs_release(gen);
+        return;
+    }
+    if (!hg_code_has_masks(gen) && hg_avx2_vop(gen)) {
         return;
     }
     bool one_insn =

@@ -299,7 +299,7 @@ static void find_direct(const struct compiler *compiler, struct hg_native_code *
 
 bool hg_native_available(void)
 {
-    return hg_cpu_isa_level() == HG_ISA_AVX512 && hg_code_arena_shared() != NULL;
+    return hg_cpu_isa_level() >= HG_ISA_AVX2 && hg_code_arena_shared() != NULL;
 }
 
 static enum hg_status finish(struct compiler *compiler, struct hg_native_code **out)
@@ -339,7 +339,7 @@ enum hg_status hg_native_compile(const struct hg_program *program, enum hg_isa_l
     *code = NULL;
     const struct hg_code_facts *facts = &program->facts;
     bool other = (facts->facts & (HG_FACT_CONTROL | HG_FACT_MMA | HG_FACT_COMPUTED)) != 0;
-    if (facts->insn_count > INSNS_MAX || other || level != HG_ISA_AVX512 ||
+    if (facts->insn_count > INSNS_MAX || other || level < HG_ISA_AVX2 ||
         hg_code_arena_shared() == NULL) {
         return HG_OK;
     }
