@@ -6,10 +6,11 @@ PACKAGES := gcc make libc6-dev pkg-config libuv1-dev libprotobuf-c-dev protobuf-
             protobuf-compiler libjemalloc-dev libmicrohttpd-dev libinih-dev libsystemd-dev \
             libncurses-dev libjansson-dev libgrpc-dev grpc-proto
 # Tests and the demo. g++ compiles the public header as C++; systemd has systemd-socket-activate.
-# curl reads the metrics.
+# curl reads the metrics. qemu-user has the CPUs that this one is not.
 PACKAGES += g++ binutils libcmocka-dev libmpfr-dev libgmp-dev python3 python3-pytest python3-numpy \
             python3-protobuf python3-pip python3-setuptools python3-wheel \
-            protobuf-compiler-grpc python3-grpcio openssl systemd procps man-db curl git
+            protobuf-compiler-grpc python3-grpcio openssl systemd procps man-db curl git \
+            qemu-user
 
 # `make bench`: comparators.
 PACKAGES += liburcu-dev

@@ -52,15 +52,22 @@ static void failed(const char *what)
     }
 }
 
+/* Nothing can be done about a line that is not written. */
+static void say(const char *text, size_t length)
+{
+    ssize_t written = write(STDOUT_FILENO, text, length);
+    (void)written;
+}
+
 static void on_fault(int number)
 {
     static const char before[] = "kernels: signal ";
-    char digits[] = {(char)('0' + number / 10), (char)('0' + number % 10), ' ', 'i', 'n', ' '};
-    ssize_t unused = write(1, before, sizeof(before) - 1);
-    unused = write(1, digits, sizeof(digits));
-    unused = write(1, running, strlen(running));
-    unused = write(1, "\n", 1);
-    (void)unused;
+    const char digits[] = {
+        (char)('0' + number / 10), (char)('0' + number % 10), ' ', 'i', 'n', ' '};
+    say(before, sizeof(before) - 1);
+    say(digits, sizeof(digits));
+    say(running, strlen(running));
+    say("\n", 1);
     _exit(1);
 }
 
