@@ -184,11 +184,12 @@ static int prepare(struct subject *subject, const struct bench_arguments *argume
 {
     uint32_t count = subject->op->inputs + subject->op->outputs;
     bool matvec = strcmp(subject->op->name, "matvec") == 0;
+    bool linear = strcmp(subject->op->name, "linear") == 0;
     if (count > OPERANDS_MAX) {
         return cli_fail(CLI_USAGE, "%s has too many operands to bench", subject->op->name);
     }
     for (uint32_t i = 0; i < count; i++) {
-        hologram_status status = matvec && i > 0
+        hologram_status status = (matvec && i > 0) || (linear && i == 2)
                                      ? make_vector(subject, arguments, &subject->operands[i])
                                      : make_operand(subject, arguments, &subject->operands[i]);
         if (status != HOLOGRAM_OK) {

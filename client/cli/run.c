@@ -205,7 +205,8 @@ static void gemm_shape(const struct run_arguments *arguments, const struct plan 
                        hologram_buffer_spec *spec)
 {
     bool trans_a = attribute(arguments, plan, "trans_a", 0) != 0;
-    bool trans_b = attribute(arguments, plan, "trans_b", 0) != 0;
+    bool trans_b = attribute(arguments, plan, "trans_b", 0) != 0 ||
+                   attribute(arguments, plan, "trans_w", 0) != 0;
     spec->rank = 2;
     spec->shape[0] =
         attribute(arguments, plan, "m", side(&plan->input_infos[0].spec, false, trans_a));
@@ -236,7 +237,7 @@ static int infer(const struct run_arguments *arguments, const struct plan *plan,
     }
     *spec = plan->input_infos[0].spec;
     spec->pool = arguments->pool;
-    if (strcmp(plan->op->name, "gemm") == 0) {
+    if (strcmp(plan->op->name, "gemm") == 0 || strcmp(plan->op->name, "linear") == 0) {
         gemm_shape(arguments, plan, spec);
     } else if (strcmp(plan->op->name, "matvec") == 0) {
         bool trans = attribute(arguments, plan, "trans", 0) != 0;

@@ -2,7 +2,7 @@
 /* One function per operation: each fills a call and executes it. */
 #include "client/lib/internal.h"
 
-#define OPERANDS_MAX   3
+#define OPERANDS_MAX   4
 #define ATTRIBUTES_MAX 8
 
 /* A call being put together. A failure on the way stays in `status`. */
@@ -264,6 +264,26 @@ hologram_status hologram_matvec(hologram_client *client, hologram_buffer a, holo
     size(&op, "n", n);
     if (trans) {
         bits(&op, "trans", 1);
+    }
+    return run(&op);
+}
+
+hologram_status hologram_linear(hologram_client *client, hologram_buffer x, hologram_buffer w,
+                                hologram_buffer b, hologram_buffer y,
+                                const hologram_linear_options *options)
+{
+    struct op_call op = {.operands = {x, w, b, y}};
+    start(&op, client, "linear", 3);
+    size(&op, "m", options->m);
+    size(&op, "k", options->k);
+    size(&op, "n", options->n);
+    if (options->trans_w) {
+        bits(&op, "trans_w", 1);
+    }
+    if (options->activation == HOLOGRAM_RELU) {
+        bits(&op, "relu", 1);
+    } else if (options->activation == HOLOGRAM_GELU) {
+        bits(&op, "gelu", 1);
     }
     return run(&op);
 }

@@ -18,6 +18,8 @@
 #define RESULTS_2 .operand_count = 2, .modes = {MODE(PER_ROW), MODE(PER_ROW)}
 #define LOSS_3    .operand_count = 3, .modes = {MODE(LANE), MODE(LANE), MODE(PER_ROW)}
 #define PRODUCT_3 .operand_count = 3, .modes = {MODE(MATRIX), MODE(MATRIX), MODE(LANE)}
+#define LINEAR_4                                                                                   \
+    .operand_count = 4, .modes = {MODE(MATRIX), MODE(MATRIX), MODE(ROW_BROADCAST), MODE(LANE)}
 #define BINARY(op)                                                                                 \
     {                                                                                              \
         .build = hg_build_op_binary, .opcode = HG_OP_##op, .types = HG_DT_ALL, LANES_3_BROADCAST   \
@@ -96,6 +98,12 @@ static const struct hg_recipe recipes[HG_CACHE_COUNT] = {
                              HG_STRUCTURE_TRANS_A | HG_STRUCTURE_DOT | HG_STRUCTURE_IMMEDIATE,
                          WIDE,
                          PRODUCT_3},
+    [HG_CACHE_LINEAR] = {.build = hg_build_op_linear,
+                         .structure = HG_STRUCTURE_TRANS_B | HG_STRUCTURE_DOT |
+                                      HG_STRUCTURE_IMMEDIATE | HG_STRUCTURE_RELU |
+                                      HG_STRUCTURE_GELU,
+                         FUSED,
+                         LINEAR_4},
 
     [HG_CACHE_MSE] = {.build = hg_build_op_mse, .divides = true, FUSED, LOSS_3},
     [HG_CACHE_MSE_DIV] = {.build = hg_build_op_divide, .divides = true, WIDE, RESULTS_2},

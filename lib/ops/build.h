@@ -14,13 +14,15 @@
 #include "lib/program/builder.h"
 
 /* Bits of a key's structure. */
-#define HG_STRUCTURE_TEMPERED  0x01u /* softmax: temperature is not 1 */
-#define HG_STRUCTURE_CLAMPED   0x02u /* losses: eps is not 0 */
-#define HG_STRUCTURE_TRANS_A   0x04u /* products: A is stored transposed */
-#define HG_STRUCTURE_TRANS_B   0x08u /* products: B is stored transposed */
-#define HG_STRUCTURE_BETA      0x10u /* gemm: beta is not 0, so C is read */
-#define HG_STRUCTURE_DOT       0x20u /* products: one column, summed as a dot product */
-#define HG_STRUCTURE_IMMEDIATE 0x40u /* products: m, n, k are baked (key.size) */
+#define HG_STRUCTURE_TEMPERED  0x01u  /* softmax: temperature is not 1 */
+#define HG_STRUCTURE_CLAMPED   0x02u  /* losses: eps is not 0 */
+#define HG_STRUCTURE_TRANS_A   0x04u  /* products: A is stored transposed */
+#define HG_STRUCTURE_TRANS_B   0x08u  /* products: B is stored transposed */
+#define HG_STRUCTURE_BETA      0x10u  /* gemm: beta is not 0, so C is read */
+#define HG_STRUCTURE_DOT       0x20u  /* products: one column, summed as a dot product */
+#define HG_STRUCTURE_IMMEDIATE 0x40u  /* products: m, n, k are baked (key.size) */
+#define HG_STRUCTURE_RELU      0x80u  /* linear: relu of the sum */
+#define HG_STRUCTURE_GELU      0x100u /* linear: gelu of the sum */
 
 /* Launch parameters after n, rows and cols. */
 #define HG_PARAM_SCALAR      (HG_PARAM_FIRST)     /* s, lo, temperature, eps */
@@ -69,6 +71,9 @@ void hg_recipe_store(struct hg_builder *builder, const struct hg_key *key, unsig
 uint8_t hg_recipe_divisor(struct hg_builder *builder, const struct hg_key *key, unsigned index,
                           enum hg_dtype type);
 
+/* gelu of X, in the tanh form. In build_activation.c. */
+uint8_t hg_build_gelu(struct hg_builder *builder, enum hg_dtype type, uint8_t x);
+
 /* build_math.c */
 hg_recipe_build_fn hg_build_op_binary;
 hg_recipe_build_fn hg_build_op_unary;
@@ -86,6 +91,7 @@ hg_recipe_build_fn hg_build_op_reduce;
 /* build_linalg.c */
 hg_recipe_build_fn hg_build_op_gemm;
 hg_recipe_build_fn hg_build_op_matvec;
+hg_recipe_build_fn hg_build_op_linear;
 /* build_loss.c */
 hg_recipe_build_fn hg_build_op_divide;
 hg_recipe_build_fn hg_build_op_negate_divide;

@@ -38,21 +38,26 @@ void hg_build_op_add_one(struct hg_builder *builder, const struct hg_key *key,
     hg_build_blocks_end(builder);
 }
 
-void hg_build_op_gelu(struct hg_builder *builder, const struct hg_key *key,
-                      const struct hg_recipe *recipe)
+uint8_t hg_build_gelu(struct hg_builder *builder, enum hg_dtype type, uint8_t x)
 {
-    enum hg_dtype type = hg_recipe_type(recipe, key);
-    hg_build_blocks_begin(builder, key);
     uint8_t cubic = hg_build_imm_f64(builder, type, HG_GELU_CUBIC);
     uint8_t slope = hg_build_imm_f64(builder, type, -2 * HG_GELU_SLOPE);
-    uint8_t x = hg_recipe_load(builder, key, 0, type);
     uint8_t square = hg_build_binary(builder, HG_OP_MUL, type, x, x);
     uint8_t cube = hg_build_binary(builder, HG_OP_MUL, type, square, x);
     uint8_t term = hg_build_binary(builder, HG_OP_MUL, type, cube, cubic);
     uint8_t inner = hg_build_binary(builder, HG_OP_ADD, type, x, term);
     uint8_t exponent = hg_build_binary(builder, HG_OP_MUL, type, inner, slope);
     uint8_t divisor = build_one_plus_exp(builder, type, exponent);
-    uint8_t c = hg_build_binary(builder, HG_OP_DIV, type, x, divisor);
+    return hg_build_binary(builder, HG_OP_DIV, type, x, divisor);
+}
+
+void hg_build_op_gelu(struct hg_builder *builder, const struct hg_key *key,
+                      const struct hg_recipe *recipe)
+{
+    enum hg_dtype type = hg_recipe_type(recipe, key);
+    hg_build_blocks_begin(builder, key);
+    uint8_t x = hg_recipe_load(builder, key, 0, type);
+    uint8_t c = hg_build_gelu(builder, type, x);
     hg_recipe_store(builder, key, 1, type, c);
     hg_build_blocks_end(builder);
 }

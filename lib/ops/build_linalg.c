@@ -58,3 +58,22 @@ void hg_build_op_matvec(struct hg_builder *builder, const struct hg_key *key,
     hg_recipe_store(builder, key, 2, type, sum);
     hg_build_blocks_end(builder);
 }
+
+void hg_build_op_linear(struct hg_builder *builder, const struct hg_key *key,
+                        const struct hg_recipe *recipe)
+{
+    enum hg_dtype type = hg_recipe_type(recipe, key);
+    struct hg_mma mma = product(key);
+    hg_build_blocks_begin(builder, key);
+    uint8_t sum = hg_build_mma(builder, (enum hg_dtype)key->type[0], &mma);
+    uint8_t bias = hg_recipe_load(builder, key, 2, type);
+    uint8_t y = hg_build_binary(builder, HG_OP_ADD, type, sum, bias);
+    if ((key->structure & HG_STRUCTURE_RELU) != 0) {
+        uint8_t zero = hg_build_imm(builder, type, 0);
+        y = hg_build_binary(builder, HG_OP_MAX, type, y, zero);
+    } else if ((key->structure & HG_STRUCTURE_GELU) != 0) {
+        y = hg_build_gelu(builder, type, y);
+    }
+    hg_recipe_store(builder, key, 3, type, y);
+    hg_build_blocks_end(builder);
+}

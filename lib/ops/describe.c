@@ -33,6 +33,8 @@ static const struct {
     {HG_STRUCTURE_BETA, "beta"},
     {HG_STRUCTURE_DOT, "dot product"},
     {HG_STRUCTURE_IMMEDIATE, "sizes baked"},
+    {HG_STRUCTURE_RELU, "relu"},
+    {HG_STRUCTURE_GELU, "gelu"},
 };
 
 /* A text of fixed size that is added to; what does not fit is left out. */

@@ -130,6 +130,12 @@ void hg_plan_step(struct hg_planner *planner, const struct hg_step *step);
 HG_MUST_CHECK enum hg_status hg_plan_temp(struct hg_planner *planner, uint64_t elements,
                                           enum hg_dtype type);
 
+/* gelu of X, ROWS x COLS lanes of it, to C as its sub-programs (fusion = off), with a temporary of
+ * its own. In plan_activation.c. */
+HG_MUST_CHECK enum hg_status hg_plan_gelu_steps(struct hg_planner *planner, uint64_t rows,
+                                                uint64_t cols, struct hg_step_operand x,
+                                                struct hg_step_operand c);
+
 /* ---- the plan functions of ops.def ----------------------------------------------------------- */
 
 enum hg_status hg_plan_binary(struct hg_planner *planner);
@@ -141,6 +147,7 @@ enum hg_status hg_plan_softmax(struct hg_planner *planner);
 enum hg_status hg_plan_reduce(struct hg_planner *planner);
 enum hg_status hg_plan_gemm(struct hg_planner *planner);
 enum hg_status hg_plan_matvec(struct hg_planner *planner);
+enum hg_status hg_plan_linear(struct hg_planner *planner);
 enum hg_status hg_plan_mse(struct hg_planner *planner);
 enum hg_status hg_plan_cross_entropy(struct hg_planner *planner);
 enum hg_status hg_plan_binary_cross_entropy(struct hg_planner *planner);

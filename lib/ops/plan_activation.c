@@ -22,25 +22,25 @@ static void add_step(struct hg_planner *planner, enum hg_cache_id cache, uint64_
 /* ---- gelu ------------------------------------------------------------------------------------ */
 
 /* x^2, x^3, 0.044715 x^3, the inner sum, u, -2u, 1 + e^(-2u) in one temporary; then x over it. */
-static enum hg_status plan_gelu_steps(struct hg_planner *planner, uint64_t n)
+enum hg_status hg_plan_gelu_steps(struct hg_planner *planner, uint64_t rows, uint64_t cols,
+                                  struct hg_step_operand x, struct hg_step_operand c)
 {
     enum hg_dtype wide = hg_plan_wide_type(planner);
-    enum hg_status status = hg_plan_temp(planner, n, wide);
+    unsigned temp = planner->plan->temp_count;
+    enum hg_status status = hg_plan_temp(planner, rows * cols, wide);
     if (status != HG_OK) {
         return status;
     }
-    const struct hg_step_operand x = hg_step_use(planner, 0, HG_OPERAND_LANE);
-    const struct hg_step_operand c = hg_step_use(planner, 1, HG_OPERAND_LANE);
-    const struct hg_step_operand in = hg_step_temp(0, wide, HG_OPERAND_LANE, false);
-    const struct hg_step_operand out = hg_step_temp(0, wide, HG_OPERAND_LANE, true);
-    ADD_STEP(planner, HG_CACHE_VECTOR_MUL, 1, n, x, x, out);
-    ADD_STEP(planner, HG_CACHE_VECTOR_MUL, 1, n, in, x, out);
-    ADD_STEP(planner, HG_CACHE_GELU_SCALAR_MUL1, 1, n, in, out);
-    ADD_STEP(planner, HG_CACHE_VECTOR_ADD, 1, n, x, in, out);
-    ADD_STEP(planner, HG_CACHE_GELU_SCALAR_MUL2, 1, n, in, out);
-    ADD_STEP(planner, HG_CACHE_GELU_SCALAR_MUL3, 1, n, in, out);
-    ADD_STEP(planner, HG_CACHE_GELU_ADD_ONE, 1, n, in, out);
-    ADD_STEP(planner, HG_CACHE_VECTOR_DIV, 1, n, x, in, c);
+    const struct hg_step_operand in = hg_step_temp(temp, wide, HG_OPERAND_LANE, false);
+    const struct hg_step_operand out = hg_step_temp(temp, wide, HG_OPERAND_LANE, true);
+    ADD_STEP(planner, HG_CACHE_VECTOR_MUL, rows, cols, x, x, out);
+    ADD_STEP(planner, HG_CACHE_VECTOR_MUL, rows, cols, in, x, out);
+    ADD_STEP(planner, HG_CACHE_GELU_SCALAR_MUL1, rows, cols, in, out);
+    ADD_STEP(planner, HG_CACHE_VECTOR_ADD, rows, cols, x, in, out);
+    ADD_STEP(planner, HG_CACHE_GELU_SCALAR_MUL2, rows, cols, in, out);
+    ADD_STEP(planner, HG_CACHE_GELU_SCALAR_MUL3, rows, cols, in, out);
+    ADD_STEP(planner, HG_CACHE_GELU_ADD_ONE, rows, cols, in, out);
+    ADD_STEP(planner, HG_CACHE_VECTOR_DIV, rows, cols, x, in, c);
     return HG_OK;
 }
 
@@ -57,7 +57,8 @@ enum hg_status hg_plan_gelu(struct hg_planner *planner)
         return status;
     }
     if (!planner->call->policy.fusion) {
-        return plan_gelu_steps(planner, n);
+        return hg_plan_gelu_steps(planner, 1, n, hg_step_use(planner, 0, HG_OPERAND_LANE),
+                                  hg_step_use(planner, 1, HG_OPERAND_LANE));
     }
     const struct hg_step step = {
         .cache = HG_CACHE_GELU,

@@ -80,6 +80,7 @@ uint64_t hg_op_reference_count(const struct hg_op_call *call)
         return cols == 0 ? 1 : n / cols;
     }
     case HG_OP_ID_GEMM:
+    case HG_OP_ID_LINEAR:
     case HG_OP_ID_MATVEC: {
         struct hg_reference_product product;
         hg_reference_product_init(call, &product);
@@ -113,6 +114,7 @@ void hg_op_reference(const struct hg_op_call *call, const void *const contents[H
         hg_reference_reduce(call, contents, n, expected);
         break;
     case HG_OP_ID_GEMM:
+    case HG_OP_ID_LINEAR:
     case HG_OP_ID_MATVEC:
         hg_reference_linalg(call, contents, expected);
         break;

@@ -162,29 +162,34 @@ void hg_reference_loss(const struct hg_op_call *call, const void *const *content
 
 void hg_reference_product_init(const struct hg_op_call *call, struct hg_reference_product *product)
 {
-    bool gemm = hg_reference_id(call) == HG_OP_ID_GEMM;
+    enum hg_op_id op = hg_reference_id(call);
+    bool matvec = op == HG_OP_ID_MATVEC;
     const struct hg_op_operand *a = &call->operands[0];
     const struct hg_op_operand *b = &call->operands[1];
-    bool trans_a = hg_reference_size(call, gemm ? "trans_a" : "trans", 0) != 0;
-    bool trans_b = gemm && hg_reference_size(call, "trans_b", 0) != 0;
+    bool trans_a =
+        op != HG_OP_ID_LINEAR && hg_reference_size(call, matvec ? "trans" : "trans_a", 0);
+    bool trans_b =
+        !matvec && hg_reference_size(call, op == HG_OP_ID_GEMM ? "trans_b" : "trans_w", 0);
     product->trans_a = trans_a;
     product->trans_b = trans_b;
     product->m = hg_reference_size(call, "m", a->shape[trans_a ? 1 : 0]);
-    product->k = hg_reference_size(call, gemm ? "k" : "n", a->shape[trans_a ? 0 : 1]);
-    product->n = gemm ? hg_reference_size(call, "n", b->shape[trans_b ? 0 : 1]) : 1;
+    product->k = hg_reference_size(call, matvec ? "n" : "k", a->shape[trans_a ? 0 : 1]);
+    product->n = matvec ? 1 : hg_reference_size(call, "n", b->shape[trans_b ? 0 : 1]);
 }
 
-static struct hg_expected product_element(const struct hg_op_call *call,
-                                          const void *const *contents,
-                                          const struct hg_reference_product *product, uint64_t row,
-                                          uint64_t column)
+/* A value and how far from it a result may be, before it is rounded to the output's type. */
+struct approximate {
+    long double value;
+    long double error;
+};
+
+/* Element ROW, COLUMN of op(A) op(B). */
+static struct approximate product_sum(const struct hg_op_call *call, const void *const *contents,
+                                      const struct hg_reference_product *product, uint64_t row,
+                                      uint64_t column)
 {
-    bool gemm = hg_reference_id(call) == HG_OP_ID_GEMM;
     enum hg_dtype type = call->operands[0].type;
-    enum hg_dtype result_type = call->operands[2].type;
     enum hg_dtype wide = hg_reference_wide_type(call);
-    long double alpha = gemm ? hg_reference_wide(call, "alpha") : 1;
-    long double beta = gemm ? hg_reference_wide(call, "beta") : 0;
     long double sum = 0;
     long double magnitudes = 0;
     for (uint64_t i = 0; i < product->k; i++) {
@@ -195,23 +200,69 @@ static struct hg_expected product_element(const struct hg_op_call *call,
         sum += term;
         magnitudes += fabsl(term);
     }
-    long double unit = hg_reference_unit(wide);
-    long double gamma = (long double)(product->k + 1) * unit;
+    long double gamma = (long double)(product->k + 1) * hg_reference_unit(wide);
     if (product->n == 1 && gamma > hg_reference_gamma(wide, product->k)) {
         gamma = hg_reference_gamma(wide, product->k);
     }
     /* BF16 pairs flush results below the least normal number to zero. */
     long double flushed = (long double)(product->k + 1) * ldexpl(1, -126);
-    long double value = alpha * sum;
-    long double error = fabsl(alpha) * (gamma * magnitudes + (type == HG_F64 ? 0 : flushed));
-    error += unit * fabsl(value);
+    return (struct approximate){sum, gamma * magnitudes + (type == HG_F64 ? 0 : flushed)};
+}
+
+static struct approximate scale_and_add(const struct hg_op_call *call, const void *const *contents,
+                                        struct approximate sum, uint64_t index)
+{
+    enum hg_dtype wide = hg_reference_wide_type(call);
+    long double unit = hg_reference_unit(wide);
+    long double alpha = hg_reference_wide(call, "alpha");
+    long double beta = hg_reference_wide(call, "beta");
+    long double value = alpha * sum.value;
+    long double error = fabsl(alpha) * sum.error + unit * fabsl(value);
     if (beta != 0) {
-        long double old = element(result_type, contents[2], row * product->n + column) * beta;
+        long double old = element(call->operands[2].type, contents[2], index) * beta;
         value += old;
         error += unit * (fabsl(old) + fabsl(value)) + hg_reference_ulp(wide, 0);
     }
-    return hg_reference_near(value,
-                             error + hg_reference_ulp(result_type, fabsl(value) + error) / 2);
+    return (struct approximate){value, error};
+}
+
+static struct approximate add_bias_and_activate(const struct hg_op_call *call,
+                                                const void *const *contents, struct approximate sum,
+                                                uint64_t column)
+{
+    long double unit = hg_reference_unit(hg_reference_wide_type(call));
+    long double value = sum.value + element(call->operands[0].type, contents[2], column);
+    long double error = sum.error + unit * (fabsl(value) + sum.error);
+    if (hg_reference_size(call, "relu", 0) != 0) {
+        value = fmaxl(value, 0); /* brings nothing further apart */
+    } else if (hg_reference_size(call, "gelu", 0) != 0) {
+        /* Its slope is below 1.13; its own error is 2 units of what it is taken of. */
+        error = 1.13L * error + 2 * unit * (fabsl(value) + error);
+        value = gelu(value);
+    }
+    return (struct approximate){value, error};
+}
+
+static struct hg_expected product_element(const struct hg_op_call *call,
+                                          const void *const *contents,
+                                          const struct hg_reference_product *product, uint64_t row,
+                                          uint64_t column)
+{
+    enum hg_dtype result_type = call->operands[call->op->inputs].type;
+    struct approximate result = product_sum(call, contents, product, row, column);
+    switch (hg_reference_id(call)) {
+    case HG_OP_ID_GEMM:
+        result = scale_and_add(call, contents, result, row * product->n + column);
+        break;
+    case HG_OP_ID_LINEAR:
+        result = add_bias_and_activate(call, contents, result, column);
+        break;
+    default:
+        break;
+    }
+    long double largest = fabsl(result.value) + result.error;
+    return hg_reference_near(result.value,
+                             result.error + hg_reference_ulp(result_type, largest) / 2);
 }
 
 void hg_reference_linalg(const struct hg_op_call *call, const void *const *contents,

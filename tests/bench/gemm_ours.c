@@ -226,14 +226,14 @@ bool gemm_ours_prepare(const struct gemm_case *task, unsigned threads)
 
 bool gemm_ours_linear_prepare(const struct gemm_case *task, unsigned threads)
 {
-    enum { RELU = 1, ACTIVATION = 3 };
+    enum { RELU = 4 }; /* the attribute */
     memset(&ours.call, 0, sizeof ours.call);
     add_operand(task->a, task->m, task->k);
     add_operand(task->b, task->k, task->n);
     add_operand(task->bias, 0, task->n);
     add_operand(task->c, task->m, task->n);
-    ours.call.attribute[ACTIVATION] = RELU;
-    ours.call.attributes_given = 1u << ACTIVATION;
+    ours.call.attribute[RELU] = 1;
+    ours.call.attributes_given = 1u << RELU;
     return prepare("linear", threads);
 }
 

@@ -103,8 +103,8 @@ def test_ping_and_info_tell_who_answers(ctl):
 
 def test_ops_are_listed_and_described(ctl):
     names = ctl("ops", "--names")[0].split()
-    assert len(names) == 26 and {"gemm", "softmax", "vector_add"} <= set(names)
-    assert len(ctl("ops")[0].splitlines()) == 26
+    assert len(names) == 27 and {"gemm", "softmax", "vector_add"} <= set(names)
+    assert len(ctl("ops")[0].splitlines()) == 27
     text = ctl("ops", "gemm")[0]
     assert "gemm(A, B) -> C" in text and "--attr trans_b=flag" in text
     assert {op["name"] for op in ctl.json("ops")} == set(names)

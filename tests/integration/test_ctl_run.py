@@ -129,7 +129,7 @@ def test_bench_measures_three_ways(ctl):
     for row in rows:
         assert 0 < row["p50_ns"] <= row["p99_ns"] <= row["p999_ns"]
         assert row["operations"] > 0
-    for op in ("gemm", "matvec", "clip", "sum", "fill", "softmax"):
+    for op in ("gemm", "matvec", "linear", "clip", "sum", "fill", "softmax"):
         assert "single" in ctl("bench", op, "-m", "single", "-l", "0.02", "-n", "16")[0]
     ctl("bench", "nope", code=NOT_FOUND)
 

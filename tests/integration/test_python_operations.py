@@ -35,6 +35,8 @@ CASES = {
     "reduce_max": (hologram.reduce_max, np.max, (X,)),
     "gemm": (lambda a, b: hologram.gemm(a, b, trans_b=True), lambda a, b: a @ b.T, (X, Y)),
     "matvec": (hologram.matvec, np.matmul, (X, Y[0])),
+    "linear": (lambda x, w, b: hologram.linear(x, w, b, relu=True, trans_w=True),
+               lambda x, w, b: np.maximum(x @ w.T + b, 0), (X, Y, Y[:, 0])),
     "mse": (hologram.mse, lambda p, t: ((p - t)**2).mean(), (X, Y)),
     "cross_entropy": (hologram.cross_entropy, lambda p, t: -(t * np.log(p)).mean(), (Q, ONE_HOT)),
     "binary_cross_entropy": (hologram.binary_cross_entropy, lambda p, t: -(

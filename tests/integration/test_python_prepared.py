@@ -13,6 +13,7 @@ CASES = {
     "vector_add": ({}, (X, Y)), "clip": ({"lo": -1, "hi": 1}, (X,)), "gelu": ({}, (X,)),
     "softmax": ({"temperature": 2.0}, (X,)), "sum": ({"cols": 4}, (X,)), "reduce_max": ({}, (X,)),
     "gemm": ({"trans_b": True, "alpha": 0.5}, (X, Y)), "matvec": ({}, (X, Y[0])),
+    "linear": ({"trans_w": True, "gelu": True}, (X, Y, Y[:, 0])),
     "mse": ({}, (X, Y)), "cross_entropy": ({"eps": 0.25}, (Q, Q)), "copy": ({}, (X,)),
 }
 

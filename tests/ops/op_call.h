@@ -102,6 +102,19 @@ static inline bool op_has_attribute(const struct hg_op *op, const char *name)
     return false;
 }
 
+/* The attribute of product OP that transposes its operand 0 or 1; NULL if there is none. */
+static inline const char *op_transposes(const struct hg_op *op, unsigned operand)
+{
+    static const char *const names[2][3] = {{"trans_a", "trans", NULL},
+                                            {"trans_b", "trans_w", NULL}};
+    for (unsigned i = 0; names[operand][i] != NULL; i++) {
+        if (op_has_attribute(op, names[operand][i])) {
+            return names[operand][i];
+        }
+    }
+    return NULL;
+}
+
 /* Gives every required attribute a value that does something. */
 static inline void op_set_required(struct hg_op_call *call)
 {
@@ -117,13 +130,16 @@ static inline void op_set_required(struct hg_op_call *call)
     }
 }
 
-/* Makes the operands of a matrix product m x k by k x n, stored plainly. Others stay as they are.
- */
+/* Makes the operands of a matrix product m x k by k x n, stored plainly, with a bias between where
+ * there are three inputs. Others stay as they are. */
 static inline void op_shape_product(struct hg_op_call *call, uint64_t m, uint64_t k, uint64_t n)
 {
     op_operand_shape(&call->operands[0], m, k);
     op_operand_shape(&call->operands[1], k, n);
-    op_operand_shape(&call->operands[2], m, n);
+    op_operand_shape(&call->operands[call->op->inputs], m, n);
+    if (call->op->inputs == 3) {
+        op_operand_vector(&call->operands[2], n);
+    }
 }
 
 #endif

@@ -67,6 +67,7 @@ static struct range range_of(const struct hg_op_call *call, unsigned operand)
     case HG_OP_ID_SUM:
     case HG_OP_ID_GEMM:
     case HG_OP_ID_MATVEC:
+    case HG_OP_ID_LINEAR:
         return (struct range){-1, 1, false};
     case HG_OP_ID_MSE:
     case HG_OP_ID_CROSS_ENTROPY:

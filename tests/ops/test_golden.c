@@ -151,6 +151,31 @@ static void products(void **state)
            2, 0);
 }
 
+/* x = [[1,2,3],[4,5,6]], w = [[7,8],[9,10],[11,12]]: sums of 58, 64, 139, 154, and a bias of
+ * -60, 6. */
+static void linear(void **state)
+{
+    (void)state;
+    static const double x[] = {1, 2, 3, 4, 5, 6};
+    static const double w[] = {7, 8, 9, 10, 11, 12};
+    static const double turned[] = {7, 9, 11, 8, 10, 12};
+    static const double bias[] = {-60, 6};
+    const double *const inputs[HG_OP_OPERANDS_MAX] = {x, w, bias};
+    struct hg_op_call call = op_call(HG_OP_ID_LINEAR, HG_F32, 1);
+    op_shape_product(&call, 2, 3, 2);
+    golden(&call, inputs, NULL, (const double[]){-2, 70, 79, 160}, 4, 0);
+    struct hg_op_call activated = call;
+    op_set(&activated, "relu", 1);
+    golden(&activated, inputs, NULL, (const double[]){0, 70, 79, 160}, 4, 0);
+    activated = call;
+    op_set(&activated, "gelu", 1);
+    golden(&activated, inputs, NULL, (const double[]){-0.0454023, 70, 79, 160}, 4, 1e-6);
+    op_set(&call, "trans_w", 1);
+    op_operand_shape(&call.operands[1], 2, 3);
+    golden(&call, (const double *const[HG_OP_OPERANDS_MAX]){x, turned, bias}, NULL,
+           (const double[]){-2, 70, 79, 160}, 4, 0);
+}
+
 /* p = .7 against t = 1, a hundred times. */
 static void losses(void **state)
 {
@@ -269,15 +294,11 @@ static void division_by_zero(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(add),
-        cmocka_unit_test(clip_and_relu),
-        cmocka_unit_test(reductions),
-        cmocka_unit_test(products),
-        cmocka_unit_test(losses),
-        cmocka_unit_test(activations),
-        cmocka_unit_test(softmax_twice),
-        cmocka_unit_test(edges),
-        cmocka_unit_test(division_by_zero),
+        cmocka_unit_test(add),         cmocka_unit_test(clip_and_relu),
+        cmocka_unit_test(reductions),  cmocka_unit_test(products),
+        cmocka_unit_test(linear),      cmocka_unit_test(losses),
+        cmocka_unit_test(activations), cmocka_unit_test(softmax_twice),
+        cmocka_unit_test(edges),       cmocka_unit_test(division_by_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

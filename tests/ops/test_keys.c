@@ -38,10 +38,8 @@ static struct hg_op_call plain_call(enum hg_op_id id, enum hg_dtype type, uint64
 {
     struct hg_op_call call = op_call(id, type, n);
     op_set_required(&call);
-    if (id == HG_OP_ID_GEMM) {
-        op_shape_product(&call, 12, 10, 8);
-    } else if (id == HG_OP_ID_MATVEC) {
-        op_shape_product(&call, 12, 10, 1);
+    if (is_product(call.op)) {
+        op_shape_product(&call, 12, 10, id == HG_OP_ID_MATVEC ? 1 : 8);
     }
     return call;
 }
@@ -72,9 +70,9 @@ static void vary_attributes(struct family *family)
     static const struct {
         const char *name;
         double values[2];
-    } rows[] = {{"cols", {5, 12}}, {"s", {2, -7}},     {"lo", {-3, 0}},
-                {"hi", {9, 2}},    {"value", {1, 8}},  {"eps", {0.1, 0.2}},
-                {"alpha", {2, 3}}, {"beta", {1, 0.5}}, {"temperature", {2, 3}}};
+    } rows[] = {{"cols", {5, 12}},       {"s", {2, -7}},      {"lo", {-3, 0}},   {"hi", {9, 2}},
+                {"value", {1, 8}},       {"eps", {0.1, 0.2}}, {"alpha", {2, 3}}, {"beta", {1, 0.5}},
+                {"temperature", {2, 3}}, {"relu", {0, 1}},    {"gelu", {0, 1}}};
     for (unsigned row = 0; row < HG_ARRAY_COUNT(rows); row++) {
         for (unsigned i = 0; i < 2 && op_has_attribute(base.op, rows[row].name); i++) {
             op_set(vary(family, &base), rows[row].name, rows[row].values[i]);
@@ -101,21 +99,21 @@ static void vary_operands(struct family *family)
     }
     static const uint64_t sizes[][3] = {{12, 10, 9}, {12, 11, 8},  {13, 10, 8},  {70, 10, 8},
                                         {12, 70, 8}, {12, 10, 70}, {80, 10, 80}, {12, 10, 1}};
-    bool gemm = op_has_attribute(base.op, "trans_b");
+    bool matvec = !op_has_attribute(base.op, "k");
     for (unsigned i = 0; i < HG_ARRAY_COUNT(sizes); i++) {
-        op_shape_product(vary(family, &base), sizes[i][0], sizes[i][1], gemm ? sizes[i][2] : 1);
+        op_shape_product(vary(family, &base), sizes[i][0], sizes[i][1], matvec ? 1 : sizes[i][2]);
     }
-    struct hg_op_call *turned = vary(family, &base);
-    transpose(&turned->operands[0]);
-    op_set(turned, gemm ? "trans_a" : "trans", 1);
-    if (gemm) {
-        turned = vary(family, &base);
-        transpose(&turned->operands[1]);
-        op_set(turned, "trans_b", 1);
+    for (unsigned i = 0; i < 2; i++) {
+        if (op_transposes(base.op, i) != NULL) {
+            struct hg_op_call *turned = vary(family, &base);
+            transpose(&turned->operands[i]);
+            op_set(turned, op_transposes(base.op, i), 1);
+        }
     }
     struct hg_op_call *half = vary(family, &base);
-    half->operands[0].type = HG_F16;
-    half->operands[1].type = HG_F16;
+    for (unsigned i = 0; i < base.op->inputs; i++) {
+        half->operands[i].type = HG_F16;
+    }
 }
 
 static void run_call(const struct hg_op_call *call, const struct op_way *way, uint64_t seed)
@@ -229,6 +227,8 @@ static void scalars_are_shared_but_fill_is_not(void **state)
         {HG_OP_ID_GEMM, "alpha", 1, 2, true},
         {HG_OP_ID_GEMM, "beta", 0.5, 2, true},
         {HG_OP_ID_GEMM, "beta", 0, 2, false},
+        {HG_OP_ID_LINEAR, "relu", 0, 1, false},
+        {HG_OP_ID_LINEAR, "gelu", 0, 1, false},
         {HG_OP_ID_SUM, "cols", 6, 12, true},
         {HG_OP_ID_FILL, "value", 1, 2, false},
     };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gemm and matvec: shapes on both sides of the immediate sizes, of a block, of a leaf of the dot
- * order; transposes, alpha and beta, output types; heap and boundary; both policies and executors.
+ * gemm, matvec and linear: shapes on both sides of the immediate sizes, of a block, of a leaf of
+ * the dot order; transposes, alpha and beta, activations, output types; heap and boundary; both
+ * policies and executors.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,6 +109,43 @@ static void matvec_is_right_in_every_way(void **state)
     }
 }
 
+/* All activations, w plain and transposed; the output's type is that of x, or F32 for halves. */
+static void run_linear(enum hg_dtype type, enum hg_dtype result, const struct shape *shape)
+{
+    struct op_random random = {.state = 521288629u + shape->m * 31 + shape->n};
+    static const char *const activations[] = {NULL, "relu", "gelu"};
+    for (unsigned i = 0; i < 3; i++) {
+        struct hg_op_call call = op_call(HG_OP_ID_LINEAR, type, 1);
+        op_shape_product(&call, shape->m, shape->k, shape->n);
+        call.operands[3].type = result;
+        if (activations[i] != NULL) {
+            op_set(&call, activations[i], 1);
+        }
+        if (i == 1) {
+            op_operand_shape(&call.operands[1], shape->n, shape->k);
+            op_set(&call, "trans_w", 1);
+        }
+        run_ways(&call, &random);
+    }
+}
+
+/* Every shape, type and output type of linear agrees with the oracle, in every way to run it. */
+static void linear_is_right_in_every_way(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+        for (size_t s = 0; s < sizeof gemm_shapes / sizeof gemm_shapes[0]; s++) {
+            if (gemm_shapes[s].slow && !full_matrix()) {
+                continue;
+            }
+            run_linear(types[t], types[t], &gemm_shapes[s]);
+            if (hg_dtype_in(types[t], HG_DT_HALF)) {
+                run_linear(types[t], HG_F32, &gemm_shapes[s]);
+            }
+        }
+    }
+}
+
 /* Without beta, C is not read: what is in it, NaN even, does not show. */
 static void beta_zero_does_not_read_the_output(void **state)
 {
@@ -132,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gemm_is_right_in_every_way),
         cmocka_unit_test(matvec_is_right_in_every_way),
+        cmocka_unit_test(linear_is_right_in_every_way),
         cmocka_unit_test(beta_zero_does_not_read_the_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

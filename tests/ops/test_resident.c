@@ -57,7 +57,7 @@ static struct hg_op_call sized_call(enum hg_op_id id, enum hg_dtype type, bool l
 {
     struct hg_op_call call = op_call(id, type, large ? 20000 : 100);
     op_set_required(&call);
-    if (id == HG_OP_ID_GEMM) {
+    if (id == HG_OP_ID_GEMM || id == HG_OP_ID_LINEAR) {
         op_shape_product(&call, large ? 200 : 8, large ? 200 : 8, large ? 200 : 8);
     } else if (id == HG_OP_ID_MATVEC) {
         op_shape_product(&call, large ? 20000 : 8, 8, 1);

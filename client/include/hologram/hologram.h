@@ -494,6 +494,23 @@ HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_matvec(hologram_client
                                                                  hologram_buffer y, uint64_t m,
                                                                  uint64_t n, bool trans);
 
+typedef enum hologram_activation {
+    HOLOGRAM_NO_ACTIVATION,
+    HOLOGRAM_RELU,
+    HOLOGRAM_GELU
+} hologram_activation;
+
+typedef struct hologram_linear_options {
+    uint64_t m, k, n; /* x is m by k, w k by n; may be HOLOGRAM_AUTO */
+    bool trans_w;     /* w is stored n by k */
+    hologram_activation activation;
+} hologram_linear_options;
+
+/* y = activation(x * op(w) + b): a network's layer as one program. b has n elements. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_linear(hologram_client *client, hologram_buffer x, hologram_buffer w, hologram_buffer b,
+                hologram_buffer y, const hologram_linear_options *options);
+
 #undef HOLOGRAM_DECLARE_BINARY
 #undef HOLOGRAM_DECLARE_UNARY
 #undef HOLOGRAM_DECLARE_REDUCE

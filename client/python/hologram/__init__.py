@@ -31,9 +31,9 @@ from .errors import (Aborted, AlreadyExists, Cancelled, ConnectionLost, DataLoss
                      Unimplemented, Unknown)
 from .info import (AttributeInfo, BufferInfo, CacheStats, Execution, OpInfo, PoolStats, ServerInfo,
                    ServerStats, Stats)
-from .ops import (binary_cross_entropy, clip, copy, cross_entropy, fill, gelu, gemm, matvec, mse,
-                  neg, reduce_max, reduce_min, relu, scalar_add, scalar_mul, sigmoid, softmax, tanh,
-                  vector_add, vector_div, vector_mul, vector_sub)
+from .ops import (binary_cross_entropy, clip, copy, cross_entropy, fill, gelu, gemm, linear, matvec,
+                  mse, neg, reduce_max, reduce_min, relu, scalar_add, scalar_mul, sigmoid, softmax,
+                  tanh, vector_add, vector_div, vector_mul, vector_sub)
 
 # Not in __all__, so that `from hologram import *` leaves Python's own alone.
 from .ops import abs as abs
@@ -51,7 +51,7 @@ __all__ = [
     "ServerInfo", "ServerStats", "Stats", "Status", "Unauthenticated", "Unavailable",
     "Unimplemented", "Unknown",
     "__version__", "bf16_to_f32", "binary_cross_entropy", "clip", "connect", "copy",
-    "cross_entropy", "errors", "f32_to_bf16", "fill", "gelu", "gemm", "matvec", "mse", "neg", "ops",
-    "reduce_max", "reduce_min", "relu", "scalar_add", "scalar_mul", "sigmoid", "softmax", "tanh",
-    "vector_add", "vector_div", "vector_mul", "vector_sub",
+    "cross_entropy", "errors", "f32_to_bf16", "fill", "gelu", "gemm", "linear", "matvec", "mse",
+    "neg", "ops", "reduce_max", "reduce_min", "relu", "scalar_add", "scalar_mul", "sigmoid",
+    "softmax", "tanh", "vector_add", "vector_div", "vector_mul", "vector_sub",
 ]

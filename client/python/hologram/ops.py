@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["vector_add", "vector_sub", "vector_mul", "vector_div", "min", "max", "abs", "neg",
            "relu", "clip", "scalar_add", "scalar_mul", "sigmoid", "tanh", "gelu", "softmax", "sum",
-           "reduce_min", "reduce_max", "gemm", "matvec", "mse", "cross_entropy",
+           "reduce_min", "reduce_max", "gemm", "matvec", "linear", "mse", "cross_entropy",
            "binary_cross_entropy", "copy", "fill"]
 
 Shape = tuple[int, ...]
@@ -237,6 +237,27 @@ def matvec(a: Buffer, x: Buffer, *, trans: bool = False, m: int | None = None,
         shape = (_dimension("matvec", "m", m, a, 1 if trans else 0),)
     return a.client.operate("matvec", (a, x), out, shape, DType.of(dtype) if dtype else a.dtype,
                             attributes)
+
+
+def linear(x: Buffer, w: Buffer, b: Buffer, *, relu: bool = False, gelu: bool = False,
+           trans_w: bool = False, m: int | None = None, k: int | None = None,
+           n: int | None = None, dtype: DTypeLike | None = None,
+           out: Buffer | None = None) -> Buffer:
+    """x op(w) + b, or relu or gelu of that: a network's layer as one program.
+
+    x is m by k and op(w), w or its transpose, k by n, from the shapes unless given; b, of n
+    elements, is added to each row. `dtype` is that of a fresh result: halves, which accumulate in
+    f32, may give f32.
+    """
+    attributes = _sizes(m=m, k=k, n=n)
+    attributes += [(name, 1) for name, flag in ((b"trans_w", trans_w), (b"relu", relu),
+                                                (b"gelu", gelu)) if flag]
+    shape: Shape = ()
+    if out is None:
+        shape = (_dimension("linear", "m", m, x, 0),
+                 _dimension("linear", "n", n, w, 0 if trans_w else 1))
+    return x.client.operate("linear", (x, w, b), out, shape,
+                            DType.of(dtype) if dtype else x.dtype, attributes)
 
 
 # ---- losses -------------------------------------------------------------------------------------

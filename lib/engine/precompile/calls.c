@@ -141,14 +141,15 @@ static void visit_lanes(const struct visitor *visitor, struct hg_op_call *call, 
 static void visit_product(const struct visitor *visitor, struct hg_op_call *call,
                           const struct product *product)
 {
-    bool is_gemm = call->op == hg_op_info(HG_OP_ID_GEMM);
+    bool is_matvec = call->op == hg_op_info(HG_OP_ID_MATVEC);
     set_elements(call, 0, product->m * product->k);
     set_elements(call, 1, product->k * product->n);
-    set_elements(call, 2, product->m * product->n);
+    set_elements(call, 2, product->n); /* a bias, if there are three inputs */
+    set_elements(call, call->op->inputs, product->m * product->n);
     call->attributes_given = 0;
     give_size(call, "m", product->m);
     give_size(call, "k", product->k);
-    give_size(call, "n", is_gemm ? product->n : product->k);
+    give_size(call, "n", is_matvec ? product->k : product->n);
     visit_attributes(visitor, call);
 }
 

@@ -36,13 +36,20 @@ static void visit_structures(struct hg_op_call *call, visit_fn *visit, void *con
     static const struct {
         const char *attribute;
         double value;
-    } changes[] = {{"temperature", 2}, {"eps", 0.125}, {"beta", 1}};
+    } changes[] = {{"temperature", 2}, {"eps", 0.125}, {"beta", 1}, {"relu", 1}, {"gelu", 1}};
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         if (op_has_attribute(call->op, changes[i].attribute)) {
             struct hg_op_call changed = *call;
             op_set(&changed, changes[i].attribute, changes[i].value);
             visit_call(&changed, visit, context);
         }
+    }
+    if (op_has_attribute(call->op, "trans_w")) {
+        struct hg_op_call changed = *call;
+        op_set(&changed, "trans_w", 1);
+        op_operand_shape(&changed.operands[1], call->operands[1].shape[1],
+                         call->operands[1].shape[0]);
+        visit_call(&changed, visit, context);
     }
     if (op_has_attribute(call->op, "trans_a")) {
         for (unsigned trans = 1; trans < 4; trans++) {
@@ -85,24 +92,24 @@ static void visit_sizes(enum hg_op_id id, enum hg_dtype type, int boundary_class
     static const uint64_t sides[] = {4, 70, 180}; /* immediates, parameters, LOOP */
     uint64_t class_elements = HG_CLASS_BYTES / hg_dtype_bytes(type);
     for (unsigned size = 0; size < 3; size++) {
-        bool product = id == HG_OP_ID_GEMM || id == HG_OP_ID_MATVEC;
+        bool product = strcmp(hg_op_info(id)->module, "linalg") == 0;
         uint64_t n = size == 0 ? 10 : size == 1 ? class_elements : 20000;
         if (boundary_class >= 0 && (size == 2 || (product && size == 1))) {
             continue;
         }
         struct hg_op_call call = op_call(id, type, n);
         op_set_required(&call);
-        if (id == HG_OP_ID_GEMM) {
-            op_shape_product(&call, sides[size], sides[size], sides[size]);
-        } else if (id == HG_OP_ID_MATVEC) {
+        if (id == HG_OP_ID_MATVEC) {
             op_shape_product(&call, size == 2 ? 4000 : sides[size], sides[size], 1);
+        } else if (product) {
+            op_shape_product(&call, sides[size], sides[size], sides[size]);
         }
         for (int i = 0; boundary_class >= 0 && i < call.operand_count; i++) {
             call.operands[i].boundary_class = boundary_class + i;
         }
         visit_policies(&call, visit, context);
         if (call.op->wide_output && (HG_DT_HALF >> type & 1u) != 0) {
-            call.operands[2].type = HG_F32;
+            call.operands[call.op->inputs].type = HG_F32;
             visit_policies(&call, visit, context);
         }
     }

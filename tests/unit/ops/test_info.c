@@ -43,7 +43,8 @@ static void every_operation_is_complete(void **state)
     }
 }
 
-/* 22 operations and relu, clip, scalar_add, scalar_mul, by the names of the specification. */
+/* 22 operations and relu, clip, scalar_add, scalar_mul, linear, by the names of the specification.
+ */
 static void the_operations_are_those_specified(void **state)
 {
     (void)state;
@@ -54,7 +55,7 @@ static void the_operations_are_those_specified(void **state)
         "sigmoid",    "tanh",       "gelu",          "softmax",
         "sum",        "reduce_min", "reduce_max",    "gemm",
         "matvec",     "mse",        "cross_entropy", "binary_cross_entropy",
-        "copy",       "fill",
+        "copy",       "fill",       "linear",
     };
     assert_int_equal(sizeof names / sizeof names[0], HG_OP_ID_COUNT);
     for (unsigned i = 0; i < HG_OP_ID_COUNT; i++) {
