@@ -2,104 +2,12 @@
 /* Decodes hot requests straight from the wire format, within the bounds that the scan enforces. */
 #include "daemon/codec_hot.h"
 
-#include <endian.h>
 #include <string.h>
 
-#include "daemon/limits.h"
+#include "daemon/codec_hot_wire.h"
 
-/* A tag as it lies on the wire: field number and wire type in one varint. */
-#define VARINT(field)  ((field) << 3 | 0u)
-#define FIXED64(field) ((field) << 3 | 1u)
-#define BYTES(field)   ((field) << 3 | 2u)
-
-#define VARINT_BYTES_MAX 10
-/* Longer lengths than the largest message has are left to the general way. */
-#define LENGTH_BYTES_MAX 3
 /* More than any operation has. */
 #define ATTRIBUTES_MAX 8
-
-struct span {
-    const uint8_t *at;
-    const uint8_t *end;
-};
-
-struct hot {
-    struct hg_arena *arena;
-    uint32_t fields;
-    uint32_t messages;
-    uint32_t elements;
-};
-
-/* ---- values: each false if there is none, or none that encoders write ---------------------------
- */
-
-static bool take_long_varint(struct span *span, uint64_t *value)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < VARINT_BYTES_MAX && span->at < span->end; i++) {
-        const uint8_t byte = *span->at++;
-        sum |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (byte < 0x80) {
-            *value = sum;
-            return true;
-        }
-    }
-    return false;
-}
-
-static inline bool take_varint(struct span *span, uint64_t *value)
-{
-    if (span->at < span->end && *span->at < 0x80) {
-        *value = *span->at++;
-        return true;
-    }
-    return take_long_varint(span, value);
-}
-
-/* A tag of one or two bytes, and the bound on how many there may be. */
-static inline bool take_tag(struct hot *hot, struct span *span, uint32_t *tag)
-{
-    *tag = *span->at++;
-    if (++hot->fields > HG_DECODE_FIELDS_MAX) {
-        return false;
-    }
-    if (*tag < 0x80) {
-        return true;
-    }
-    if (span->at == span->end || *span->at == 0 || *span->at >= 0x80) {
-        return false;
-    }
-    *tag = (*tag & 0x7f) | (uint32_t)*span->at++ << 7;
-    return true;
-}
-
-/* A length and the bytes after it. */
-static inline bool take_bytes(struct span *span, struct span *content)
-{
-    const uint8_t *const start = span->at;
-    uint64_t length;
-    if (!take_varint(span, &length) || span->at - start > LENGTH_BYTES_MAX ||
-        (size_t)(span->end - span->at) < length) {
-        return false;
-    }
-    *content = (struct span){span->at, span->at + length};
-    span->at += length;
-    return true;
-}
-
-static inline bool begin_message(struct hot *hot)
-{
-    return ++hot->messages <= HG_DECODE_MESSAGES_MAX;
-}
-
-/* True the first time: what an encoder writes once may come once. */
-static inline bool first_time(uint32_t *seen, uint32_t tag)
-{
-    const uint32_t bit = 1u << (tag >> 3);
-    const bool first = (*seen & bit) == 0;
-    *seen |= bit;
-    return first;
-}
 
 static bool take_text(struct hot *hot, struct span *span, const char **text, size_t *length)
 {
@@ -119,27 +27,39 @@ static bool take_text(struct hot *hot, struct span *span, const char **text, siz
     return true;
 }
 
-/* The numbers in CONTENT: each has one byte that is its last. */
-static inline uint32_t count_varints(struct span content)
-{
-    uint32_t count = 0;
-    if (content.end - content.at == 1) {
-        return *content.at < 0x80;
-    }
-    for (const uint8_t *at = content.at; at < content.end; at++) {
-        count += *at < 0x80;
-    }
-    return count;
-}
+/* Lists that fit are decoded on the stack: then their length is known. */
+#define FEW_IDS 8
 
-/* A packed list. */
-static bool take_ids(struct hot *hot, struct span *span, const uint64_t **ids, uint32_t *count)
+static bool take_few_ids(struct hot *hot, struct span content, const uint64_t **ids,
+                         uint32_t *count)
 {
-    struct span content;
-    if (!take_bytes(span, &content)) {
+    uint64_t list[FEW_IDS];
+    uint32_t taken = 0;
+    while (content.at < content.end) {
+        if (!take_varint(&content, &list[taken++])) {
+            return false;
+        }
+    }
+    uint64_t *kept = hg_arena_alloc(hot->arena, taken * sizeof(*kept));
+    if (kept == NULL || taken > HG_DECODE_ELEMENTS_MAX - hot->elements) {
         return false;
     }
-    const uint32_t wanted = count_varints(content);
+    hot->elements += taken;
+    for (uint32_t i = 0; i < taken; i++) {
+        kept[i] = list[i];
+    }
+    *ids = kept;
+    *count = taken;
+    return true;
+}
+
+static bool take_many_ids(struct hot *hot, struct span content, const uint64_t **ids,
+                          uint32_t *count)
+{
+    uint32_t wanted = 0;
+    for (const uint8_t *at = content.at; at < content.end; at++) {
+        wanted += *at < 0x80; /* the last byte of a number */
+    }
     if (wanted > HG_DECODE_ELEMENTS_MAX - hot->elements) {
         return false;
     }
@@ -158,25 +78,19 @@ static bool take_ids(struct hot *hot, struct span *span, const uint64_t **ids, u
     return content.at == content.end;
 }
 
-/* ---- bodies -------------------------------------------------------------------------------------
- */
-
-static inline uint64_t load_u64(const uint8_t *at)
+/* A packed list. */
+static bool take_ids(struct hot *hot, struct span *span, const uint64_t **ids, uint32_t *count)
 {
-    uint64_t value;
-    memcpy(&value, at, sizeof(value));
-    return le64toh(value);
-}
-
-static bool take_fixed64(struct span *span, uint64_t *value)
-{
-    if (span->end - span->at < 8) {
+    struct span content;
+    if (!take_bytes(span, &content)) {
         return false;
     }
-    *value = load_u64(span->at);
-    span->at += 8;
-    return true;
+    return content.end - content.at <= FEW_IDS ? take_few_ids(hot, content, ids, count)
+                                               : take_many_ids(hot, content, ids, count);
 }
+
+/* ---- bodies -------------------------------------------------------------------------------------
+ */
 
 static bool take_attribute(struct hot *hot, struct span span, struct hg_named_attribute *attribute)
 {
@@ -283,22 +197,15 @@ static bool take_prepared(struct hot *hot, struct span span,
     }
     while (span.at < span.end) {
         uint32_t tag;
-        if (!take_tag(hot, &span, &tag) || !first_time(&seen, tag)) {
-            return false;
-        }
-        bool taken = false;
-        switch (tag) {
-        case FIXED64(1u):
-            taken = take_fixed64(&span, &request->handle);
-            break;
-        case BYTES(2u):
-            taken = take_ids(hot, &span, &request->inputs, &request->input_count);
-            break;
-        case BYTES(3u):
-            taken = take_ids(hot, &span, &request->outputs, &request->output_count);
-            break;
-        default:
-            break;
+        bool taken = take_tag(hot, &span, &tag);
+        if (taken && tag == FIXED64(1u)) {
+            taken = first_time(&seen, tag) && take_fixed64(&span, &request->handle);
+        } else if (taken && tag == BYTES(2u)) {
+            taken = first_time(&seen, tag) &&
+                    take_ids(hot, &span, &request->inputs, &request->input_count);
+        } else {
+            taken = taken && tag == BYTES(3u) && first_time(&seen, tag) &&
+                    take_ids(hot, &span, &request->outputs, &request->output_count);
         }
         if (!taken) {
             return false;

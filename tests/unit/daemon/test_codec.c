@@ -88,7 +88,7 @@ static struct text random_name(void)
 static void put_oddity(struct text *text)
 {
     const struct text name = random_name();
-    const unsigned field = 1 + below(40);
+    const unsigned field = 1 + below(200);
     if (below(2) == 0) {
         put_number(text, field, number());
     } else {
