@@ -215,6 +215,9 @@ static void main_loop(struct hg_code_gen *gen)
         body(gen);
     }
     gen->copy = 0;
+    if (gen->unroll == 1) {
+        rotate_sums(gen); /* more copies are as many as there are accumulators, or multiples */
+    }
     hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RAX, step);
     hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_RCX, step);
     hg_x86_jump_if_to(x, HG_X86_CC_AE, top);
