@@ -17,6 +17,8 @@
 struct driver {
     struct hg_run *run;
     const struct hg_native_region *region;
+    const struct hg_native_reduce *reduces; /* the region's */
+    const struct hg_native_value *values;
     struct hg_native_frame frame;
 };
 
@@ -52,7 +54,7 @@ static void take_inputs(struct driver *driver, uint64_t row)
 {
     const struct hg_run *run = driver->run;
     for (unsigned i = 0; i < driver->region->input_count; i++) {
-        const struct hg_native_value *input = &driver->region->inputs[i];
+        const struct hg_native_value *input = &driver->values[i];
         const struct hg_kept *kept = &run->kept[run->code.place_of[input->reg]];
         uint64_t bits = kept->bits;
         if (kept->level == HG_LEVEL_ROW) {
@@ -68,7 +70,7 @@ static void keep_outputs(const struct driver *driver, uint64_t row)
 {
     struct hg_run *run = driver->run;
     for (unsigned i = 0; i < driver->region->output_count; i++) {
-        const struct hg_native_value *output = &driver->region->outputs[i];
+        const struct hg_native_value *output = &driver->values[driver->region->input_count + i];
         struct hg_kept *kept = &run->kept[run->code.place_of[output->reg]];
         bool rows = output->level == HG_LEVEL_ROW && !run->one_row;
         if (rows && kept->rows_next == NULL) {
@@ -115,7 +117,7 @@ static void fold_leaf(struct driver *driver, uint64_t row, uint64_t leaf)
     for (uint32_t i = 0; i < driver->region->reduce_count; i++) {
         const struct hg_step *step = &run->code.steps[run->region.reduce + i];
         *hg_run_leaf(run, i, row, leaf) =
-            hg_native_sum(&driver->region->reduces[i], &driver->frame, i, hg_run_reduce(run, step));
+            hg_native_sum(&driver->reduces[i], &driver->frame, i, hg_run_reduce(run, step));
     }
 }
 
@@ -206,6 +208,8 @@ void hg_native_part(struct hg_run *run, uint32_t part)
     struct driver driver;
     driver.run = run;
     driver.region = run->native_region;
+    driver.reduces = hg_native_reduces(run->native, driver.region);
+    driver.values = hg_native_values(run->native, driver.region);
     driver.frame.params = run->launch.params;
     driver.frame.fail_lane = HG_NATIVE_NO_FAILURE;
     memcpy(driver.frame.base, run->base, sizeof driver.frame.base);

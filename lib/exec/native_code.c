@@ -6,7 +6,8 @@
 #include "lib/exec/run.h"
 #include "lib/native/native.h"
 
-#define MODES (HG_FP_FTZ + 1)
+#define MODES  (HG_FP_FTZ + 1)
+#define LEVELS (HG_ISA_LEVEL_COUNT - 1) /* those that have native code */
 
 /*
  * A program's code for each level and mode: 0 until somebody has tried, NONE if there is none, else
@@ -14,7 +15,7 @@
  */
 struct attachment {
     struct hg_program_native base; /* first: the program knows this part */
-    _Atomic uintptr_t code[HG_ISA_LEVEL_COUNT][MODES];
+    _Atomic uintptr_t code[LEVELS][MODES];
 };
 #define UNTRIED 0
 #define NONE    1
@@ -22,7 +23,7 @@ struct attachment {
 static void destroy(struct hg_program_native *base)
 {
     struct attachment *attachment = (struct attachment *)(void *)base;
-    for (unsigned i = 0; i < HG_ISA_LEVEL_COUNT * MODES; i++) {
+    for (unsigned i = 0; i < LEVELS * MODES; i++) {
         uintptr_t value =
             atomic_load_explicit(&attachment->code[i / MODES][i % MODES], memory_order_acquire);
         if (value > NONE) {
@@ -44,8 +45,9 @@ static uintptr_t compile(const struct hg_program *program, struct attachment *at
     }
     uintptr_t found = UNTRIED;
     uintptr_t made = code != NULL ? (uintptr_t)code : NONE;
-    if (!atomic_compare_exchange_strong_explicit(&attachment->code[level][mode], &found, made,
-                                                 memory_order_acq_rel, memory_order_acquire)) {
+    if (!atomic_compare_exchange_strong_explicit(&attachment->code[level - HG_ISA_AVX2][mode],
+                                                 &found, made, memory_order_acq_rel,
+                                                 memory_order_acquire)) {
         hg_native_destroy(&code);
         return found;
     }
@@ -80,13 +82,17 @@ const struct hg_native_code *hg_native_code_of(const struct hg_program *program,
     enum hg_isa_level level = hg_cpu_isa_level();
     struct attachment *attachment =
         (struct attachment *)(void *)atomic_load_explicit(&program->native, memory_order_acquire);
+    if (level < HG_ISA_AVX2) {
+        return NULL;
+    }
     if (attachment == NULL) {
-        attachment = level != HG_ISA_GENERIC ? attach(program, level, mode) : NULL;
+        attachment = attach(program, level, mode);
         if (attachment == NULL) {
             return NULL;
         }
     }
-    uintptr_t value = atomic_load_explicit(&attachment->code[level][mode], memory_order_acquire);
+    uintptr_t value =
+        atomic_load_explicit(&attachment->code[level - HG_ISA_AVX2][mode], memory_order_acquire);
     if (value == UNTRIED) {
         value = compile(program, attachment, level, mode);
     }

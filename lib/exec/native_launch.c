@@ -40,16 +40,17 @@ static bool find_range(const struct hg_launch *launch, const struct hg_native_ac
 }
 
 /* Whether a range that is written overlaps another slot's otherwise than element for element. */
-static bool conflicts(const struct hg_native_code *code, const struct range *ranges)
+static bool conflicts(const struct hg_native_access *accesses, unsigned count,
+                      const struct range *ranges)
 {
-    for (unsigned i = 0; i < code->access_count; i++) {
-        const struct hg_native_access *a = &code->accesses[i];
-        for (unsigned j = 0; a->written && j < code->access_count; j++) {
-            const struct hg_native_access *b = &code->accesses[j];
+    for (unsigned i = 0; i < count; i++) {
+        const struct hg_native_access *a = &accesses[i];
+        for (unsigned j = 0; a->written && j < count; j++) {
+            const struct hg_native_access *b = &accesses[j];
             bool apart = ranges[i].first >= ranges[j].end || ranges[j].first >= ranges[i].end;
             bool same = ranges[i].first == ranges[j].first && ranges[i].end == ranges[j].end &&
                         a->width == b->width && a->lane == b->lane;
-            if (!apart && a->slot != b->slot && !same) {
+            if (!apart && !same) {
                 return true;
             }
         }
@@ -87,6 +88,7 @@ static bool is_plain(const struct hg_launch *launch, const struct hg_native_code
 
 /* A launch on its way: what registers hold between regions, for the row at hand. */
 struct walk {
+    const struct hg_native_code *code;
     const struct hg_kernels *kernels;
     bool ftz;
     uint64_t cols;
@@ -97,12 +99,14 @@ struct walk {
 static void run_region(struct walk *walk, const struct hg_native_region *region)
 {
     struct hg_native_frame *frame = &walk->frame;
+    const struct hg_native_value *values = hg_native_values(walk->code, region);
     for (unsigned i = 0; i < region->input_count; i++) {
-        frame->inputs[i] = walk->values[region->inputs[i].reg];
+        frame->inputs[i] = walk->values[values[i].reg];
     }
+    values += region->input_count;
     region->run(frame);
     for (unsigned i = 0; i < region->output_count; i++) {
-        walk->values[region->outputs[i].reg] = frame->outputs[i];
+        walk->values[values[i].reg] = frame->outputs[i];
     }
 }
 
@@ -140,6 +144,7 @@ static const struct hg_kernel_reduce *kernel_of(const struct walk *walk,
 static void run_reduction(struct walk *walk, const struct hg_native_region *region, uint64_t row)
 {
     struct hg_native_frame *frame = &walk->frame;
+    const struct hg_native_reduce *reduces = hg_native_reduces(walk->code, region);
     struct tree trees[HG_NATIVE_REDUCES];
     for (unsigned i = 0; i < region->reduce_count; i++) {
         trees[i].count = 0;
@@ -153,19 +158,20 @@ static void run_reduction(struct walk *walk, const struct hg_native_region *regi
         frame->is_first = frame->lane == 0;
         run_region(walk, region);
         for (unsigned i = 0; i < region->reduce_count; i++) {
-            const struct hg_native_reduce *reduce = &region->reduces[i];
+            const struct hg_native_reduce *reduce = &reduces[i];
             const struct hg_kernel_reduce *kernel = kernel_of(walk, reduce);
             add_leaf(&trees[i], kernel, hg_native_sum(reduce, frame, i, kernel), leaf);
         }
     }
     for (unsigned i = 0; i < region->reduce_count; i++) {
-        const struct hg_native_reduce *reduce = &region->reduces[i];
+        const struct hg_native_reduce *reduce = &reduces[i];
         walk->values[reduce->reg] = finish_tree(&trees[i], kernel_of(walk, reduce));
     }
 }
 
-static void run_row(struct walk *walk, const struct hg_native_code *code, uint64_t row)
+static void run_row(struct walk *walk, uint64_t row)
 {
+    const struct hg_native_code *code = walk->code;
     struct hg_native_frame *frame = &walk->frame;
     frame->row = row;
     for (uint32_t i = 0; i < code->region_count; i++) {
@@ -188,16 +194,17 @@ bool hg_native_launch(const struct hg_launch *launch)
     if (code == NULL || !code->direct || !is_plain(launch, code)) {
         return false;
     }
+    const struct hg_native_access *accesses = hg_native_accesses(code);
     struct walk walk;
     struct range ranges[HG_NATIVE_ACCESSES];
     for (unsigned i = 0; i < code->access_count; i++) {
-        const struct hg_native_access *access = &code->accesses[i];
+        const struct hg_native_access *access = &accesses[i];
         if (!find_range(launch, access, &ranges[i])) {
             return false;
         }
         walk.frame.base[access->slot] = launch->operands[access->slot].base;
     }
-    if (conflicts(code, ranges)) {
+    if (conflicts(accesses, code->access_count, ranges)) {
         return false;
     }
     walk.frame.params = launch->params;
@@ -208,11 +215,12 @@ bool hg_native_launch(const struct hg_launch *launch)
         walk.frame.is_first = 1;
         code->regions[0].run(&walk.frame);
     } else {
+        walk.code = code;
         walk.kernels = hg_kernels_now();
         walk.ftz = launch->fp_mode == HG_FP_FTZ;
         walk.cols = launch->params[HG_PARAM_COLS];
         for (uint64_t row = 0; row < launch->params[HG_PARAM_ROWS]; row++) {
-            run_row(&walk, code, row);
+            run_row(&walk, row);
         }
     }
     hg_fp_restore(saved);

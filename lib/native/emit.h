@@ -74,6 +74,15 @@ struct hg_stream {
 #define HG_EMIT_STREAMS 16
 #define HG_EMIT_CONSTS  128
 
+/* What becomes a region of the code object. */
+struct hg_emit_region {
+    bool has_lanes, by_row, can_fail;
+    uint8_t reduce_count, input_count, output_count;
+    struct hg_native_reduce reduces[HG_NATIVE_REDUCES];
+    struct hg_native_value inputs[HG_NATIVE_VALUES];
+    struct hg_native_value outputs[HG_NATIVE_VALUES];
+};
+
 /* A REDUCE that ends the region. */
 struct hg_emit_reduce {
     uint8_t op;    /* 0 ADD, 1 MIN, 2 MAX, 3 MUL */
@@ -92,7 +101,7 @@ struct hg_emit {
     uint8_t stream_count;
     bool row_loads, row_stores, one_loads, one_stores; /* uniform memory */
     bool lane_stores;
-    struct hg_native_region *region;
+    struct hg_emit_region *region;
     struct hg_stream streams[HG_EMIT_STREAMS];
     struct hg_emit_reduce reduces[HG_NATIVE_REDUCES];
     hg_val consts[HG_EMIT_CONSTS];
@@ -102,7 +111,7 @@ struct hg_emit {
 /* ---- emit_build.c: making operations --------------------------------------------------------- */
 
 void hg_emit_init(struct hg_emit *emit, enum hg_isa_level level, enum hg_fp_mode mode,
-                  unsigned lanes, struct hg_native_region *region);
+                  unsigned lanes, struct hg_emit_region *region);
 /* Appends an operation of FORM's sources; those it does not have are HG_VAL_NONE. */
 hg_val hg_emit_op(struct hg_emit *emit, enum hg_vop_code op, unsigned width, unsigned imm, hg_val a,
                   hg_val b, hg_val c);

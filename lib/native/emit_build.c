@@ -5,7 +5,7 @@
 #include <string.h>
 
 void hg_emit_init(struct hg_emit *emit, enum hg_isa_level level, enum hg_fp_mode mode,
-                  unsigned lanes, struct hg_native_region *region)
+                  unsigned lanes, struct hg_emit_region *region)
 {
     /* The lists are filled as they grow: most of the structure is never touched. */
     emit->level = level;

@@ -64,7 +64,7 @@ unsigned hg_lower_lanes(const struct hg_insn *insns, uint32_t first, uint32_t en
 static hg_val take_over(struct hg_lower *lower, uint8_t reg, unsigned width)
 {
     struct hg_emit *emit = lower->emit;
-    struct hg_native_region *region = emit->region;
+    struct hg_emit_region *region = emit->region;
     if (region->input_count == HG_NATIVE_VALUES) {
         emit->failed = true;
         return 0;
@@ -329,7 +329,7 @@ static hg_val start_of(struct hg_emit *emit, const struct hg_emit_reduce *reduce
 void hg_lower_reduce(struct hg_lower *lower, const struct hg_insn *insn)
 {
     struct hg_emit *emit = lower->emit;
-    struct hg_native_region *region = emit->region;
+    struct hg_emit_region *region = emit->region;
     enum hg_dtype type = (enum hg_dtype)insn->type;
     if (region->reduce_count == HG_NATIVE_REDUCES) {
         emit->failed = true;

@@ -33,7 +33,9 @@ struct compiler {
         uint32_t reduces;    /* REDUCE from end on */
         bool blocks;
     } extents[HG_NATIVE_REGIONS];
-    struct hg_native_region regions[HG_NATIVE_REGIONS];
+    struct hg_emit_region regions[HG_NATIVE_REGIONS];
+    struct hg_native_access accesses[HG_NATIVE_ACCESSES];
+    uint8_t access_count;
     uint64_t handles[HG_SLOT_COUNT_MAX];
     uint8_t handle_count;
     bool row_level[HG_REGISTER_COUNT]; /* registers that may differ from row to row */
@@ -138,7 +140,7 @@ static void follow_rows(struct compiler *compiler, uint32_t first, uint32_t end)
 static void add_outputs(struct compiler *compiler, uint32_t index, struct hg_lower *lower)
 {
     struct hg_emit *emit = &compiler->emit;
-    struct hg_native_region *region = &compiler->regions[index];
+    struct hg_emit_region *region = &compiler->regions[index];
     bool written[HG_REGISTER_COUNT] = {false};
     for (uint32_t i = compiler->extents[index].end; i-- > compiler->extents[index].first;) {
         struct hg_insn_uses uses; /* the last writer counts */
@@ -179,7 +181,7 @@ static bool repeats_well(const struct hg_emit *emit)
 
 static void lower_region(struct compiler *compiler, uint32_t index)
 {
-    struct hg_native_region *region = &compiler->regions[index];
+    struct hg_emit_region *region = &compiler->regions[index];
     uint32_t first = compiler->extents[index].first;
     uint32_t end = compiler->extents[index].end;
     uint32_t after = end + compiler->extents[index].reduces;
@@ -211,8 +213,9 @@ static void lower_region(struct compiler *compiler, uint32_t index)
 
 static void emit_region(struct compiler *compiler, uint32_t index)
 {
-    struct hg_native_region *region = &compiler->regions[index];
-    *region = (struct hg_native_region){.start = compiler->extents[index].first};
+    struct hg_emit_region *region = &compiler->regions[index];
+    region->has_lanes = region->by_row = region->can_fail = false;
+    region->reduce_count = region->input_count = region->output_count = 0;
     lower_region(compiler, index);
     compiler->offsets[index] = SIZE_MAX;
     if (compiler->emit.failed) {
@@ -232,67 +235,74 @@ static void emit_region(struct compiler *compiler, uint32_t index)
 
 /* ---- direct launches ------------------------------------------------------------------------- */
 
-static bool add_access(struct hg_native_code *code, const struct hg_insn *insn)
+static bool add_access(struct compiler *compiler, const struct hg_insn *insn)
 {
     const struct hg_addr *addr = &insn->u.addr;
-    if (addr->mode != HG_ADDR_BUFFER || addr->slot == HG_SLOT_HANDLE ||
-        code->access_count == HG_NATIVE_ACCESSES) {
-        return false;
-    }
-    code->accesses[code->access_count++] = (struct hg_native_access){
+    const struct hg_native_access access = {
         .slot = addr->slot,
         .lane = addr->lane,
         .width = (uint8_t)hg_dtype_bytes((enum hg_dtype)insn->type),
         .written = insn->op == HG_OP_STG,
-        .factor = addr->factor,
-        .offset = (uint64_t)addr->offset,
+        .offset = (uint32_t)addr->offset, /* streams have smaller ones */
     };
+    for (unsigned i = 0; i < compiler->access_count; i++) {
+        struct hg_native_access *known = &compiler->accesses[i];
+        if (known->slot == access.slot && known->lane == access.lane &&
+            known->width == access.width && known->offset == access.offset) {
+            known->written |= access.written;
+            return true;
+        }
+    }
+    if (addr->mode != HG_ADDR_BUFFER || addr->slot == HG_SLOT_HANDLE ||
+        compiler->access_count == HG_NATIVE_ACCESSES) {
+        return false;
+    }
+    compiler->accesses[compiler->access_count++] = access;
     return true;
 }
 
 /* Whether each slot is accessed in one way: then two that overlap in the same elements are in
  * place.
  */
-static bool one_way_each(const struct hg_native_code *code)
+static bool one_way_each(const struct compiler *compiler)
 {
-    for (unsigned i = 0; i < code->access_count; i++) {
-        for (unsigned j = i + 1; j < code->access_count; j++) {
-            const struct hg_native_access *a = &code->accesses[i];
-            const struct hg_native_access *b = &code->accesses[j];
-            if (a->slot == b->slot &&
-                (a->lane != b->lane || a->width != b->width || a->offset != b->offset)) {
-                return false;
-            }
+    uint32_t seen = 0;
+    for (unsigned i = 0; i < compiler->access_count; i++) {
+        uint32_t slot = 1u << compiler->accesses[i].slot;
+        if ((seen & slot) != 0) {
+            return false;
         }
+        seen |= slot;
     }
     return true;
 }
 
-static bool stores_one(const struct hg_native_code *code)
+static bool stores_one(const struct compiler *compiler)
 {
-    for (unsigned i = 0; i < code->access_count; i++) {
-        if (code->accesses[i].written && code->accesses[i].lane == HG_LANE_NONE) {
+    for (unsigned i = 0; i < compiler->access_count; i++) {
+        if (compiler->accesses[i].written && compiler->accesses[i].lane == HG_LANE_NONE) {
             return true;
         }
     }
     return false;
 }
 
-static void find_direct(const struct compiler *compiler, struct hg_native_code *code)
+/* Whether the program can be launched from its accesses alone, which this finds. */
+static bool is_direct(struct compiler *compiler)
 {
-    for (uint32_t i = 0; i < code->region_count; i++) {
-        if (code->regions[i].run == NULL || code->regions[i].can_fail) {
-            return;
+    compiler->access_count = 0;
+    for (uint32_t i = 0; i < compiler->region_count; i++) {
+        if (compiler->offsets[i] == SIZE_MAX || compiler->regions[i].can_fail) {
+            return false;
         }
     }
     for (uint32_t i = 0; i < compiler->insn_count; i++) {
         const struct hg_insn *insn = &compiler->insns[i];
-        if (hg_insn_has_addr(insn) && !add_access(code, insn)) {
-            return;
+        if (hg_insn_has_addr(insn) && !add_access(compiler, insn)) {
+            return false;
         }
     }
-    code->direct = one_way_each(code);
-    code->row_by_row = !stores_one(code);
+    return one_way_each(compiler);
 }
 
 /* ---- all ------------------------------------------------------------------------------------- */
@@ -302,11 +312,69 @@ bool hg_native_available(void)
     return hg_cpu_isa_level() >= HG_ISA_AVX2 && hg_code_arena_shared() != NULL;
 }
 
+static size_t code_size(const struct compiler *compiler)
+{
+    size_t size = sizeof(struct hg_native_code) +
+                  compiler->region_count * sizeof(struct hg_native_region) +
+                  compiler->access_count * sizeof(struct hg_native_access);
+    for (uint32_t i = 0; i < compiler->region_count; i++) {
+        const struct hg_emit_region *region = &compiler->regions[i];
+        unsigned values = region->input_count + region->output_count;
+        size += region->reduce_count * sizeof(struct hg_native_reduce) +
+                values * sizeof(struct hg_native_value);
+    }
+    return size;
+}
+
+/* Packs what is known of the regions behind CODE's header. */
+static void fill_regions(const struct compiler *compiler, struct hg_native_code *code)
+{
+    unsigned reduces = 0;
+    unsigned values = 0;
+    for (uint32_t i = 0; i < compiler->region_count; i++) {
+        reduces += compiler->regions[i].reduce_count;
+    }
+    code->region_count = (uint8_t)compiler->region_count;
+    code->access_count = compiler->access_count;
+    code->reduce_count = (uint8_t)reduces;
+    uint8_t *access = (uint8_t *)(code->regions + compiler->region_count);
+    uint8_t *reduce = access + compiler->access_count * sizeof *compiler->accesses;
+    uint8_t *value = reduce + reduces * sizeof(struct hg_native_reduce);
+    memcpy(access, compiler->accesses, (size_t)(reduce - access));
+    reduces = 0;
+    for (uint32_t i = 0; i < compiler->region_count; i++) {
+        const struct hg_emit_region *from = &compiler->regions[i];
+        struct hg_native_region *to = &code->regions[i];
+        *to = (struct hg_native_region){.start = (uint16_t)compiler->extents[i].first,
+                                        .first_value = (uint16_t)values,
+                                        .first_reduce = (uint8_t)reduces,
+                                        .reduce_count = from->reduce_count,
+                                        .input_count = from->input_count,
+                                        .output_count = from->output_count,
+                                        .has_lanes = from->has_lanes,
+                                        .by_row = from->by_row,
+                                        .can_fail = from->can_fail};
+        if (compiler->offsets[i] != SIZE_MAX) {
+            void *entry = (uint8_t *)code->text + compiler->offsets[i];
+            memcpy(&to->run, &entry, sizeof entry); /* C has no cast for this */
+        }
+        memcpy(reduce + reduces * sizeof *from->reduces, from->reduces,
+               from->reduce_count * sizeof *from->reduces);
+        memcpy(value + values * sizeof *from->inputs, from->inputs,
+               from->input_count * sizeof *from->inputs);
+        values += from->input_count;
+        memcpy(value + values * sizeof *from->outputs, from->outputs,
+               from->output_count * sizeof *from->outputs);
+        values += from->output_count;
+        reduces += from->reduce_count;
+    }
+}
+
 static enum hg_status finish(struct compiler *compiler, struct hg_native_code **out)
 {
-    size_t size =
-        sizeof(struct hg_native_code) + compiler->region_count * sizeof(struct hg_native_region);
-    struct hg_native_code *code = hg_calloc(HG_TAG_EXEC, 1, size);
+    bool direct = is_direct(compiler);
+    compiler->access_count = direct ? compiler->access_count : 0;
+    struct hg_native_code *code = hg_malloc(HG_TAG_EXEC, code_size(compiler));
     if (code == NULL) {
         return HG_RESOURCE_EXHAUSTED;
     }
@@ -316,19 +384,12 @@ static enum hg_status finish(struct compiler *compiler, struct hg_native_code **
         hg_free(HG_TAG_EXEC, code);
         return status;
     }
-    code->level = compiler->level;
-    code->mode = compiler->mode;
+    code->level = (uint8_t)compiler->level;
+    code->mode = (uint8_t)compiler->mode;
     code->bytes = (uint32_t)compiler->used;
-    code->region_count = compiler->region_count;
-    for (uint32_t i = 0; i < compiler->region_count; i++) {
-        struct hg_native_region *region = &code->regions[i];
-        *region = compiler->regions[i];
-        if (compiler->offsets[i] != SIZE_MAX) {
-            void *entry = (uint8_t *)code->text + compiler->offsets[i];
-            memcpy(&region->run, &entry, sizeof entry); /* C has no cast for this */
-        }
-    }
-    find_direct(compiler, code);
+    code->direct = direct;
+    code->row_by_row = !stores_one(compiler);
+    fill_regions(compiler, code);
     *out = code;
     return HG_OK;
 }

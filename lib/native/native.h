@@ -72,16 +72,15 @@ struct hg_native_reduce {
 };
 
 struct hg_native_region {
-    uint32_t start;    /* index of the first instruction */
-    hg_native_fn *run; /* NULL: not emitted */
-    bool has_lanes;    /* else all of it is uniform: call it once per row, with no lanes */
-    bool by_row;       /* a stretch must lie in one row */
-    bool can_fail;
+    hg_native_fn *run;    /* NULL: not emitted */
+    uint16_t start;       /* index of the first instruction */
+    uint16_t first_value; /* of code's values: inputs, then outputs */
+    uint8_t first_reduce;
     uint8_t reduce_count; /* of the REDUCE that end it: a stretch is (part of) a leaf */
     uint8_t input_count, output_count;
-    struct hg_native_reduce reduces[HG_NATIVE_REDUCES];
-    struct hg_native_value inputs[HG_NATIVE_VALUES];
-    struct hg_native_value outputs[HG_NATIVE_VALUES];
+    bool has_lanes; /* else all of it is uniform: call it once per row, with no lanes */
+    bool by_row;    /* a stretch must lie in one row */
+    bool can_fail;
 };
 
 /* How a program touches an operand: bounds and aliasing of a launch follow from these. */
@@ -90,16 +89,19 @@ struct hg_native_access {
     uint8_t lane; /* enum hg_lane_mode */
     uint8_t width;
     bool written;
-    uint32_t factor; /* as in struct hg_addr */
-    uint64_t offset;
+    uint32_t offset;
 };
-#define HG_NATIVE_ACCESSES 8
+#define HG_NATIVE_ACCESSES 16
 
+/* One allocation: behind the regions stand the accesses, reductions and values. */
 struct hg_native_code {
-    enum hg_isa_level level;
-    enum hg_fp_mode mode;
+    void *text;     /* where the code lies */
     uint32_t bytes; /* of code and constants */
-    uint32_t region_count;
+    uint8_t level;  /* enum hg_isa_level */
+    uint8_t mode;   /* enum hg_fp_mode */
+    uint8_t region_count;
+    uint8_t access_count;
+    uint8_t reduce_count;
     /*
      * A program of which every region has code, whose lanes cannot fail, and whose addresses lie in
      * lines of bound slots that `accesses` has all of: it can be launched from these alone. Its
@@ -107,11 +109,31 @@ struct hg_native_code {
      */
     bool direct;
     bool row_by_row;
-    uint8_t access_count;
-    struct hg_native_access accesses[HG_NATIVE_ACCESSES];
-    void *text; /* where the code lies; hg_native_destroy gives it back */
     struct hg_native_region regions[];
 };
+
+static inline const struct hg_native_access *hg_native_accesses(const struct hg_native_code *code)
+{
+    return (const void *)(code->regions + code->region_count);
+}
+
+static inline const struct hg_native_reduce *
+hg_native_reduces(const struct hg_native_code *code, const struct hg_native_region *region)
+{
+    const struct hg_native_reduce *first =
+        (const void *)(hg_native_accesses(code) + code->access_count);
+    return first + region->first_reduce;
+}
+
+/* The inputs of REGION, its outputs behind them. */
+static inline const struct hg_native_value *hg_native_values(const struct hg_native_code *code,
+                                                             const struct hg_native_region *region)
+{
+    const struct hg_native_reduce *reduces =
+        (const void *)(hg_native_accesses(code) + code->access_count);
+    return (const struct hg_native_value *)(const void *)(reduces + code->reduce_count) +
+           region->first_value;
+}
 
 /* Whether code can be emitted for this CPU at its current level, and whether it may run. */
 bool hg_native_available(void);

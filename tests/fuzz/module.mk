@@ -5,13 +5,14 @@
 FUZZ_SECONDS ?= 60
 FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_ARCHIVES := cli client $(DAEMON_ARCHIVES)
+FUZZ_LIBS_native := -lcmocka
 FUZZ_LIBS := -fsanitize=fuzzer $(DAEMON_LIBS)
 
 $(O)/obj/tests/fuzz/fuzz_client.o: | $(O)/gen/proto/hologram/v1/hologram.pb-c.h
 
 ifeq ($(SAN),fuzz)
 define fuzz_target
-$(call program,fuzz/fuzz_$(1),tests/fuzz/fuzz_$(1).c,$(FUZZ_ARCHIVES),$(FUZZ_LIBS))
+$(call program,fuzz/fuzz_$(1),tests/fuzz/fuzz_$(1).c,$(FUZZ_ARCHIVES),$(FUZZ_LIBS) $(FUZZ_LIBS_$(1)))
 endef
 $(foreach target,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)),$(eval $(call fuzz_target,$(target))))
 endif

@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Random verified programs and what all executors make of them. Choices come from bytes, for as
+ * long as there are any (fuzzing), and from a seeded generator.
+ */
+#ifndef HG_TESTS_UNIT_EXEC_GENERATE_H
+#define HG_TESTS_UNIT_EXEC_GENERATE_H
+
+#include "tests/unit/exec/support.h"
+
+enum { REGISTERS = 14, PREDICATES = 4, INPUTS = 4, OUTPUTS = 8, INSNS = 120 };
+#define INPUT_BYTES 65536
+
+static uint64_t seed;
+static const uint8_t *choices;
+static size_t choice_count;
+
+static uint32_t below(uint32_t bound)
+{
+    if (choice_count > 1) {
+        uint32_t choice = (uint32_t)(choices[0] | choices[1] << 8);
+        choices += 2;
+        choice_count -= 2;
+        return choice % bound;
+    }
+    return (uint32_t)(next_random(&seed) % bound);
+}
+
+static bool chance(uint32_t percent)
+{
+    return below(100) < percent;
+}
+
+/* ---- what has been generated ----------------------------------------------------------------- */
+
+enum { ABSENT = 255 };
+
+struct generator {
+    struct hg_insn insns[INSNS];
+    uint32_t count;
+    uint8_t type[REGISTERS]; /* of what each register holds, or ABSENT */
+    enum hg_level level[REGISTERS];
+    bool predicate[PREDICATES];
+    enum hg_level predicate_level[PREDICATES];
+    bool in_blocks; /* in a LOOP.BLOCKS body */
+    bool in_loop;   /* in the body of a LOOP: types and presence must stay */
+    bool plain;     /* mostly what has native code: few types, addresses in lines, no loops */
+    uint8_t palette[3];
+    unsigned outputs;
+    enum hg_dtype output_type[OUTPUTS];
+    bool written_in_body[REGISTERS];
+    bool predicate_in_body[PREDICATES];
+};
+
+static enum hg_dtype any_type(const struct generator *g)
+{
+    return (enum hg_dtype)(g->plain ? g->palette[below(3)] : below(HG_DTYPE_COUNT));
+}
+
+static void emit(struct generator *g, struct hg_insn insn)
+{
+    g->insns[g->count++] = insn;
+}
+
+/* A register that holds a TYPE in SET, or -1. */
+static int source(const struct generator *g, uint32_t set)
+{
+    int found = -1;
+    uint32_t seen = 0;
+    for (int r = 0; r < REGISTERS; r++) {
+        if (g->type[r] != ABSENT && hg_dtype_in((enum hg_dtype)g->type[r], set) &&
+            below(++seen) == 0) {
+            found = r;
+        }
+    }
+    return found;
+}
+
+/* A register for a result of TYPE and LEVEL; in a loop only one that holds such already. */
+static int target(struct generator *g, enum hg_dtype type, enum hg_level level)
+{
+    int r = (int)below(REGISTERS);
+    for (int tries = 0; g->in_loop && tries < REGISTERS; tries++) {
+        if (g->type[r] == type && g->level[r] == HG_LEVEL_LANE) {
+            return r;
+        }
+        r = (r + 1) % REGISTERS;
+    }
+    if (g->in_loop) {
+        return -1;
+    }
+    g->type[r] = (uint8_t)type;
+    g->level[r] = level;
+    g->written_in_body[r] |= g->in_blocks;
+    return r;
+}
+
+static enum hg_level level_of(const struct generator *g, int a, int b, int c)
+{
+    enum hg_level level = HG_LEVEL_LAUNCH;
+    const int regs[] = {a, b, c};
+    for (int i = 0; i < 3; i++) {
+        if (regs[i] >= 0 && g->level[regs[i]] > level) {
+            level = g->level[regs[i]];
+        }
+    }
+    return level;
+}
+
+/* ---- instructions ---------------------------------------------------------------------------- */
+
+static void gen_load(struct generator *g)
+{
+    static const uint8_t modes[] = {HG_LANE_STRIDE, HG_LANE_STRIDE, HG_LANE_STRIDE, HG_LANE_NONE,
+                                    HG_LANE_MOD,    HG_LANE_DIV,    HG_LANE_ROW};
+    struct hg_insn insn = {.op = HG_OP_LDG, .type = (uint8_t)any_type(g)};
+    struct hg_addr *addr = &insn.u.addr;
+    addr->slot = (uint8_t)below(INPUTS);
+    addr->lane = modes[below(COUNT_OF(modes))];
+    addr->factor = addr->lane == HG_LANE_STRIDE ? (g->plain || chance(80) ? 1 : 2)
+                   : addr->lane == HG_LANE_NONE || addr->lane == HG_LANE_ROW ? 0
+                   : g->plain || chance(60)                                  ? 0
+                                                                             : 1 + below(9);
+    addr->offset = chance(50) ? 0 : below(33);
+    enum hg_level level = addr->lane == HG_LANE_NONE  ? HG_LEVEL_LAUNCH
+                          : addr->lane == HG_LANE_ROW ? HG_LEVEL_ROW
+                                                      : HG_LEVEL_LANE;
+    int dst = target(g, (enum hg_dtype)insn.type, level);
+    if (dst >= 0) {
+        insn.dst = (uint8_t)dst;
+        emit(g, insn);
+    }
+}
+
+static void gen_constant(struct generator *g)
+{
+    struct hg_insn insn = {.op = HG_OP_MOV_IMM, .type = (uint8_t)any_type(g)};
+    insn.u.imm = random_element((enum hg_dtype)insn.type, &seed);
+    if (chance(15)) {
+        insn.op = HG_OP_PARAM;
+        insn.count = (uint16_t)below(HG_PARAM_COUNT);
+    }
+    int dst = target(g, (enum hg_dtype)insn.type, HG_LEVEL_LAUNCH);
+    if (dst >= 0) {
+        insn.dst = (uint8_t)dst;
+        emit(g, insn);
+    }
+}
+
+/* COUNT sources of one type that OP takes. */
+static void gen_plain(struct generator *g, enum hg_opcode op, unsigned count)
+{
+    const struct hg_insn_info *info = hg_insn_info(op);
+    int regs[3] = {-1, -1, -1};
+    regs[0] = source(g, info->types);
+    if (regs[0] < 0) {
+        return;
+    }
+    uint32_t set = 1u << g->type[regs[0]];
+    for (unsigned i = 1; i < count; i++) {
+        regs[i] = source(g, info->form == HG_FORM_SHIFT ? HG_DT(U32) : set);
+        if (regs[i] < 0) {
+            return;
+        }
+    }
+    struct hg_insn insn = {.op = (uint8_t)op, .type = g->type[regs[0]]};
+    insn.a = (uint8_t)regs[0];
+    insn.b = (uint8_t)(regs[1] < 0 ? 0 : regs[1]);
+    insn.c = (uint8_t)(regs[2] < 0 ? 0 : regs[2]);
+    enum hg_level level = level_of(g, regs[0], regs[1], regs[2]);
+    int dst = target(g, (enum hg_dtype)insn.type, level);
+    if (dst >= 0) {
+        insn.dst = (uint8_t)dst;
+        emit(g, insn);
+    }
+}
+
+static void gen_arithmetic(struct generator *g)
+{
+    for (;;) {
+        enum hg_opcode op = (enum hg_opcode)below(HG_OPCODE_COUNT);
+        enum hg_insn_form form = hg_insn_info(op)->form;
+        unsigned count = form == HG_FORM_MOV                               ? 1
+                         : form == HG_FORM_TERNARY                         ? 3
+                         : form == HG_FORM_BINARY || form == HG_FORM_SHIFT ? 2
+                                                                           : 0;
+        /* Integer division mostly fails soon: a little of it is enough. */
+        if (count != 0 && (op != HG_OP_DIV || chance(10))) {
+            gen_plain(g, op, count);
+            return;
+        }
+    }
+}
+
+static void gen_convert(struct generator *g)
+{
+    int a = source(g, HG_DT_ALL);
+    if (a < 0) {
+        return;
+    }
+    struct hg_insn insn = {.op = HG_OP_CVT, .type = (uint8_t)any_type(g), .a = (uint8_t)a};
+    insn.type2 = g->type[a];
+    int dst = target(g, (enum hg_dtype)insn.type, g->level[a]);
+    if (dst >= 0) {
+        insn.dst = (uint8_t)dst;
+        emit(g, insn);
+    }
+}
+
+static void gen_special(struct generator *g)
+{
+    static const struct {
+        uint8_t reg, type;
+        enum hg_level level;
+    } specials[] = {
+        {HG_REG_ROW, HG_U64, HG_LEVEL_ROW},           {HG_REG_COLUMN, HG_U64, HG_LEVEL_LANE},
+        {HG_REG_BLOCK_LANE, HG_U32, HG_LEVEL_LANE},   {HG_REG_BLOCK, HG_U32, HG_LEVEL_LANE},
+        {HG_REG_BLOCK_SIZE, HG_U32, HG_LEVEL_LAUNCH}, {HG_REG_LANE, HG_U64, HG_LEVEL_LANE}};
+    unsigned i = below(COUNT_OF(specials));
+    if (g->plain && i >= 2 && i <= 4) {
+        return; /* what depends on blocks */
+    }
+    struct hg_insn insn = {.op = HG_OP_MOV, .type = specials[i].type, .a = specials[i].reg};
+    int dst = target(g, (enum hg_dtype)insn.type, specials[i].level);
+    if (dst >= 0) {
+        insn.dst = (uint8_t)dst;
+        emit(g, insn);
+    }
+}
+
+static void gen_compare(struct generator *g)
+{
+    int a = source(g, HG_DT_ALL);
+    if (a < 0 || g->in_loop) {
+        return;
+    }
+    int b = source(g, 1u << g->type[a]);
+    struct hg_insn insn = {.op = HG_OP_SETCC, .type = g->type[a], .a = (uint8_t)a, .b = (uint8_t)b};
+    insn.cond = (uint8_t)below(6);
+    insn.dst = (uint8_t)below(PREDICATES);
+    g->predicate[insn.dst] = true;
+    g->predicate_level[insn.dst] = level_of(g, a, b, -1);
+    g->predicate_in_body[insn.dst] |= g->in_blocks;
+    emit(g, insn);
+}
+
+static void gen_select(struct generator *g)
+{
+    unsigned p = below(PREDICATES);
+    int a = source(g, HG_DT_ALL);
+    if (a < 0 || !g->predicate[p]) {
+        return;
+    }
+    int b = source(g, 1u << g->type[a]);
+    struct hg_insn insn = {
+        .op = HG_OP_SEL, .type = g->type[a], .a = (uint8_t)a, .b = (uint8_t)b, .pred = (uint8_t)p};
+    enum hg_level level = level_of(g, a, b, -1);
+    level = g->predicate_level[p] > level ? g->predicate_level[p] : level;
+    int dst = target(g, (enum hg_dtype)insn.type, level);
+    if (dst >= 0) {
+        insn.dst = (uint8_t)dst;
+        emit(g, insn);
+    }
+}
+
+static void gen_reduce_regs(struct generator *g)
+{
+    int a = source(g, HG_DT_ALL);
+    if (a < 0 || (g->plain && chance(80))) {
+        return;
+    }
+    unsigned count = 1;
+    enum hg_level level = g->level[a];
+    while (a + (int)count < REGISTERS && g->type[a + (int)count] == g->type[a] && chance(80)) {
+        level = g->level[a + (int)count] > level ? g->level[a + (int)count] : level;
+        count++;
+    }
+    struct hg_insn insn = {.op = (uint8_t)(HG_OP_REDUCE_REGS_ADD + below(4)),
+                           .type = g->type[a],
+                           .a = (uint8_t)a,
+                           .count = (uint16_t)count};
+    int dst = target(g, (enum hg_dtype)insn.type, level);
+    if (dst >= 0) {
+        insn.dst = (uint8_t)dst;
+        emit(g, insn);
+    }
+}
+
+static void gen_gather(struct generator *g)
+{
+    int reg = source(g, HG_DT(U64));
+    if (reg < 0 || g->in_loop || g->plain || g->count + 4 > INSNS) {
+        return;
+    }
+    /* offset = register & 4095: mostly in bounds, by a mask that is sometimes too wide. */
+    int mask = target(g, HG_U64, HG_LEVEL_LAUNCH);
+    if (mask == reg) {
+        return;
+    }
+    struct hg_insn imm = {.op = HG_OP_MOV_IMM, .type = HG_U64, .dst = (uint8_t)mask};
+    imm.u.imm = chance(95) ? 4095 : 131071;
+    emit(g, imm);
+    enum hg_level level = g->level[reg];
+    int offset = target(g, HG_U64, level);
+    if (offset == mask) {
+        return;
+    }
+    emit(g, (struct hg_insn){.op = HG_OP_AND,
+                             .type = HG_U64,
+                             .dst = (uint8_t)offset,
+                             .a = (uint8_t)reg,
+                             .b = (uint8_t)mask});
+    struct hg_insn insn = {.op = HG_OP_LDG, .type = (uint8_t)any_type(g)};
+    insn.u.addr.mode = HG_ADDR_COMPUTED;
+    insn.u.addr.slot = (uint8_t)below(INPUTS);
+    insn.u.addr.reg = (uint8_t)offset;
+    insn.u.addr.lane = chance(70) ? HG_LANE_NONE : HG_LANE_STRIDE;
+    insn.u.addr.factor = insn.u.addr.lane == HG_LANE_STRIDE ? 1 : 0;
+    level = insn.u.addr.lane == HG_LANE_STRIDE ? HG_LEVEL_LANE : level;
+    insn.dst = (uint8_t)target(g, (enum hg_dtype)insn.type, level);
+    emit(g, insn);
+}
+
+static void gen_store(struct generator *g)
+{
+    int a = source(g, HG_DT_ALL);
+    if (a < 0 || g->outputs == OUTPUTS || g->in_loop) {
+        return;
+    }
+    struct hg_insn insn = {.op = HG_OP_STG, .type = g->type[a], .a = (uint8_t)a};
+    insn.u.addr.slot = (uint8_t)(INPUTS + g->outputs);
+    insn.u.addr.offset = below(9);
+    uint8_t lane = HG_LANE_STRIDE;
+    if (g->level[a] == HG_LEVEL_ROW && chance(50)) {
+        lane = HG_LANE_ROW;
+    } else if (g->level[a] == HG_LEVEL_LAUNCH && chance(60)) {
+        lane = g->plain ? HG_LANE_NONE : (uint8_t)below(HG_LANE_ROW + 1);
+    }
+    insn.u.addr.lane = lane;
+    insn.u.addr.factor = lane == HG_LANE_STRIDE                       ? 1
+                         : lane == HG_LANE_MOD || lane == HG_LANE_DIV ? below(4)
+                                                                      : 0;
+    g->output_type[g->outputs++] = (enum hg_dtype)g->type[a];
+    emit(g, insn);
+}
+
+static void gen_one(struct generator *g)
+{
+    static void (*const makers[])(struct generator *) = {
+        gen_load,       gen_load,    gen_constant, gen_arithmetic, gen_arithmetic,
+        gen_arithmetic, gen_convert, gen_select,   gen_compare,    gen_reduce_regs,
+        gen_gather,     gen_special, gen_store,
+    };
+    makers[below(COUNT_OF(makers))](g);
+}
+
+/* A LOOP of few rounds around a few instructions. */
+static void gen_loop(struct generator *g)
+{
+    int count = target(g, HG_U32, HG_LEVEL_LAUNCH);
+    struct hg_insn imm = {.op = HG_OP_MOV_IMM, .type = HG_U32, .dst = (uint8_t)count};
+    imm.u.imm = below(4);
+    emit(g, imm);
+    uint32_t at = g->count;
+    emit(g, (struct hg_insn){.op = HG_OP_LOOP, .a = (uint8_t)count});
+    g->in_loop = true;
+    for (unsigned i = 0; i < 4; i++) {
+        gen_one(g);
+    }
+    g->in_loop = false;
+    if (g->count == at + 1) {
+        g->count = at; /* an empty body is refused */
+        return;
+    }
+    g->insns[at].target = g->count;
+}
+
+static void gen_body(struct generator *g, unsigned length)
+{
+    for (unsigned i = 0; i < length && g->count < INSNS - 24; i++) {
+        if (!g->plain && chance(5)) {
+            gen_loop(g);
+        } else {
+            gen_one(g);
+        }
+    }
+}
+
+static void gen_reduce(struct generator *g)
+{
+    uint8_t used[3] = {0};
+    unsigned count = 1 + (chance(30) ? below(2) : 0);
+    for (unsigned i = 0; i < count; i++) {
+        int a = source(g, HG_DT_ALL);
+        uint8_t dst = (uint8_t)below(REGISTERS);
+        bool twice = a < 0 || (i > 0 && used[0] == dst);
+        if (twice || (i > 0 && used[0] == a)) {
+            continue;
+        }
+        used[i] = dst;
+        emit(g, (struct hg_insn){.op = (uint8_t)(HG_OP_REDUCE_ADD + below(4)),
+                                 .type = g->type[a],
+                                 .a = (uint8_t)a,
+                                 .dst = dst});
+        g->type[dst] = g->type[a];
+        g->level[dst] = HG_LEVEL_ROW;
+    }
+}
+
+/* Per-lane values are dead behind a segment; behind LOOP.BLOCKS all that its body wrote. */
+static void end_segment(struct generator *g, bool body, uint32_t start)
+{
+    bool result[REGISTERS] = {false};
+    for (uint32_t i = g->count; i-- > start;) {
+        if (g->insns[i].op < HG_OP_REDUCE_ADD || g->insns[i].op > HG_OP_REDUCE_MUL) {
+            break;
+        }
+        result[g->insns[i].dst] = true;
+    }
+    for (int r = 0; r < REGISTERS; r++) {
+        bool dead = g->level[r] == HG_LEVEL_LANE || (body && g->written_in_body[r]);
+        if (dead && !result[r]) {
+            g->type[r] = ABSENT;
+        }
+        g->written_in_body[r] = false;
+    }
+    for (int p = 0; p < PREDICATES; p++) {
+        if (g->predicate_level[p] == HG_LEVEL_LANE || (body && g->predicate_in_body[p])) {
+            g->predicate[p] = false;
+        }
+        g->predicate_in_body[p] = false;
+    }
+}
+
+/* A body may not read what it writes later: it must not exist when the body starts. */
+static void gen_blocks(struct generator *g)
+{
+    struct generator before = *g;
+    uint32_t at = g->count;
+    emit(g, (struct hg_insn){.op = HG_OP_LOOP_BLOCKS});
+    g->in_blocks = true;
+    gen_body(g, 3 + below(14));
+    if (chance(60)) {
+        gen_reduce(g);
+    }
+    g->in_blocks = false;
+    g->insns[at].target = g->count;
+    if (g->count == at + 1) {
+        *g = before;
+        return;
+    }
+    end_segment(g, true, at);
+}
+
+static void gen_program(struct generator *g)
+{
+    memset(g, 0, sizeof *g);
+    memset(g->type, ABSENT, sizeof g->type);
+    for (int r = 0; r < REGISTERS; r++) {
+        g->level[r] = HG_LEVEL_LANE;
+    }
+    g->plain = chance(60);
+    for (unsigned i = 0; i < 3; i++) {
+        g->palette[i] = (uint8_t)(chance(50) ? HG_F32 : below(HG_DTYPE_COUNT));
+    }
+    unsigned segments = 1 + below(4);
+    bool top = chance(50);
+    for (unsigned s = 0; s < segments; s++) {
+        uint32_t start = g->count;
+        if (!top && chance(70)) {
+            gen_blocks(g);
+            continue;
+        }
+        gen_body(g, 2 + below(12));
+        if (top && chance(50)) {
+            gen_reduce(g);
+        } else {
+            emit(g, (struct hg_insn){.op = HG_OP_BAR_SYNC});
+        }
+        end_segment(g, false, start);
+    }
+    gen_store(g);
+    emit(g, (struct hg_insn){.op = HG_OP_EXIT, .pred = HG_PRED_NONE});
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static void print_program(const struct generator *g)
+{
+    static char text[20000];
+    struct hg_code code = {{INPUTS + OUTPUTS, 0}, g->insns, g->count};
+    hg_disassemble(&code, text, sizeof text);
+    print_error("%s\n", text);
+}
+
+struct outcome {
+    struct region out[OUTPUTS];
+    enum hg_status status;
+    struct hg_error error;
+};
+
+static void run_one(const struct hg_program *program, const struct region *inputs,
+                    const uint64_t *params, enum hg_executor executor, enum hg_fp_mode mode,
+                    uint32_t workers, struct outcome *outcome)
+{
+    struct hg_launch launch = {.program = program,
+                               .first_class = -1,
+                               .executor = executor,
+                               .fp_mode = mode,
+                               .fuel = 10000};
+    memcpy(launch.params, params, sizeof launch.params);
+    for (unsigned i = 0; i < INPUTS; i++) {
+        launch_bind(&launch, &inputs[i], false);
+    }
+    for (unsigned i = 0; i < OUTPUTS; i++) {
+        outcome->out[i] = region_new(INPUT_BYTES, i);
+        memset(outcome->out[i].data, 0x3c, INPUT_BYTES);
+        launch_bind(&launch, &outcome->out[i], true);
+    }
+    outcome->error = (struct hg_error)HG_ERROR_INIT;
+    outcome->status = workers == 0 ? hg_exec_launch(&launch, &outcome->error)
+                                   : run_in_parts(&launch, workers, &outcome->error);
+}
+
+static void free_outcome(struct outcome *outcome)
+{
+    for (unsigned i = 0; i < OUTPUTS; i++) {
+        region_free(&outcome->out[i]);
+    }
+}
+
+static bool same_outputs(const struct generator *g, const struct outcome *a,
+                         const struct outcome *b)
+{
+    for (unsigned i = 0; i < g->outputs; i++) {
+        enum hg_dtype type = g->output_type[i];
+        int64_t offset = 0;
+        for (uint32_t pc = 0; pc < g->count; pc++) {
+            if (g->insns[pc].op == HG_OP_STG && g->insns[pc].u.addr.slot == INPUTS + i) {
+                offset = g->insns[pc].u.addr.offset;
+            }
+        }
+        uint64_t count = (INPUT_BYTES - (uint64_t)offset) / hg_dtype_bytes(type);
+        for (uint64_t e = 0; e < count; e++) {
+            uint64_t x = element_at(a->out[i].data + offset, type, e);
+            uint64_t y = element_at(b->out[i].data + offset, type, e);
+            if (!same_element(type, x, y)) {
+                print_error("output %u (%s), element %llu: %llx, expected %llx\n", i,
+                            hg_dtype_name(type), (unsigned long long)e, (unsigned long long)x,
+                            (unsigned long long)y);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void fill_inputs(struct region inputs[INPUTS])
+{
+    static const enum hg_dtype types[INPUTS] = {HG_F32, HG_I32, HG_F64, HG_BF16};
+    for (unsigned i = 0; i < INPUTS; i++) {
+        inputs[i] = region_new(INPUT_BYTES, 0);
+        for (uint64_t e = 0; e < INPUT_BYTES / hg_dtype_bytes(types[i]); e++) {
+            set_element(inputs[i].data, types[i], e, random_element(types[i], &seed));
+        }
+    }
+}
+
+/* Gives whether the program ran to its end. */
+static bool check_program(const struct generator *g, const struct hg_program *program,
+                          const struct region *inputs, const uint64_t *params)
+{
+    enum hg_fp_mode mode = chance(70) ? HG_FP_IEEE : HG_FP_FTZ;
+    struct outcome expected;
+    run_one(program, inputs, params, HG_EXECUTOR_REFERENCE, mode, 1, &expected);
+    for (int way = 0; way < 2 * HG_ISA_LEVEL_COUNT; way++) {
+        hg_cpu_limit((enum hg_isa_level)(way / 2));
+        enum hg_executor executor = way % 2 == 0 ? HG_EXECUTOR_BLOCK : HG_EXECUTOR_NATIVE;
+        struct outcome got;
+        run_one(program, inputs, params, executor, mode, below(5), &got);
+        bool same = got.status == expected.status &&
+                    strcmp(got.error.message, expected.error.message) == 0 &&
+                    (got.status != HG_OK || same_outputs(g, &got, &expected));
+        if (!same) {
+            print_error("%s %s, mode %d, %llu x %llu: \"%s\", expected \"%s\"\n",
+                        hg_executor_name(executor), hg_exec_isa_level(), (int)mode,
+                        (unsigned long long)params[1], (unsigned long long)params[2],
+                        got.error.message, expected.error.message);
+            print_program(g);
+            fail();
+        }
+        free_outcome(&got);
+    }
+    hg_cpu_limit(HG_ISA_AVX512);
+    free_outcome(&expected);
+    return expected.status == HG_OK;
+}
+
+static void choose_shape(const struct hg_program *program, uint64_t params[HG_PARAM_COUNT])
+{
+    static const uint32_t cols[] = {0,  1,   2,    3,    7,    16,   63,  64,
+                                    65, 500, 1024, 1535, 1537, 3072, 5000};
+    bool top = (program->facts.facts & HG_FACT_TOP_LANES) != 0;
+    uint64_t most = top && program->facts.block_lanes < 8000 ? program->facts.block_lanes : 4000;
+    for (int i = 0; i < HG_PARAM_COUNT; i++) {
+        params[i] = next_random(&seed);
+    }
+    params[HG_PARAM_COLS] = cols[below(COUNT_OF(cols))];
+    if (params[HG_PARAM_COLS] > most) {
+        params[HG_PARAM_COLS] = below((uint32_t)most);
+    }
+    uint64_t rows_max = params[HG_PARAM_COLS] == 0 ? 5 : most / params[HG_PARAM_COLS];
+    params[HG_PARAM_ROWS] = chance(30) ? 1 : below((uint32_t)(rows_max < 300 ? rows_max : 300) + 1);
+    params[HG_PARAM_N] = params[HG_PARAM_ROWS] * params[HG_PARAM_COLS];
+}
+
+#endif
