@@ -117,7 +117,7 @@ static bool answer(struct fake *fake, const Hologram__V1__Request *request)
 static void answers_come_through(void **state)
 {
     (void)state;
-    struct fake *fake = malloc(sizeof *fake);
+    struct fake *fake = calloc(1, sizeof *fake);
     hologram_client *client;
     const hologram_cache_list *list;
     const hologram_cache_shown *shown;
@@ -164,7 +164,7 @@ static void answers_come_through(void **state)
 static void wrong_answers_are_errors(void **state)
 {
     (void)state;
-    struct fake *fake = malloc(sizeof *fake);
+    struct fake *fake = calloc(1, sizeof *fake);
     hologram_client *client;
     const hologram_cache_shown *shown;
     const hologram_cache_list *list;
@@ -203,7 +203,7 @@ static void out_of_memory_is_an_error(void **state)
     bool failed = true;
     uint64_t skip = 0;
     for (; failed && skip < SWEEP_MAX; skip++) {
-        struct fake *fake = malloc(sizeof *fake);
+        struct fake *fake = calloc(1, sizeof *fake);
         hologram_client *client;
         fake_connect(fake, answer, NULL, &client);
         fake_fail_allocations(skip);
