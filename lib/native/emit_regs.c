@@ -157,14 +157,14 @@ void hg_regs_restart(struct hg_code_gen *gen)
     } else {
         gen->spill_base = gen->spill_count;
     }
-    for (unsigned r = 0; r < vector_count(gen->emit); r++) {
-        if ((gen->free >> r & 1u) == 0 && (gen->kept >> r & 1u) == 0) {
-            if (gen->holds[r] != HG_VAL_NONE) {
-                gen->reg[gen->holds[r]] = HG_NO_REG;
-                gen->holds[r] = HG_VAL_NONE;
-            }
-            gen->free |= 1u << r;
+    uint32_t all = vector_count(gen->emit) == 32 ? UINT32_MAX : 0xffff;
+    for (uint32_t busy = all & ~gen->free & ~gen->kept; busy != 0; busy &= busy - 1) {
+        unsigned r = (unsigned)__builtin_ctz(busy);
+        if (gen->holds[r] != HG_VAL_NONE) {
+            gen->reg[gen->holds[r]] = HG_NO_REG;
+            gen->holds[r] = HG_VAL_NONE;
         }
+        gen->free |= 1u << r;
     }
     gen->locked = gen->kept;
 }
