@@ -13,6 +13,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
 #include "lib/base/mutex.h"
+#include "lib/native/x86.h"
 
 #ifndef MFD_EXEC /* since Linux 6.3: memory files may be mapped to run even if the system's        \
                     default is another */
@@ -27,7 +28,7 @@ struct hg_code_arena {
     uint8_t *writable;
     uint8_t *runnable; /* the same memory */
     uint64_t bytes;
-    bool has_barrier;
+    bool can_reuse;
     /* Guards what follows. Rank NATIVE: programs are freed under other locks. */
     struct hg_mutex mutex;
     uint32_t granules;
@@ -156,6 +157,40 @@ static enum hg_status map(struct hg_code_arena *arena, struct hg_error *error)
     return status;
 }
 
+/* Runs code that gives NUMBER, written into the first granule. */
+static uint32_t run_number(struct hg_code_arena *arena, uint32_t number)
+{
+    struct hg_x86 x;
+    uint32_t (*function)(void);
+    hg_x86_init(&x, arena->writable, HG_CODE_GRANULE, HG_X86_HAS(BASE));
+    hg_x86_load(&x, HG_X86_RAX, number);
+    hg_x86_0(&x, HG_X86_RET);
+    memcpy(&function, &arena->runnable, sizeof(function)); /* C has no cast for this */
+    return function();
+}
+
+/*
+ * Whether space may be used again. The kernel may refuse the membarrier; and an emulator that
+ * translates code may not notice what is written through the other mapping (QEMU's user mode does
+ * not), so it is tried. The first granule stays unused if the old code is what runs.
+ */
+static bool can_reuse(struct hg_code_arena *arena)
+{
+#if defined(__x86_64__)
+    if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE) != 0 ||
+        run_number(arena, 1) != 1 || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE) != 0 ||
+        run_number(arena, 2) != 2) {
+        arena->top = arena->cursor = 1;
+        return false;
+    }
+    memset(arena->writable, TRAP, HG_CODE_GRANULE);
+    return true;
+#else
+    (void)arena;
+    return false;
+#endif
+}
+
 enum hg_status hg_code_arena_new(uint64_t bytes_max, struct hg_code_arena **arena,
                                  struct hg_error *error)
 {
@@ -181,7 +216,7 @@ enum hg_status hg_code_arena_new(uint64_t bytes_max, struct hg_code_arena **aren
         hg_free(HG_TAG_PROGRAM, created);
         return status;
     }
-    created->has_barrier = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE) == 0;
+    created->can_reuse = can_reuse(created);
     hg_mutex_init(&created->mutex, HG_RANK_NATIVE);
     *arena = created;
     return HG_OK;
@@ -206,7 +241,7 @@ void hg_code_arena_destroy(struct hg_code_arena **arena)
 /* Makes dropped space usable. With the lock: it takes some microseconds, once in a batch. */
 static void recycle(struct hg_code_arena *arena)
 {
-    if (arena->pending == 0 || !arena->has_barrier) {
+    if (arena->pending == 0 || !arena->can_reuse) {
         return;
     }
     /* The kernel accepted the registration, so it knows the command. */
@@ -313,7 +348,7 @@ void hg_code_arena_read(struct hg_code_arena *arena, struct hg_code_arena_stats 
         .puts = arena->puts,
         .refusals = arena->refusals,
         .barriers = arena->barriers,
-        .reuses = arena->has_barrier,
+        .reuses = arena->can_reuse,
     };
     hg_mutex_unlock(&arena->mutex);
 }

@@ -30,7 +30,7 @@ struct hg_code_arena_stats {
     uint64_t puts;          /* since the start */
     uint64_t refusals;      /* puts that found no room */
     uint64_t barriers;      /* membarriers */
-    uint32_t reuses;        /* 1 unless the kernel refuses the membarrier */
+    uint32_t reuses;        /* 1 unless dropped space cannot be used again */
 };
 
 /* An arena of up to BYTES_MAX bytes (rounded up to pages); memory is taken as it is used.
