@@ -379,7 +379,7 @@ static uint32_t bind_literal(struct hg_binder *binder, const struct hg_graph_nod
 
 static uint32_t bind_node(struct hg_binder *binder, const struct hg_graph_node *node)
 {
-    uint32_t in[HG_GRAPH_NODE_INPUTS_MAX];
+    uint32_t in[HG_GRAPH_NODE_INPUTS_MAX] = {0};
     for (unsigned i = 0; i < node->input_count; i++) {
         in[i] = binder->values[node->inputs[i]];
     }

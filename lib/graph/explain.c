@@ -155,9 +155,9 @@ static void put_dot_launch(struct hg_text *text, const struct hg_graph_plan *pla
     hg_text_put(text, "  subgraph cluster_%" PRIu32 " {\n    label=\"launch %" PRIu32 "\";\n",
                 index, index);
     for (uint32_t i = group->first; i <= group->last; i++) {
-        char shape[HG_IR_SHAPE_TEXT];
         const struct hg_ir_node *node = node_at(plan, i);
         if (plan->fusion.nodes[i].group == launch->group) {
+            char shape[HG_IR_SHAPE_TEXT];
             hg_text_put(text, "    n%" PRIu32 " [label=\"%s\\n%s%s\"];\n", i, kind_name(node),
                         hg_dtype_name((enum hg_dtype)node->type),
                         hg_ir_shape_text(&node->shape, shape));

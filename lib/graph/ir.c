@@ -52,29 +52,35 @@ bool hg_ir_elements(const struct hg_ir_shape *shape, uint64_t *elements)
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
-/* Nodes are compared as bytes, but for where they come from; unused fields are zero. */
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    /* Multiplication by the golden ratio's odd approximation; a bad distribution would cost time
+     * in the bounded table only. */
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+/* Of everything but where the node comes from. */
 static uint64_t hash_node(const struct hg_ir_node *node)
 {
-    struct hg_ir_node plain = *node;
-    plain.origin = 0;
-    uint64_t words[sizeof plain / sizeof(uint64_t)];
-    _Static_assert(sizeof plain % sizeof(uint64_t) == 0, "whole words");
-    memcpy(words, &plain, sizeof plain);
-    uint64_t hash = 0;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        /* Multiplication by the golden ratio's odd approximation; a bad distribution would cost
-         * time in the bounded table only. */
-        hash = (hash ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 29;
+    uint64_t hash = mix(node->kind, node->type);
+    hash = mix(hash, node->bits ^ (node->measured ? 1 : 0));
+    for (unsigned i = 0; i < node->input_count; i++) {
+        hash = mix(hash, node->inputs[i]);
+    }
+    for (unsigned i = 0; i < node->shape.rank; i++) {
+        hash = mix(hash, node->shape.size[i]);
     }
     return hash;
 }
 
 static bool equal_nodes(const struct hg_ir_node *a, const struct hg_ir_node *b)
 {
-    struct hg_ir_node plain = *b;
-    plain.origin = a->origin;
-    return memcmp(a, &plain, sizeof plain) == 0;
+    return a->kind == b->kind && a->type == b->type && a->bits == b->bits &&
+           a->measured == b->measured && a->axis == b->axis && a->input_count == b->input_count &&
+           memcmp(a->inputs, b->inputs, a->input_count * sizeof a->inputs[0]) == 0 &&
+           memcmp(a->permutation, b->permutation, sizeof a->permutation) == 0 &&
+           hg_ir_shape_equal(&a->shape, &b->shape);
 }
 
 static void insert(struct hg_ir *ir, uint32_t index)

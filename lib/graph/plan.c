@@ -313,6 +313,7 @@ static enum hg_status place_operand(struct planner *planner, uint32_t launch, un
         status = add_piece(planner, operand->bytes, level, piece);
     }
     if (status == HG_OK) {
+        HG_REQUIRE(*piece < planner->piece_count && planner->pieces != NULL);
         struct hg_arena_piece *memory = &planner->pieces[*piece];
         memory->first = level < memory->first ? level : memory->first;
         memory->last = level > memory->last ? level : memory->last;
@@ -396,6 +397,7 @@ static enum hg_status add_copies(struct planner *planner)
                                                        .index = (uint16_t)i,
                                                        .node = index,
                                                        .bytes = bytes_of(node)};
+        HG_REQUIRE(piece < planner->piece_count && planner->pieces != NULL);
         planner->pieces[piece].last = level;
         plan->launch_count++;
         plan->level_count = level + 1;
@@ -415,6 +417,7 @@ static enum hg_status lay_out(struct planner *planner)
             struct hg_plan_operand *operand = &plan->launches[i].operands[k];
             plan->bytes_moved += operand->bytes;
             if (operand->place == HG_PLACE_ARENA) {
+                HG_REQUIRE(operand->offset < planner->piece_count && planner->pieces != NULL);
                 operand->offset = planner->pieces[operand->offset].offset;
             }
         }

@@ -16,7 +16,7 @@ const struct hg_ir_node *hg_binder_node(const struct hg_binder *binder, uint32_t
 
 static void node_init(struct hg_ir_node *node, enum hg_graph_kind kind)
 {
-    memset(node, 0, sizeof *node); /* compared as bytes */
+    memset(node, 0, sizeof *node);
     node->kind = (uint8_t)kind;
 }
 

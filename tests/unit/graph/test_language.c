@@ -263,8 +263,8 @@ static void sizes_are_bounded(void **state)
     size_t length = 0;
     text[length++] = 'x';
     for (unsigned i = 0; i <= HG_GRAPH_NODES_MAX; i++) {
-        memcpy(text + length, "+x", 2);
-        length += 2;
+        text[length++] = '+';
+        text[length++] = 'x';
     }
     assert_int_equal(hg_language_parse(text, length, &graph, &error), HG_RESOURCE_EXHAUSTED);
     assert_string_equal(error.message, "a graph has at most 2048 nodes");

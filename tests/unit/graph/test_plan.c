@@ -8,7 +8,7 @@
 static uint32_t run_both(const char *text, const struct tensor *inputs, uint32_t count,
                          struct tensor outputs[HG_GRAPH_OUTPUTS_MAX])
 {
-    struct tensor unfused[HG_GRAPH_OUTPUTS_MAX];
+    struct tensor unfused[HG_GRAPH_OUTPUTS_MAX] = {0};
     uint32_t launches;
     uint32_t single;
     uint32_t output_count = run_text(text, inputs, count, HG_FUSION_RULES_ALL, outputs, &launches);
@@ -126,7 +126,7 @@ static void golden_values(void **state)
         char text[256];
         snprintf(text, sizeof text, "x: f32[2, 3]; y: f32[3]; z: f32[2, 1]; r = %s; return r",
                  golden->text);
-        struct tensor outputs[HG_GRAPH_OUTPUTS_MAX];
+        struct tensor outputs[HG_GRAPH_OUTPUTS_MAX] = {0};
         uint32_t launches = run_both(text, inputs, 3, outputs);
         for (uint64_t k = 0; k < golden->count; k++) {
             double value = tensor_get(&outputs[0], k);
@@ -141,7 +141,7 @@ static void golden_values(void **state)
             print_error("%s: %u launches, expected %u\n", golden->text, launches, golden->launches);
             wrong = true;
         }
-        free(outputs[0].data);
+        free(outputs[0].data); /* NOLINT(clang-analyzer-unix.Malloc): unfused ones are freed too */
     }
     for (unsigned i = 0; i < 3; i++) {
         free(inputs[i].data);

@@ -179,7 +179,8 @@ static bool evaluate_transpose(const struct value *a, struct value *result)
     for (unsigned i = 0; i < shape.rank; i++) {
         shape.size[i] = a->shape.size[shape.rank - 1 - i];
     }
-    *result = value_new(&shape, a->mask);
+    *result = value_new(&shape, a->mask); /* sample_free frees it */
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     for (uint64_t i = 0; i < a->elements; i++) {
         uint64_t index = i;
         uint64_t to = 0;
@@ -288,7 +289,7 @@ static bool add_node(struct sample *sample)
     node.input_count = info->inputs_min > 2                ? 3
                        : kind == HG_GRAPH_KIND_CONCATENATE ? 2
                                                            : info->inputs_min;
-    const struct value *in[3];
+    const struct value *in[3] = {&sample->values[0], &sample->values[0], &sample->values[0]};
     for (unsigned i = 0; i < node.input_count; i++) {
         /* The latest are the likeliest: chains. */
         uint64_t back = below(1 + below(sample->count));
