@@ -124,6 +124,16 @@ static uint32_t expand_mean(B *b, const struct hg_graph_node *node, const uint32
     return from_rows(b, hg_binder_cast(b, type, result), axis, node->keepdims);
 }
 
+static uint32_t expand_size(B *b, const struct hg_graph_node *node, const uint32_t *in)
+{
+    int32_t axis = hg_binder_axis(b, in[0], node->axis);
+    if (b->failed) {
+        return 0;
+    }
+    const struct hg_ir_node *x = hg_binder_node(b, in[0]);
+    return hg_binder_size(b, axis == HG_GRAPH_AXIS_ALL ? x->elements : x->shape.size[axis]);
+}
+
 /* The least index whose element is the maximum. */
 static uint32_t expand_argmax(B *b, const struct hg_graph_node *node, const uint32_t *in)
 {
@@ -276,6 +286,7 @@ uint32_t hg_binder_expand(struct hg_binder *binder, const struct hg_graph_node *
         [KIND(MEAN)] = expand_mean,
         [KIND(VAR)] = expand_mean,
         [KIND(ARGMAX)] = expand_argmax,
+        [KIND(SIZE)] = expand_size,
         [KIND(SQUARE)] = expand_square,
         [KIND(CLIP)] = expand_clip,
         [KIND(GELU)] = expand_gelu,

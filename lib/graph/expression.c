@@ -163,6 +163,25 @@ static enum hg_status parse_index(struct hg_parser *parser, const char *at, uint
                            : status;
 }
 
+/* x.shape[axis] */
+static enum hg_status parse_size(struct hg_parser *parser, const char *at, uint32_t *node)
+{
+    struct hg_graph_node size;
+    hg_graph_node_init(&size, HG_GRAPH_KIND_SIZE);
+    size.input_count = 1;
+    size.inputs[0] = *node;
+    int64_t axis = 0;
+    enum hg_status status = hg_parse_expect(parser, "[");
+    if (status == HG_OK) {
+        status = hg_parse_integer(parser, "axis", -HG_GRAPH_RANK_MAX, HG_GRAPH_RANK_MAX - 1, &axis);
+    }
+    if (status == HG_OK) {
+        status = hg_parse_expect(parser, "]");
+    }
+    size.axis = (int32_t)axis;
+    return status == HG_OK ? hg_parse_add(parser, &size, at, node) : status;
+}
+
 /* x.T, or a function with x as its first argument. */
 static enum hg_status parse_method(struct hg_parser *parser, uint32_t *node)
 {
@@ -171,6 +190,9 @@ static enum hg_status parse_method(struct hg_parser *parser, uint32_t *node)
         return hg_parse_unexpected(parser, "a method, as T or sum()");
     }
     hg_lexer_advance(&parser->lexer);
+    if (hg_lexeme_is(&name, "shape")) {
+        return parse_size(parser, name.start, node);
+    }
     if (!hg_lexeme_is(&name, "T")) {
         return hg_parse_call(parser, &name, *node, node);
     }

@@ -107,6 +107,8 @@ const struct hg_ir_node *hg_binder_node(const struct hg_binder *binder, uint32_t
 uint32_t hg_binder_literal(struct hg_binder *binder, enum hg_dtype type, double value);
 /* The same for a number that follows from sizes. */
 uint32_t hg_binder_measure(struct hg_binder *binder, enum hg_dtype type, double value);
+/* A size as a number without a type yet. */
+uint32_t hg_binder_size(struct hg_binder *binder, uint64_t size);
 /* A literal without a type yet, in the type of what it meets; others as they are. */
 uint32_t hg_binder_adopt(struct hg_binder *binder, uint32_t a, enum hg_dtype type);
 uint32_t hg_binder_map1(struct hg_binder *binder, enum hg_graph_kind kind, uint32_t a);

@@ -19,6 +19,9 @@ struct planner {
     struct hg_lowered *lowered; /* by launch */
     uint32_t *writer;           /* by node: the launch that puts it into memory, UINT32_MAX */
     uint32_t *piece;            /* by node: its piece of the arena, UINT32_MAX */
+    uint64_t *reads_shared;     /* by launch: outputs whose input it reads, as bits */
+    uint32_t input_of[HG_GRAPH_OUTPUTS_MAX]; /* by output: the input (a node) that it shares its
+                                                memory with, UINT32_MAX */
     struct hg_arena_piece *pieces;
     uint32_t piece_count;
     uint32_t piece_capacity;
@@ -111,20 +114,15 @@ static void find_writers(struct planner *planner)
     }
 }
 
-/* The input that output INDEX shares its memory with, as a node; UINT32_MAX if there is none. */
-static uint32_t shared_input(const struct planner *planner, uint32_t index)
+/* The INPUT with that number, as a node; UINT32_MAX if it is not read at all. */
+static uint32_t find_input(const struct hg_ir *ir, uint32_t number)
 {
-    const struct hg_ir *ir = planner->plan->ir;
-    uint32_t number =
-        planner->options->shared != NULL ? planner->options->shared[index] : UINT32_MAX;
     uint32_t node = 0;
-    while (number != UINT32_MAX && node < ir->count) {
-        if (ir->nodes[node].kind == HG_GRAPH_KIND_INPUT && ir->nodes[node].bits == number) {
-            return node;
-        }
+    while (node < ir->count &&
+           !(ir->nodes[node].kind == HG_GRAPH_KIND_INPUT && ir->nodes[node].bits == number)) {
         node++;
     }
-    return UINT32_MAX;
+    return node < ir->count ? node : UINT32_MAX;
 }
 
 static bool uses(const struct hg_lowered *lowered, uint32_t node)
@@ -136,19 +134,35 @@ static bool uses(const struct hg_lowered *lowered, uint32_t node)
     return k < lowered->operand_count;
 }
 
-/* What takes an input's place waits for those before it that read the input. */
+_Static_assert(HG_GRAPH_OUTPUTS_MAX <= 64, "sets of outputs are bits of a word");
+
+static void find_readers(struct planner *planner)
+{
+    const struct hg_graph_plan *plan = planner->plan;
+    for (uint32_t i = 0; i < plan->ir->output_count; i++) {
+        uint32_t number =
+            planner->options->shared != NULL ? planner->options->shared[i] : UINT32_MAX;
+        uint32_t input = number != UINT32_MAX ? find_input(plan->ir, number) : UINT32_MAX;
+        planner->input_of[i] = input;
+        for (uint32_t k = 0; input != UINT32_MAX && k < plan->launch_count; k++) {
+            planner->reads_shared[k] |= uses(&planner->lowered[k], input) ? UINT64_C(1) << i : 0;
+        }
+    }
+}
+
+/* What takes an input's place waits for the others that read the input. */
 static uint32_t level_after_readers(const struct planner *planner, uint32_t launch)
 {
     const struct hg_graph_plan *plan = planner->plan;
     uint32_t level = 0;
     for (uint32_t i = 0; i < plan->ir->output_count; i++) {
-        uint32_t input = shared_input(planner, i);
         uint32_t stored = hg_ir_base(plan->ir, plan->ir->outputs[i]);
-        if (input == UINT32_MAX || planner->writer[stored] != launch) {
+        if (planner->input_of[i] == UINT32_MAX || planner->writer[stored] != launch) {
             continue;
         }
-        for (uint32_t k = 0; k < launch; k++) {
-            if (uses(&planner->lowered[k], input) && plan->launches[k].level >= level) {
+        for (uint32_t k = 0; k < plan->launch_count; k++) {
+            bool reader = k != launch && (planner->reads_shared[k] >> i & 1u) != 0;
+            if (reader && plan->launches[k].level >= level) {
                 level = plan->launches[k].level + 1;
             }
         }
@@ -156,23 +170,59 @@ static uint32_t level_after_readers(const struct planner *planner, uint32_t laun
     return level;
 }
 
-/* Launches are in an order in which they can run, so one pass is enough. */
-static void assign_levels(struct planner *planner)
+static uint32_t level_after_writers(const struct planner *planner, uint32_t launch)
+{
+    const struct hg_lowered *lowered = &planner->lowered[launch];
+    uint32_t level = 0;
+    for (unsigned k = 0; k < lowered->operand_count; k++) {
+        uint32_t writer = planner->writer[lowered->operands[k].node];
+        if (writer != UINT32_MAX && writer != launch) {
+            HG_REQUIRE(writer < launch);
+            uint32_t after = planner->plan->launches[writer].level + 1;
+            level = after > level ? after : level;
+        }
+    }
+    return level;
+}
+
+/*
+ * The least levels that satisfy everybody, from below. Launches are in an order in which they can
+ * run, so only an output that waits for a later launch needs another round. False if that does not
+ * end: what waits for readers has one that needs its result.
+ */
+static bool find_levels(struct planner *planner, bool wait_for_readers)
 {
     struct hg_graph_plan *plan = planner->plan;
     for (uint32_t i = 0; i < plan->launch_count; i++) {
-        const struct hg_lowered *lowered = &planner->lowered[i];
-        uint32_t level = level_after_readers(planner, i);
-        for (unsigned k = 0; k < lowered->operand_count; k++) {
-            uint32_t writer = planner->writer[lowered->operands[k].node];
-            if (writer != UINT32_MAX && writer != i) {
-                HG_REQUIRE(writer < i);
-                uint32_t after = plan->launches[writer].level + 1;
-                level = after > level ? after : level;
+        plan->launches[i].level = 0;
+    }
+    bool changed = true;
+    for (uint32_t round = 0; changed && round < plan->ir->output_count + 2; round++) {
+        changed = false;
+        for (uint32_t i = 0; i < plan->launch_count; i++) {
+            uint32_t level = level_after_writers(planner, i);
+            uint32_t after = wait_for_readers ? level_after_readers(planner, i) : 0;
+            level = after > level ? after : level;
+            if (level > plan->launches[i].level) {
+                plan->launches[i].level = level;
+                changed = true;
             }
         }
-        plan->launches[i].level = level;
-        plan->level_count = level + 1 > plan->level_count ? level + 1 : plan->level_count;
+    }
+    return !changed;
+}
+
+static void assign_levels(struct planner *planner)
+{
+    struct hg_graph_plan *plan = planner->plan;
+    if (!find_levels(planner, true)) {
+        bool found = find_levels(planner, false);
+        HG_REQUIRE(found); /* launches are in an order in which they can run */
+    }
+    for (uint32_t i = 0; i < plan->launch_count; i++) {
+        if (plan->launches[i].level >= plan->level_count) {
+            plan->level_count = plan->launches[i].level + 1;
+        }
     }
 }
 
@@ -243,7 +293,7 @@ static bool may_store(const struct planner *planner, uint32_t index)
 {
     const struct hg_graph_plan *plan = planner->plan;
     const struct hg_ir *ir = plan->ir;
-    uint32_t input = shared_input(planner, index);
+    uint32_t input = planner->input_of[index];
     uint32_t stored = hg_ir_base(ir, ir->outputs[index]);
     for (uint32_t user = input; input != UINT32_MAX && user < ir->count; user++) {
         if (plan->fusion.nodes[user].group != HG_GROUP_NONE && reads(ir, user, input) &&
@@ -460,13 +510,16 @@ static enum hg_status plan_launches(struct planner *planner)
     }
     planner->writer = hg_malloc(HG_TAG_GRAPH, nodes * sizeof *planner->writer);
     planner->piece = hg_malloc(HG_TAG_GRAPH, nodes * sizeof *planner->piece);
-    if (planner->writer == NULL || planner->piece == NULL) {
+    planner->reads_shared =
+        hg_calloc(HG_TAG_GRAPH, (size_t)plan->launch_count + 1, sizeof *planner->reads_shared);
+    if (planner->writer == NULL || planner->piece == NULL || planner->reads_shared == NULL) {
         return hg_fail(planner->error, HG_RESOURCE_EXHAUSTED, "no memory for a graph's plan");
     }
     memset(planner->writer, 0xff, nodes * sizeof *planner->writer);
     memset(planner->piece, 0xff, nodes * sizeof *planner->piece);
     memset(planner->delayed, 0xff, sizeof planner->delayed);
     find_writers(planner);
+    find_readers(planner);
     assign_levels(planner);
     status = place_operands(planner);
     if (status == HG_OK) {
@@ -494,6 +547,7 @@ enum hg_status hg_graph_plan(const struct hg_graph *graph, const struct hg_graph
     hg_free(HG_TAG_GRAPH, planner.lowered);
     hg_free(HG_TAG_GRAPH, planner.writer);
     hg_free(HG_TAG_GRAPH, planner.piece);
+    hg_free(HG_TAG_GRAPH, planner.reads_shared);
     hg_free(HG_TAG_GRAPH, planner.pieces);
     if (status != HG_OK) {
         hg_graph_plan_destroy(&made);

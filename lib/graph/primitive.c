@@ -71,6 +71,11 @@ uint32_t hg_binder_measure(struct hg_binder *binder, enum hg_dtype type, double 
     return typed_literal(binder, type, value, true);
 }
 
+uint32_t hg_binder_size(struct hg_binder *binder, uint64_t size)
+{
+    return binder->failed ? 0 : add_literal(binder, HG_GRAPH_TYPE_INT, size, true);
+}
+
 static double open_value(const struct hg_ir_node *node)
 {
     double value;
@@ -97,7 +102,7 @@ uint32_t hg_binder_adopt(struct hg_binder *binder, uint32_t a, enum hg_dtype typ
     }
     const struct hg_ir_node node = *hg_binder_node(binder, a);
     if (hg_dtype_in(type, HG_DT_FLOAT)) {
-        return typed_literal(binder, type, open_value(&node), false);
+        return typed_literal(binder, type, open_value(&node), node.measured);
     }
     if (node.type == HG_GRAPH_TYPE_FLOAT) {
         hg_binder_refuse(binder, "the number %g meets %s: convert that with astype(f32)",
@@ -109,7 +114,7 @@ uint32_t hg_binder_adopt(struct hg_binder *binder, uint32_t a, enum hg_dtype typ
                          hg_dtype_name(type));
         return 0;
     }
-    return add_literal(binder, (uint8_t)type, hg_value_truncate(type, node.bits), false);
+    return add_literal(binder, (uint8_t)type, hg_value_truncate(type, node.bits), node.measured);
 }
 
 /* Of numbers alone, as Python computes them. False: not of this kind. */
@@ -159,7 +164,8 @@ static bool fold_open(struct hg_binder *binder, enum hg_graph_kind kind, uint32_
     int64_t integer = integers ? (int64_t)value : 0;
     uint64_t bits;
     memcpy(&bits, integers ? (const void *)&integer : (const void *)&value, sizeof bits);
-    *folded = add_literal(binder, integers ? HG_GRAPH_TYPE_INT : HG_GRAPH_TYPE_FLOAT, bits, false);
+    *folded = add_literal(binder, integers ? HG_GRAPH_TYPE_INT : HG_GRAPH_TYPE_FLOAT, bits,
+                          left->measured || right->measured);
     return true;
 }
 
