@@ -98,6 +98,7 @@ struct hg_emit {
     uint8_t lanes;
     uint16_t op_count;
     uint16_t const_count;
+    uint16_t uniform_count; /* operations in front of the loop that are no constants */
     uint8_t stream_count;
     bool row_loads, row_stores, one_loads, one_stores; /* uniform memory */
     bool lane_stores;

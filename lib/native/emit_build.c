@@ -14,6 +14,7 @@ void hg_emit_init(struct hg_emit *emit, enum hg_isa_level level, enum hg_fp_mode
     emit->lanes = (uint8_t)lanes;
     emit->op_count = 0;
     emit->const_count = 0;
+    emit->uniform_count = 0;
     emit->stream_count = 0;
     emit->row_loads = emit->row_stores = emit->one_loads = emit->one_stores = false;
     emit->lane_stores = false;
@@ -62,6 +63,9 @@ hg_val hg_emit_op(struct hg_emit *emit, enum hg_vop_code op, unsigned width, uns
                                     .a = a,
                                     .b = b,
                                     .c = c};
+    if (op != HG_VOP_CONST && (flags & HG_VOP_UNIFORM) != 0) {
+        emit->uniform_count++;
+    }
     return at;
 }
 

@@ -6,6 +6,7 @@
  * from the frame, and constants from behind the code.
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "lib/native/emit_code.h"
 
@@ -26,94 +27,76 @@ static bool gives_mask(const struct hg_emit *emit, const struct hg_vop *vop)
            vop->op == HG_VOP_ICMPS || vop->op == HG_VOP_ICMPU;
 }
 
-static bool is_effect(const struct hg_vop *vop)
-{
-    return vop->op >= HG_VOP_STORE;
-}
-
 /* ---- planning -------------------------------------------------------------------------------- */
 
-static void note_use(struct hg_code_gen *gen, hg_val v, uint16_t at, bool uniform)
+/* Operation AT, read after those behind it, reads V. */
+static void note_use(struct hg_code_gen *gen, hg_val v, uint16_t at, bool uniform, unsigned *alive)
 {
     if (v == HG_VAL_NONE) {
         return;
     }
+    const struct hg_vop *vop = &gen->emit->ops[v];
     if (uniform) {
-        gen->last_uniform[v] = at;
-    } else {
+        gen->last_uniform[v] = gen->last_uniform[v] != 0 ? gen->last_uniform[v] : at;
+        return;
+    }
+    if (gen->last_body[v] == 0) {
         gen->last_body[v] = at;
-        if ((gen->emit->ops[v].flags & HG_VOP_UNIFORM) != 0) {
-            gen->kind[v] = HG_USED_IN_BODY;
-        }
+        *alive += (vop->flags & HG_VOP_UNIFORM) == 0 && !gives_mask(gen->emit, vop);
+    }
+    if ((vop->flags & HG_VOP_UNIFORM) != 0) {
+        /* Masks from in front of the loop stay: they are few, and have no place in the frame. */
+        gen->kind[v] = HG_USED_IN_BODY | (gives_mask(gen->emit, vop) ? HG_KEPT_IN_REG : 0);
     }
 }
 
-/* Masks from in front of the loop stay: they are few, and have no place in the frame. */
-static void keep_masks(struct hg_code_gen *gen)
-{
-    for (uint16_t i = 0; i < gen->emit->op_count; i++) {
-        if (gen->kind[i] == HG_USED_IN_BODY && gives_mask(gen->emit, &gen->emit->ops[i])) {
-            gen->kind[i] |= HG_KEPT_IN_REG;
-        }
-    }
-}
-
-static void find_uses(struct hg_code_gen *gen)
+/* Reads the operations from the last to the first, to find who reads each value last; gives how
+ * many values of the loop are alive at once. */
+static unsigned find_uses(struct hg_code_gen *gen)
 {
     const struct hg_emit *emit = gen->emit;
-    for (uint16_t i = 0; i < emit->op_count; i++) {
-        const struct hg_vop *vop = &emit->ops[i];
-        gen->reg[i] = HG_NO_REG;
-        gen->slot[i] = 0;
-        gen->kind[i] = 0;
-        gen->last_body[i] = gen->last_uniform[i] = 0;
-        bool uniform = (vop->flags & HG_VOP_UNIFORM) != 0;
-        note_use(gen, vop->a, i, uniform);
-        note_use(gen, vop->b, i, uniform);
-        note_use(gen, vop->c, i, uniform);
-    }
-}
-
-/* How many values of the loop are alive at once. */
-static unsigned body_pressure(const struct hg_code_gen *gen)
-{
-    const struct hg_emit *emit = gen->emit;
+    memset(gen->reg, HG_NO_REG, emit->op_count * sizeof *gen->reg);
+    memset(gen->slot, 0, emit->op_count * sizeof *gen->slot);
+    memset(gen->kind, 0, emit->op_count * sizeof *gen->kind);
+    memset(gen->last_body, 0, emit->op_count * sizeof *gen->last_body);
+    memset(gen->last_uniform, 0, emit->op_count * sizeof *gen->last_uniform);
     unsigned alive = 0;
     unsigned most = 0;
-    for (uint16_t i = 0; i < emit->op_count; i++) {
+    for (uint16_t i = emit->op_count; i-- > 0;) {
         const struct hg_vop *vop = &emit->ops[i];
-        if ((vop->flags & HG_VOP_UNIFORM) != 0) {
-            continue;
+        bool uniform = (vop->flags & HG_VOP_UNIFORM) != 0;
+        if (!uniform && gen->last_body[i] != 0 && !gives_mask(emit, vop)) {
+            alive--;
         }
-        const hg_val sources[] = {vop->a, vop->b, vop->c};
-        unsigned needed = alive + 1;
-        for (unsigned s = 0; s < 3; s++) {
-            hg_val v = sources[s];
-            bool again = (s > 0 && v == sources[0]) || (s > 1 && v == sources[1]);
-            if (v != HG_VAL_NONE && !again && gen->last_body[v] == i &&
-                (emit->ops[v].flags & HG_VOP_UNIFORM) == 0 && !gives_mask(emit, &emit->ops[v])) {
-                alive--;
-            }
-        }
-        most = needed > most ? needed : most;
-        alive += !is_effect(vop) && !gives_mask(emit, vop) && gen->last_body[i] != 0;
+        note_use(gen, vop->a, i, uniform, &alive);
+        note_use(gen, vop->b, i, uniform, &alive);
+        note_use(gen, vop->c, i, uniform, &alive);
+        most = alive > most ? alive : most;
     }
-    return most;
+    return most + 1; /* a result beside its sources */
 }
 
-/* Gives ROOM registers to values of the loop's front that it reads: constants or the others. */
-static unsigned keep(struct hg_code_gen *gen, bool constants, unsigned room)
+/* Keeps V in a register over the loop, if that reads it and there is ROOM. */
+static void keep(struct hg_code_gen *gen, hg_val v, unsigned *room)
+{
+    if (*room > 0 && gen->kind[v] == HG_USED_IN_BODY) {
+        gen->kind[v] |= HG_KEPT_IN_REG;
+        (*room)--;
+    }
+}
+
+/* Values that are computed before constants, which come from memory as easily. */
+static void keep_uniform(struct hg_code_gen *gen, unsigned room)
 {
     const struct hg_emit *emit = gen->emit;
-    for (uint16_t i = 0; i < emit->op_count && room > 0; i++) {
-        const struct hg_vop *vop = &emit->ops[i];
-        if (gen->kind[i] == HG_USED_IN_BODY && (vop->op == HG_VOP_CONST) == constants &&
-            !gives_mask(emit, vop)) {
-            gen->kind[i] |= HG_KEPT_IN_REG;
-            room--;
+    for (uint16_t i = 0; emit->uniform_count > 0 && i < emit->op_count; i++) {
+        if (emit->ops[i].op != HG_VOP_CONST) {
+            keep(gen, i, &room);
         }
     }
-    return room;
+    for (unsigned i = 0; i < emit->const_count; i++) {
+        keep(gen, emit->consts[i], &room);
+    }
 }
 
 void hg_regs_plan(struct hg_code_gen *gen)
@@ -127,16 +110,12 @@ void hg_regs_plan(struct hg_code_gen *gen)
     for (unsigned r = 0; r < 32; r++) {
         gen->holds[r] = HG_VAL_NONE;
     }
-    find_uses(gen);
-    unsigned needed = body_pressure(gen) + SPARE;
+    unsigned needed = find_uses(gen) + SPARE;
     for (unsigned i = 0; i < emit->region->reduce_count; i++) {
         needed += gen->sum_count[i];
     }
     needed += emit->level == HG_ISA_AVX512 ? 0 : 4; /* masks of the tail, copies of compares */
-    unsigned room = needed < count ? count - needed : 0;
-    room = keep(gen, false, room);
-    (void)keep(gen, true, room);
-    keep_masks(gen);
+    keep_uniform(gen, needed < count ? count - needed : 0);
 }
 
 /* What a copy of the body has put away another cannot read. */
@@ -316,11 +295,10 @@ void hg_regs_refer(struct hg_code_gen *gen, hg_val v, unsigned trailing)
 
 bool hg_regs_dies(const struct hg_code_gen *gen, hg_val v)
 {
-    bool uniform = (gen->emit->ops[v].flags & HG_VOP_UNIFORM) != 0;
     if (gen->in_body) {
-        return (gen->kind[v] & HG_KEPT_IN_REG) == 0 && gen->last_body[v] == gen->at;
+        return gen->last_body[v] == gen->at && (gen->kind[v] & HG_KEPT_IN_REG) == 0;
     }
-    return uniform && gen->kind[v] == 0 && gen->last_uniform[v] == gen->at;
+    return gen->last_uniform[v] == gen->at && gen->kind[v] == 0;
 }
 
 static void release(struct hg_code_gen *gen, hg_val v)
