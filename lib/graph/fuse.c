@@ -410,8 +410,26 @@ static bool place(struct hg_fusion *fusion, uint32_t index)
     return true;
 }
 
-/* Without a reduction, a broadcast operand says what a row is: the program then fits all lengths.
- */
+/* Elements of a row as reading input I of node INDEX would have it; 0 if it does not care. */
+static uint64_t row_of_read(const struct hg_ir *ir, uint32_t index, unsigned i)
+{
+    const struct hg_ir_node *node = &ir->nodes[index];
+    struct hg_access access = hg_fusion_access(ir, index, i);
+    if (access.kind == HG_ACCESS_MOD || access.kind == HG_ACCESS_DIV) {
+        return access.period;
+    }
+    if (access.kind != HG_ACCESS_STRIDED) {
+        return 0;
+    }
+    unsigned last = node->shape.rank;
+    while (last > 0 && node->shape.size[last - 1] == 1) {
+        last--;
+    }
+    return last > 0 ? node->shape.size[last - 1] : 0;
+}
+
+/* Without a reduction, how operands are read says what a row is: the program then fits all lengths,
+ * and offsets need fewer divisions. */
 static void decide_by_reads(struct hg_fusion *fusion)
 {
     const struct hg_ir *ir = fusion->ir;
@@ -419,10 +437,9 @@ static void decide_by_reads(struct hg_fusion *fusion)
         uint32_t number = fusion->nodes[i].group;
         for (unsigned k = 0; number != HG_GROUP_NONE && k < ir->nodes[i].input_count; k++) {
             struct hg_group *group = &fusion->groups[number];
-            struct hg_access access = hg_fusion_access(ir, i, k);
-            bool periodic = access.kind == HG_ACCESS_MOD || access.kind == HG_ACCESS_DIV;
-            if (!group->decided && periodic && group->lanes % access.period == 0) {
-                decide(group, group->lanes / access.period, access.period);
+            uint64_t row = row_of_read(ir, i, k);
+            if (!group->decided && row != 0 && group->lanes % row == 0) {
+                decide(group, group->lanes / row, row);
             }
         }
     }

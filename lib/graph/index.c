@@ -23,33 +23,67 @@ static uint8_t binary(struct hg_lowerer *lowerer, enum hg_opcode op, enum hg_dty
     return hg_build_binary(&lowerer->builder, op, type, a, b);
 }
 
-/* This lane's index along each axis of SHAPE that is longer than 1, as U64; NO_REGISTER for the
- * others. Axes that are not in WANTED are left out. */
-static void lane_indices(struct hg_lowerer *lowerer, const struct hg_ir_shape *shape,
-                         uint32_t wanted, uint8_t indices[HG_GRAPH_RANK_MAX])
+/* A size: a parameter of the launch while there are some, so that the program fits other sizes. */
+static uint8_t size_value(struct hg_lowerer *lowerer, enum hg_dtype type, uint64_t value)
 {
-    enum hg_dtype type = index_type(shape);
-    uint8_t rest = hg_build_convert(&lowerer->builder, type, HG_U64, HG_REG_LANE);
+    bool room = lowerer->param_count < HG_PARAM_COUNT - HG_PARAM_FIRST;
+    return value > 8 && room ? hg_lower_param(lowerer, type, value) : imm(lowerer, type, value);
+}
+
+/* Axes of length 1 at the end do not count. */
+static int last_axis(const struct hg_ir_shape *shape)
+{
+    int last = shape->rank - 1;
+    while (last >= 0 && shape->size[last] == 1) {
+        last--;
+    }
+    return last;
+}
+
+static int first_axis(const struct hg_ir_shape *shape)
+{
     int first = 0;
     while (first < shape->rank && shape->size[first] == 1) {
         first++;
     }
-    for (int i = shape->rank - 1; i >= 0; i--) {
-        indices[i] = HG_NO_REGISTER;
-        if (shape->size[i] <= 1) {
+    return first;
+}
+
+/*
+ * This lane's index along each axis of SHAPE that is longer than 1 and WANTED, as U64; NO_REGISTER
+ * for the others. Where the launch's rows are those of the shape, row and column are known without
+ * a division.
+ */
+static void lane_indices(struct hg_lowerer *lowerer, const struct hg_ir_shape *shape,
+                         uint32_t wanted, uint8_t indices[HG_GRAPH_RANK_MAX])
+{
+    enum hg_dtype type = index_type(shape);
+    int first = first_axis(shape);
+    int last = last_axis(shape);
+    bool by_rows = last > first && shape->size[last] == lowerer->group->cols;
+    uint8_t rest =
+        hg_build_convert(&lowerer->builder, type, HG_U64, by_rows ? HG_REG_ROW : HG_REG_LANE);
+    memset(indices, HG_NO_REGISTER, HG_GRAPH_RANK_MAX);
+    for (int i = last; i >= first; i--) {
+        bool is_wanted = (wanted >> i & 1u) != 0;
+        if (shape->size[i] == 1) {
+            continue;
+        }
+        if (i == last && by_rows) {
+            indices[i] = is_wanted ? HG_REG_COLUMN : HG_NO_REGISTER;
             continue;
         }
         uint8_t index = rest;
         if (i != first) {
-            uint8_t size = imm(lowerer, type, shape->size[i]);
+            uint8_t size = size_value(lowerer, type, shape->size[i]);
             uint8_t quotient = binary(lowerer, HG_OP_DIV, type, rest, size);
-            if ((wanted >> i & 1u) != 0) {
+            if (is_wanted) {
                 uint8_t whole = binary(lowerer, HG_OP_MUL, type, quotient, size);
                 index = binary(lowerer, HG_OP_SUB, type, rest, whole);
             }
             rest = quotient;
         }
-        if ((wanted >> i & 1u) != 0) {
+        if (is_wanted) {
             indices[i] = hg_build_convert(&lowerer->builder, HG_U64, type, index);
         }
     }
@@ -62,7 +96,7 @@ static uint8_t add_scaled(struct hg_lowerer *lowerer, uint8_t a, uint8_t index, 
         return a;
     }
     if (stride != 1) {
-        index = binary(lowerer, HG_OP_MUL, HG_U64, index, imm(lowerer, HG_U64, stride));
+        index = binary(lowerer, HG_OP_MUL, HG_U64, index, size_value(lowerer, HG_U64, stride));
     }
     return a == HG_NO_REGISTER ? index : binary(lowerer, HG_OP_ADD, HG_U64, a, index);
 }
