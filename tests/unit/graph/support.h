@@ -44,7 +44,8 @@ static inline size_t tensor_bytes(const struct tensor *tensor)
     return tensor->elements * hg_dtype_bytes(tensor->binding.type);
 }
 
-/* Runs a plan's launches in their order. Gives the first failure. */
+/* Runs a plan's launches in their order: fused ones natively, so that two executors meet where
+ * fused and unfused are compared. Gives the first failure. */
 static inline enum hg_status run_plan(const struct hg_graph_plan *plan, const struct tensor *inputs,
                                       struct tensor *outputs, struct hg_error *error)
 {
@@ -61,7 +62,8 @@ static inline enum hg_status run_plan(const struct hg_graph_plan *plan, const st
         struct hg_launch run = {.program = launch->program,
                                 .operand_count = launch->operand_count,
                                 .first_class = -1,
-                                .executor = HG_EXECUTOR_BLOCK};
+                                .executor = plan->fusion.rules != 0 ? HG_EXECUTOR_NATIVE
+                                                                    : HG_EXECUTOR_BLOCK};
         memcpy(run.params, launch->params, sizeof run.params);
         for (unsigned k = 0; k < launch->operand_count; k++) {
             const struct hg_plan_operand *operand = &launch->operands[k];
