@@ -266,11 +266,15 @@ static bool reads_in_time(const struct planner *planner, uint32_t user, uint32_t
             return false;
         }
     }
+    if (writer->level == HG_FUSED_ROW) {
+        /* Row by row, in the order of the nodes. */
+        return reader->level == HG_FUSED_ROW && reader->segment == reader->available &&
+               user <= stored;
+    }
     /* A reduction reads at its segment's end, after what the segment stores. */
     bool before =
         reader->level == HG_FUSED_LANE ? user <= stored : reader->segment < writer->segment;
-    return writer->level == HG_FUSED_LANE && before &&
-           writer->segment == last_lane_segment(&plan->fusion, writer->group);
+    return before && writer->segment == last_lane_segment(&plan->fusion, writer->group);
 }
 
 static bool reads(const struct hg_ir *ir, uint32_t user, uint32_t input)

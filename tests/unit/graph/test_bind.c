@@ -129,6 +129,7 @@ static const struct shared_case shared_cases[] = {
     {"v = w @ g; w = w + 1; return w, v", 2},        /* w is read before and at its own lane */
     {"n = w + 1; v = n @ w; w = n; return w, v", 3}, /* w is read after n is known */
     {"w = w - mean(w)", 1},
+    {"w = w.reshape(9) - sum(g.reshape(9, 1) @ g.reshape(1, 9), axis=1); w = w.reshape(3, 3)", 2},
     {"n = w - g @ g; v = g @ w; w = n; return w, v", 2}, /* waits for a later one that reads w */
 };
 
