@@ -136,6 +136,14 @@ static void put_process(struct hg_metrics_text *text, const struct hg_metrics_vi
                      stats->engine.active_jobs);
     hg_metrics_counter(text, "worker_parts_total", "Parts of jobs that workers finished.",
                        stats->engine.worker_progress);
+    hg_metrics_gauge(text, "native_code_bytes", "Bytes of native code.",
+                     stats->engine.native_bytes);
+    hg_metrics_gauge(text, "native_code_bytes_limit", "Room for native code.",
+                     stats->engine.native_bytes_max);
+    hg_metrics_counter(text, "native_programs_total", "Programs that native code was made for.",
+                       stats->engine.native_emitted);
+    hg_metrics_counter(text, "native_refused_total", "Native code that found no room.",
+                       stats->engine.native_refused);
     hg_metrics_gauge(text, "transport_bytes",
                      "Memory of connections and requests, by the daemon's own count.",
                      view->transport_bytes);

@@ -311,7 +311,11 @@ static void engine_options(const struct hg_config *config, struct hg_engine_opti
     options->fusion = config->engine_fusion;
     options->specialize_full = config->cache_specialize != 0;
     options->fp_mode = config->engine_fp_mode != 0 ? HG_FP_FTZ : HG_FP_IEEE;
-    options->executor = config->engine_executor != 0 ? HG_EXECUTOR_REFERENCE : HG_EXECUTOR_BLOCK;
+    options->executor = config->engine_executor != 0 ? HG_EXECUTOR_REFERENCE : HG_EXECUTOR_NATIVE;
+    options->native =
+        (enum hg_native_choice)config->engine_native; /* in the order of its choices */
+    options->native_bytes_max = config->engine_native_bytes_max;
+    options->perf_map = config->engine_perf_map;
     hg_cpu_limit((enum hg_isa_level)config->engine_isa_level);
 }
 
@@ -386,7 +390,8 @@ enum hg_status hg_server_start(struct hg_server *server, const struct hg_config 
     struct hg_engine_stats stats;
     hg_engine_stats(server->engine, &stats);
     HG_LOG_INFO(MAIN, "ready", HG_STR("version", HG_VERSION), HG_STR("executor", stats.executor),
-                HG_STR("isa_level", stats.isa_level), HG_U64("workers", stats.workers));
+                HG_STR("isa_level", stats.isa_level), HG_STR("native", stats.native),
+                HG_U64("workers", stats.workers));
     hg_notify_ready("serving");
     return HG_OK;
 }

@@ -8,7 +8,11 @@
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/engine/internal.h"
+#include "lib/native/arena.h"
+#include "lib/native/native.h"
+#include "lib/native/perfmap.h"
 
 #define WORKERS_MAX       64
 #define QUEUE_DEPTH_MAX   65536
@@ -16,6 +20,8 @@
 #define INLINE_MAX_NS_MAX 100000000 /* longer work on an event loop is a stall */
 #define CACHE_ENTRIES_MIN 64        /* what one unfused operation needs at once, four times over */
 #define CACHE_BYTES_MIN   65536
+#define NATIVE_BYTES_MIN  65536
+#define NATIVE_BYTES_MAX  (UINT64_C(16) << 30)
 
 void hg_engine_options_init(struct hg_engine_options *options)
 {
@@ -31,7 +37,9 @@ void hg_engine_options_init(struct hg_engine_options *options)
         .fusion = true,
         .specialize_full = false,
         .fp_mode = HG_FP_IEEE,
-        .executor = HG_EXECUTOR_BLOCK,
+        .executor = HG_EXECUTOR_NATIVE,
+        .native = HG_NATIVE_AUTO,
+        .native_bytes_max = HG_CODE_ARENA_BYTES_DEFAULT,
     };
 }
 
@@ -54,6 +62,8 @@ static enum hg_status check_options(const struct hg_engine_options *options, str
         {"cache_bytes_max", options->cache_bytes_max, CACHE_BYTES_MIN, INT64_MAX},
         {"fp_mode", options->fp_mode, HG_FP_IEEE, HG_FP_FTZ},
         {"executor", options->executor, 0, HG_EXECUTOR_COUNT - 1},
+        {"native", options->native, 0, HG_NATIVE_OFF},
+        {"native_bytes_max", options->native_bytes_max, NATIVE_BYTES_MIN, NATIVE_BYTES_MAX},
     };
     for (size_t i = 0; i < HG_ARRAY_COUNT(ranges); i++) {
         const struct range *range = &ranges[i];
@@ -78,6 +88,44 @@ static void settle_options(struct hg_engine_options *options)
         long page_bytes = sysconf(_SC_PAGESIZE);
         HG_REQUIRE(pages > 0 && page_bytes > 0);
         options->heap_bytes_max = (uint64_t)pages * (uint64_t)page_bytes / 2;
+    }
+}
+
+/* Why programs of this engine have no native code; NULL if they have. */
+static const char *native_obstacle(const struct hg_engine_options *options, struct hg_error *error)
+{
+    static const enum hg_isa_level levels[] = {
+        [HG_NATIVE_AUTO] = HG_ISA_AVX512,
+        [HG_NATIVE_AVX512] = HG_ISA_AVX512,
+        [HG_NATIVE_AVX2] = HG_ISA_AVX2,
+        [HG_NATIVE_OFF] = HG_ISA_GENERIC,
+    };
+    const enum hg_isa_level level = levels[options->native];
+    if (options->native == HG_NATIVE_OFF) {
+        return "it is switched off";
+    }
+    if (hg_cpu_isa_level() < (options->native == HG_NATIVE_AUTO ? HG_ISA_AVX2 : level)) {
+        return "the CPU has not the instructions";
+    }
+    hg_native_limit(level);
+    return hg_code_arena_start(options->native_bytes_max, error) == HG_OK ? NULL : error->message;
+}
+
+/* Without native code everything runs all the same: that is said once, and no failure. */
+static void settle_native(struct hg_engine_options *options)
+{
+    struct hg_error error = HG_ERROR_INIT;
+    if (options->executor != HG_EXECUTOR_NATIVE) {
+        return;
+    }
+    const char *obstacle = native_obstacle(options, &error);
+    if (obstacle != NULL) {
+        options->executor = HG_EXECUTOR_BLOCK;
+        if (options->native != HG_NATIVE_OFF) {
+            HG_LOG_WARN(ENGINE, "no native code", HG_STR("because", obstacle));
+        }
+    } else if (options->perf_map && hg_perf_map_open(&error) != HG_OK) {
+        HG_LOG_WARN(ENGINE, "no map for perf", HG_STR("because", error.message));
     }
 }
 
@@ -163,6 +211,7 @@ enum hg_status hg_engine_create(const struct hg_engine_options *options, struct 
     hg_mutex_init(&fresh->zero_lock, HG_RANK_RUN);
     fresh->options = *options;
     settle_options(&fresh->options);
+    settle_native(&fresh->options);
     fresh->policy = (struct hg_op_policy){
         .fusion = options->fusion,
         .specialize_full = options->specialize_full,
@@ -189,6 +238,20 @@ void hg_engine_destroy(struct hg_engine **engine)
     *engine = NULL;
 }
 
+static void read_native(const struct hg_engine *engine, struct hg_engine_stats *stats)
+{
+    struct hg_code_arena_stats code;
+    stats->native = "off";
+    if (engine->options.executor == HG_EXECUTOR_NATIVE) {
+        stats->native = hg_isa_level_name(hg_native_level());
+        hg_code_arena_read(hg_code_arena_shared(), &code);
+        stats->native_bytes = code.used_bytes;
+        stats->native_bytes_max = code.bytes_max;
+        stats->native_emitted = code.puts;
+        stats->native_refused = code.refusals;
+    }
+}
+
 void hg_engine_stats(const struct hg_engine *engine, struct hg_engine_stats *stats)
 {
     *stats = (struct hg_engine_stats){
@@ -205,6 +268,7 @@ void hg_engine_stats(const struct hg_engine *engine, struct hg_engine_stats *sta
         .executor = hg_executor_name(engine->options.executor),
         .isa_level = hg_exec_isa_level(),
     };
+    read_native(engine, stats);
     hg_pool_stats(engine->pool, &stats->pool);
 }
 

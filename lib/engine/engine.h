@@ -41,6 +41,14 @@ struct hg_buffer;
 
 /* ---- engine ---------------------------------------------------------------------------------- */
 
+/* Which native code programs get. The first engine of a process decides. */
+enum hg_native_choice {
+    HG_NATIVE_AUTO,   /* the best that the CPU runs */
+    HG_NATIVE_AVX512, /* that or none */
+    HG_NATIVE_AVX2,   /* that or none */
+    HG_NATIVE_OFF
+};
+
 struct hg_engine_options {
     uint32_t workers;        /* 0 = one per core, at most 64 */
     uint32_t queue_depth;    /* jobs that may wait for a worker */
@@ -53,7 +61,10 @@ struct hg_engine_options {
     bool fusion;          /* composites as one program (default) */
     bool specialize_full; /* cache.specialize = full */
     enum hg_fp_mode fp_mode;
-    enum hg_executor executor;
+    enum hg_executor executor; /* NATIVE (default) is BLOCK where there can be no native code */
+    enum hg_native_choice native;
+    uint64_t native_bytes_max; /* room for native code; programs without run as BLOCK does */
+    bool perf_map;             /* names of native code go to /tmp/perf-PID.map */
 };
 
 /* Fills OPTIONS with the defaults. */
@@ -367,6 +378,10 @@ struct hg_engine_stats {
     struct hg_pool_stats pool;
     const char *executor;
     const char *isa_level;
+    const char *native;                      /* the level that code is emitted for, or "off" */
+    uint64_t native_bytes, native_bytes_max; /* of code, in the whole process */
+    uint64_t native_emitted;                 /* pieces of code put there so far */
+    uint64_t native_refused;                 /* … for which there was no room */
 };
 void hg_engine_stats(const struct hg_engine *engine, struct hg_engine_stats *stats);
 void hg_engine_cache_stats(const struct hg_engine *engine, enum hg_cache_id cache,

@@ -7,6 +7,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/engine/sha256.h"
+#include "lib/engine/steps.h"
 #include "lib/engine/work.h"
 
 /* Header and checksum of the binary form are far below one page. */
@@ -24,6 +25,7 @@ struct hg_loaded {
 /* ---- loading --------------------------------------------------------------------------------- */
 
 struct binary {
+    const struct hg_engine *engine;
     const void *data;
     size_t size;
 };
@@ -54,6 +56,9 @@ static enum hg_status build_user(const struct hg_key *key, void *context,
     code.insns = insns;
     status = hg_program_create(&code, key, program, error);
     hg_free(HG_TAG_PROGRAM, insns);
+    if (status == HG_OK) {
+        hg_program_ready(binary->engine, key, *program);
+    }
     return status;
 }
 
@@ -193,7 +198,7 @@ enum hg_status hg_session_load(struct hg_session *session, uint64_t id, const vo
         hg_free(HG_TAG_SESSION, loaded);
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
     }
-    status = load(session->engine, &(struct binary){binary, size}, loaded, error);
+    status = load(session->engine, &(struct binary){session->engine, binary, size}, loaded, error);
     if (status != HG_OK) {
         hg_free(HG_TAG_SESSION, loaded);
         return status;

@@ -2,11 +2,13 @@
 #include "lib/engine/steps.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/engine/precompiled.h"
+#include "lib/native/perfmap.h"
 
 /* ---- from a request -------------------------------------------------------------------------- */
 
@@ -151,14 +153,46 @@ static void bind_step(const struct hg_prepared *prepared, const struct hg_plan_s
     memcpy(launch->params, step->params, sizeof launch->params);
 }
 
-/* CONTEXT: whether the program was there from the start. */
+/* What profilers call the code of KEY's program: "gelu.f32 loop". */
+static void name_code(const struct hg_key *key, const struct hg_program *program,
+                      enum hg_fp_mode mode)
+{
+    static const char *const forms[HG_PROGRAM_FORM_COUNT] = {"", " loop", " phi", " loop phi"};
+    char name[64];
+    (void)snprintf(name, sizeof name, "hologram:%s.%s%s",
+                   hg_cache_name((enum hg_cache_id)key->cache),
+                   hg_dtype_name((enum hg_dtype)key->type[0]), forms[key->form]);
+    hg_exec_name(program, mode, name);
+}
+
+void hg_program_ready(const struct hg_engine *engine, const struct hg_key *key,
+                      const struct hg_program *program)
+{
+    const struct hg_engine_options *options = &engine->options;
+    hg_exec_prepare(program, options->executor, options->fp_mode);
+    if (options->executor == HG_EXECUTOR_NATIVE && hg_perf_map_is_open()) {
+        name_code(key, program, options->fp_mode);
+    }
+}
+
+struct op_build {
+    const struct hg_engine *engine;
+    bool precompiled; /* written: the program was there from the start */
+};
+
 static enum hg_status build_op(const struct hg_key *key, void *context, struct hg_program **program,
                                struct hg_error *error)
 {
-    bool *precompiled = context;
+    struct op_build *build = context;
     enum hg_status status = hg_precompiled_make(key, program, error);
-    *precompiled = status == HG_OK && *program != NULL;
-    return status != HG_OK || *precompiled ? status : hg_op_build(key, program, error);
+    build->precompiled = status == HG_OK && *program != NULL;
+    if (status == HG_OK && !build->precompiled) {
+        status = hg_op_build(key, program, error);
+    }
+    if (status == HG_OK) {
+        hg_program_ready(build->engine, key, *program);
+    }
+    return status;
 }
 
 enum hg_status hg_program_borrow(struct hg_engine *engine, const struct hg_key *key,
@@ -174,10 +208,10 @@ enum hg_status hg_program_borrow(struct hg_engine *engine, const struct hg_key *
     }
     /* Also meanwhile: an operation's program is built in a microsecond or two, and whoever waits
      * for another thread's sleeps and is woken, which takes tens. */
-    bool precompiled = false;
-    enum hg_status status = hg_cache_borrow_missing(engine->cache, key, build_op, build_op,
-                                                    &precompiled, loan, result, error);
-    if (precompiled && result->outcome == HG_CACHE_BUILD) {
+    struct op_build build = {.engine = engine};
+    enum hg_status status = hg_cache_borrow_missing(engine->cache, key, build_op, build_op, &build,
+                                                    loan, result, error);
+    if (build.precompiled && result->outcome == HG_CACHE_BUILD) {
         result->outcome = HG_CACHE_PRECOMPILED;
         atomic_fetch_add_explicit(&engine->precompiled, 1, memory_order_relaxed);
     }

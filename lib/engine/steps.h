@@ -56,6 +56,9 @@ HG_MUST_CHECK enum hg_status hg_request_find_buffers(const struct hg_session *se
                                                      struct hg_buffer *buffers[HG_OP_OPERANDS_MAX],
                                                      struct hg_claims *claims,
                                                      struct hg_error *error);
+/* What a program that was just built for KEY gets before others have it: native code. */
+void hg_program_ready(const struct hg_engine *engine, const struct hg_key *key,
+                      const struct hg_program *program);
 /* A program for KEY: from the cache, or of those that were built beforehand, or built. HANDLE is
  * the key's, or NULL. This thread returns the loan. */
 HG_MUST_CHECK enum hg_status hg_program_borrow(struct hg_engine *engine, const struct hg_key *key,

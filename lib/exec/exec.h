@@ -85,6 +85,8 @@ HG_MUST_CHECK enum hg_status hg_exec_launch(const struct hg_launch *launch, stru
  * Before others have the program, so that its bytes count (hg_program_bytes). */
 void hg_exec_prepare(const struct hg_program *program, enum hg_executor executor,
                      enum hg_fp_mode mode);
+/* Tells profilers that PROGRAM's native code for MODE, if it has any, is NAME. */
+void hg_exec_name(const struct hg_program *program, enum hg_fp_mode mode, const char *name);
 /* Bytes of launch scratch that a run of PROGRAM over ROWS x COLS lanes will allocate. */
 uint64_t hg_exec_scratch_bytes(const struct hg_program *program, uint64_t rows, uint64_t cols);
 /* Estimated nanoseconds on one thread, from facts.cost and the lanes. */

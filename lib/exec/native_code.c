@@ -5,6 +5,7 @@
 #include "lib/base/alloc.h"
 #include "lib/exec/run.h"
 #include "lib/native/native.h"
+#include "lib/native/perfmap.h"
 
 #define MODES  (HG_FP_FTZ + 1)
 #define LEVELS (HG_ISA_LEVEL_COUNT - 1) /* those that have native code */
@@ -79,7 +80,7 @@ static struct attachment *attach(const struct hg_program *program, enum hg_isa_l
 const struct hg_native_code *hg_native_code_of(const struct hg_program *program,
                                                enum hg_fp_mode mode)
 {
-    enum hg_isa_level level = hg_cpu_isa_level();
+    enum hg_isa_level level = hg_native_level();
     struct attachment *attachment =
         (struct attachment *)(void *)atomic_load_explicit(&program->native, memory_order_acquire);
     if (level < HG_ISA_AVX2) {
@@ -97,6 +98,14 @@ const struct hg_native_code *hg_native_code_of(const struct hg_program *program,
         value = compile(program, attachment, level, mode);
     }
     return value > NONE ? (const struct hg_native_code *)value : NULL;
+}
+
+void hg_exec_name(const struct hg_program *program, enum hg_fp_mode mode, const char *name)
+{
+    const struct hg_native_code *code = hg_native_code_of(program, mode);
+    if (code != NULL) {
+        hg_perf_map_add(code->text, code->bytes, name);
+    }
 }
 
 void hg_exec_prepare(const struct hg_program *program, enum hg_executor executor,

@@ -25,6 +25,7 @@
 #define PENDING_BYTES_MAX (128u << 10)
 
 struct hg_code_arena {
+    size_t size; /* of this */
     uint8_t *writable;
     uint8_t *runnable; /* the same memory */
     uint64_t bytes;
@@ -202,18 +203,23 @@ enum hg_status hg_code_arena_new(uint64_t bytes_max, struct hg_code_arena **aren
     }
     const uint64_t bytes = (bytes_max + page - 1) / page * page;
     const size_t words = (size_t)(bytes / HG_CODE_GRANULE / 64);
-    struct hg_code_arena *created =
-        hg_calloc(HG_TAG_PROGRAM, 1, sizeof(*created) + 2 * words * sizeof(uint64_t));
-    if (created == NULL) {
+    /* Mapped, as the code is: zeros, and pages only where there is code. */
+    const size_t size = sizeof(struct hg_code_arena) + 2 * words * sizeof(uint64_t);
+    struct hg_code_arena *created = MAP_FAILED;
+    if (!hg_alloc_fault_hit()) {
+        created = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
+    if (created == MAP_FAILED) {
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "native code: no memory for its arena");
     }
+    created->size = size;
     created->bytes = bytes;
     created->granules = (uint32_t)(bytes / HG_CODE_GRANULE);
     created->taken = created->bits;
     created->dropped = created->bits + words;
     enum hg_status status = map(created, error);
     if (status != HG_OK) {
-        hg_free(HG_TAG_PROGRAM, created);
+        munmap(created, size);
         return status;
     }
     created->can_reuse = can_reuse(created);
@@ -233,7 +239,7 @@ void hg_code_arena_destroy(struct hg_code_arena **arena)
     munmap(destroyed->writable, destroyed->bytes);
     munmap(destroyed->runnable, destroyed->bytes);
     hg_mutex_fini(&destroyed->mutex);
-    hg_free(HG_TAG_PROGRAM, destroyed);
+    munmap(destroyed, destroyed->size);
 }
 
 /* ---- space ----------------------------------------------------------------------------------- */

@@ -307,11 +307,6 @@ static bool is_direct(struct compiler *compiler)
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
-bool hg_native_available(void)
-{
-    return hg_cpu_isa_level() >= HG_ISA_AVX2 && hg_code_arena_shared() != NULL;
-}
-
 static size_t code_size(const struct compiler *compiler)
 {
     size_t size = sizeof(struct hg_native_code) +

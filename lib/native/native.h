@@ -135,6 +135,13 @@ static inline const struct hg_native_value *hg_native_values(const struct hg_nat
            region->first_value;
 }
 
+/* Caps the level that code is emitted for (GENERIC: none); without a cap it is the CPU's. For the
+ * start of the process, and tests. */
+void hg_native_limit(enum hg_isa_level level);
+/* What code is emitted for: the CPU's level within both caps; GENERIC if there is nowhere to put
+ * code, or it is capped to none. */
+enum hg_isa_level hg_native_level(void);
+
 /* Whether code can be emitted for this CPU at its current level, and whether it may run. */
 bool hg_native_available(void);
 

@@ -33,6 +33,11 @@ enum hg_status hg_perf_map_open(struct hg_error *error)
     return HG_OK;
 }
 
+bool hg_perf_map_is_open(void)
+{
+    return atomic_load_explicit(&map_fd, memory_order_relaxed) >= 0;
+}
+
 void hg_perf_map_add(const void *start, size_t size, const char *name)
 {
     char line[256];

@@ -631,10 +631,11 @@ void hg_x86_align(struct hg_x86 *x, uint32_t alignment)
         {0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
     };
     uint32_t missing = -hg_x86_here(x) & (alignment - 1);
-    while (missing != 0) {
-        uint32_t size = missing < 9 ? missing : 9;
-        hg_x86_data(x, nops[size - 1], size);
-        missing -= size;
+    for (; missing > 9; missing -= 9) {
+        hg_x86_data(x, nops[8], 9);
+    }
+    if (missing > 0) {
+        hg_x86_data(x, nops[missing - 1], missing);
     }
 }
 

@@ -49,7 +49,7 @@ def test_statistics_and_server(client):
     client.put([1.0]) + 1
     stats = client.stats()
     assert stats.server.version == hologram.__version__ == client.server.version
-    assert stats.server.executor in ("block", "reference") and stats.server.sessions >= 1
+    assert stats.server.executor in ("block", "reference", "native") and stats.server.sessions >= 1
     assert stats.caches["scalar_add"].entries >= 1 and len(stats.caches) >= 34
     assert {"heap", "boundary"} <= set(stats.pools)
     assert client.server.batch_steps_max > 0 and "batch" in client.server.features

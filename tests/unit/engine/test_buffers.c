@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/engine/idmap.h"
+#include "lib/native/native.h"
 #include "tests/unit/engine/fixture.h"
 
 /* A fresh buffer reads as zeros, what is written is read back, and info tells what it is. */
@@ -369,7 +370,7 @@ static void destroy_gives_everything_back(void **state)
         assert_int_equal(hg_alloc_live_bytes(HG_TAG_SESSION), idle);
     }
     assert_int_equal(stats.workers, 2);
-    assert_string_equal(stats.executor, "block");
+    assert_string_equal(stats.executor, hg_native_available() ? "native" : "block");
     hg_engine_destroy(&engine);
     assert_int_equal(hg_alloc_live_bytes_all(), before);
 }
@@ -395,6 +396,10 @@ static void options_are_checked(void **state)
     options = test_engine_options();
     options.executor = HG_EXECUTOR_COUNT;
     test_fails(hg_engine_create(&options, &engine, &error), HG_INVALID_ARGUMENT, "executor");
+    options = test_engine_options();
+    options.native_bytes_max = 0;
+    test_fails(hg_engine_create(&options, &engine, &error), HG_INVALID_ARGUMENT,
+               "native_bytes_max");
     assert_null(engine);
 }
 
