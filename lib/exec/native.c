@@ -30,7 +30,8 @@ const struct hg_native_region *hg_native_region_at(const struct hg_run *run, uin
         if (region->start == pc && region->run != NULL) {
             /* Rows without lanes need code that has no lanes, and a row. */
             bool fits = kind != HG_REGION_ROWS || (!region->has_lanes && run->cut.rows > 0);
-            return fits ? region : NULL;
+            bool fuelled = run->launch.fuel == 0 || region->fuel <= run->launch.fuel;
+            return fits && fuelled ? region : NULL;
         }
     }
     return NULL;

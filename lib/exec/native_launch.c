@@ -4,6 +4,9 @@
  * programs whose addresses are few and lie in lines, and a walk over rows and regions. What is not
  * plainly right here is left to hg_run_begin, which also knows what to say about it.
  */
+#include <inttypes.h>
+
+#include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/exec/run.h"
 #include "lib/native/native.h"
@@ -19,11 +22,27 @@ struct range {
 
 /* ---- checks ---------------------------------------------------------------------------------- */
 
+/* The operand of ACCESS, a class as one of its own; false if the launch may not address it. */
+static bool find_operand(const struct hg_launch *launch, const struct hg_native_access *access,
+                         struct hg_operand *operand)
+{
+    if (access->slot != HG_NATIVE_BOUNDARY) {
+        *operand = launch->operands[access->slot];
+        return true;
+    }
+    uint32_t class_index = access->offset / HG_CLASS_BYTES;
+    operand->base = launch->boundary_base;
+    operand->bytes = (class_index + 1) * (uint64_t)HG_CLASS_BYTES;
+    operand->writable = true;
+    return launch->boundary_base != NULL && class_index < HG_CLASS_COUNT &&
+           (launch->boundary_classes[class_index / 64] >> class_index % 64 & 1u) != 0;
+}
+
 /* The memory of ACCESS; false if it is not inside its operand. */
 static bool find_range(const struct hg_launch *launch, const struct hg_native_access *access,
                        struct range *range)
 {
-    const struct hg_operand *operand = &launch->operands[access->slot];
+    struct hg_operand operand;
     const uint64_t *params = launch->params;
     uint64_t elements = access->lane == HG_LANE_STRIDE ? params[HG_PARAM_N]
                         : access->lane == HG_LANE_NONE ? 1
@@ -31,11 +50,12 @@ static bool find_range(const struct hg_launch *launch, const struct hg_native_ac
                                                        : params[HG_PARAM_ROWS];
     /* Neither wraps: offsets and lanes are bounded far below 2^60. */
     uint64_t end = access->offset + elements * access->width;
-    if (end > operand->bytes || (access->written && !operand->writable)) {
+    if (!find_operand(launch, access, &operand) || end > operand.bytes ||
+        (access->written && !operand.writable)) {
         return false;
     }
-    range->first = (uintptr_t)operand->base + access->offset;
-    range->end = (uintptr_t)operand->base + end;
+    range->first = (uintptr_t)operand.base + access->offset;
+    range->end = (uintptr_t)operand.base + end;
     return true;
 }
 
@@ -66,7 +86,8 @@ static bool is_plain(const struct hg_launch *launch, const struct hg_native_code
     uint64_t product;
     if (n == 0 || n >= UINT64_C(1) << 48 ||
         __builtin_mul_overflow(params[HG_PARAM_ROWS], params[HG_PARAM_COLS], &product) ||
-        product != n || launch->operand_count != facts->slot_count) {
+        product != n ||
+        launch->operand_count != (uint32_t)facts->slot_count + facts->handle_count) {
         return false;
     }
     if (n > facts->block_lanes && (facts->facts & HG_FACT_TOP_LANES) != 0) {
@@ -188,7 +209,26 @@ static void run_row(struct walk *walk, uint64_t row)
     }
 }
 
-bool hg_native_launch(const struct hg_launch *launch)
+/* What a zero divisor is reported as, in hg_run_fail's words. */
+static enum hg_status fail_division(const struct hg_launch *launch,
+                                    const struct hg_native_frame *frame, struct hg_error *error)
+{
+    const struct hg_program *program = launch->program;
+    struct hg_insn insn = {0};
+    uint32_t position = 0;
+    for (uint64_t pc = 0; pc <= frame->fail_pc; pc++) {
+        enum hg_status status =
+            hg_insn_unpack(program->words, program->word_count, &position, &insn);
+        HG_REQUIRE(status == HG_OK);
+    }
+    return hg_fail_detail(
+        error, HG_INVALID_ARGUMENT, HG_DETAIL_DIVISION_BY_ZERO,
+        "integer division by zero at element %" PRIu64 " (instruction %" PRIu64 ", %s.%s)",
+        frame->fail_lane, frame->fail_pc, hg_insn_info(insn.op)->text, hg_dtype_name(insn.type));
+}
+
+bool hg_native_launch(const struct hg_launch *launch, enum hg_status *status,
+                      struct hg_error *error)
 {
     const struct hg_native_code *code = hg_native_code_of(launch->program, launch->fp_mode);
     if (code == NULL || !code->direct || !is_plain(launch, code)) {
@@ -202,12 +242,15 @@ bool hg_native_launch(const struct hg_launch *launch)
         if (!find_range(launch, access, &ranges[i])) {
             return false;
         }
-        walk.frame.base[access->slot] = launch->operands[access->slot].base;
+        walk.frame.base[access->slot] = access->slot == HG_NATIVE_BOUNDARY
+                                            ? launch->boundary_base
+                                            : launch->operands[access->slot].base;
     }
     if (conflicts(accesses, code->access_count, ranges)) {
         return false;
     }
     walk.frame.params = launch->params;
+    walk.frame.fail_lane = HG_NATIVE_NO_FAILURE;
     uint32_t saved = hg_fp_enter(launch->fp_mode);
     if (code->region_count == 1 && !code->regions[0].by_row && code->regions[0].has_lanes) {
         walk.frame.lane = 0;
@@ -219,10 +262,15 @@ bool hg_native_launch(const struct hg_launch *launch)
         walk.kernels = hg_kernels_now();
         walk.ftz = launch->fp_mode == HG_FP_FTZ;
         walk.cols = launch->params[HG_PARAM_COLS];
-        for (uint64_t row = 0; row < launch->params[HG_PARAM_ROWS]; row++) {
+        uint64_t rows = launch->params[HG_PARAM_ROWS];
+        for (uint64_t row = 0; row < rows && walk.frame.fail_lane == HG_NATIVE_NO_FAILURE; row++) {
             run_row(&walk, row);
         }
     }
     hg_fp_restore(saved);
+    *status = HG_OK;
+    if (walk.frame.fail_lane != HG_NATIVE_NO_FAILURE) {
+        *status = fail_division(launch, &walk.frame, error);
+    }
     return true;
 }

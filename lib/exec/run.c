@@ -277,11 +277,12 @@ enum hg_status hg_run_finish(struct hg_run **run, struct hg_error *error)
 
 enum hg_status hg_exec_launch(const struct hg_launch *launch, struct hg_error *error)
 {
-    if (launch->executor == HG_EXECUTOR_NATIVE && hg_native_launch(launch)) {
-        return HG_OK;
+    enum hg_status status;
+    if (launch->executor == HG_EXECUTOR_NATIVE && hg_native_launch(launch, &status, error)) {
+        return status;
     }
     struct hg_run *run = NULL;
-    enum hg_status status = hg_run_begin(launch, &run, error);
+    status = hg_run_begin(launch, &run, error);
     if (status != HG_OK) {
         return status;
     }

@@ -202,7 +202,9 @@ const struct hg_native_code *hg_native_code_of(const struct hg_program *program,
 /* What REDUCE number INDEX of a region has made of a leaf, as KERNEL's images are. */
 uint64_t hg_native_sum(const struct hg_native_reduce *reduce, struct hg_native_frame *frame,
                        unsigned index, const struct hg_kernel_reduce *kernel);
-/* Runs LAUNCH at once, if that is all that its program needs; false if it has not been run. */
-bool hg_native_launch(const struct hg_launch *launch);
+/* Runs LAUNCH at once, if that is all that its program needs, and gives the outcome; false if it
+ * has not been run. */
+bool hg_native_launch(const struct hg_launch *launch, enum hg_status *status,
+                      struct hg_error *error);
 
 #endif

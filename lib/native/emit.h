@@ -77,6 +77,7 @@ struct hg_stream {
 /* What becomes a region of the code object. */
 struct hg_emit_region {
     bool has_lanes, by_row, can_fail;
+    uint32_t fuel;
     uint8_t reduce_count, input_count, output_count;
     struct hg_native_reduce reduces[HG_NATIVE_REDUCES];
     struct hg_native_value inputs[HG_NATIVE_VALUES];
@@ -161,14 +162,18 @@ struct hg_lower {
 /* Lanes of a vector for instructions FIRST .. END-1 and the REDUCE from END on. */
 unsigned hg_lower_lanes(const struct hg_insn *insns, uint32_t first, uint32_t end,
                         enum hg_isa_level level);
-/* Lowers INSN; emit->failed if that is not possible. */
-void hg_lower_insn(struct hg_lower *lower, const struct hg_insn *insn);
+/* Lowers INSNS FIRST .. END-1, loops as often as they run; emit->failed if that is not possible. */
+void hg_lower_insns(struct hg_lower *lower, const struct hg_insn *insns, uint32_t first,
+                    uint32_t end);
 void hg_lower_reduce(struct hg_lower *lower, const struct hg_insn *insn);
 /* Arithmetic with values: A, B, C as INSN reads them. */
 hg_val hg_lower_float(struct hg_emit *emit, const struct hg_insn *insn, hg_val a, hg_val b,
                       hg_val c);
 hg_val hg_lower_int(struct hg_emit *emit, const struct hg_insn *insn, hg_val a, hg_val b, hg_val c,
                     uint32_t pc);
+/* REDUCE.REGS of COUNT values of the instruction's type. */
+hg_val hg_lower_fold(struct hg_emit *emit, const struct hg_insn *insn, const hg_val *values,
+                     unsigned count);
 hg_val hg_lower_convert(struct hg_emit *emit, enum hg_dtype to, enum hg_dtype from, hg_val a);
 hg_val hg_lower_compare(struct hg_emit *emit, enum hg_cond cond, enum hg_dtype type, hg_val a,
                         hg_val b);

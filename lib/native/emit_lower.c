@@ -4,6 +4,9 @@
 
 #include "lib/native/emit.h"
 
+/* Rounds of a loop; the list of operations bounds what they come to. */
+#define UNROLL_MAX 64
+
 static unsigned log2_bytes(enum hg_dtype type)
 {
     return (unsigned)__builtin_ctz(hg_dtype_bytes(type));
@@ -44,7 +47,8 @@ static unsigned widest(const struct hg_insn *insn)
     if (insn->op == HG_OP_SHL || insn->op == HG_OP_SHR) {
         return bytes < 4 ? 4 : bytes;
     }
-    return insn->op == HG_OP_MUL && bytes == 1 ? 2 : bytes;
+    bool multiplies = insn->op == HG_OP_MUL || insn->op == HG_OP_REDUCE_REGS_MUL;
+    return multiplies && bytes == 1 ? 2 : bytes;
 }
 
 unsigned hg_lower_lanes(const struct hg_insn *insns, uint32_t first, uint32_t end,
@@ -244,7 +248,16 @@ static hg_val select_value(struct hg_lower *lower, const struct hg_insn *insn)
     return hg_emit_select(lower->emit, log2_bytes(type), mask, a, b);
 }
 
-void hg_lower_insn(struct hg_lower *lower, const struct hg_insn *insn)
+static hg_val fold_registers(struct hg_lower *lower, const struct hg_insn *insn)
+{
+    hg_val values[HG_REGISTER_COUNT];
+    for (unsigned i = 0; i < insn->count; i++) {
+        values[i] = read_reg(lower, (uint8_t)(insn->a + i), (enum hg_dtype)insn->type);
+    }
+    return hg_lower_fold(lower->emit, insn, values, insn->count);
+}
+
+static void lower_insn(struct hg_lower *lower, const struct hg_insn *insn)
 {
     struct hg_emit *emit = lower->emit;
     enum hg_dtype type = (enum hg_dtype)insn->type;
@@ -292,11 +305,46 @@ void hg_lower_insn(struct hg_lower *lower, const struct hg_insn *insn)
     case HG_FORM_SEL:
         v = select_value(lower, insn);
         break;
+    case HG_FORM_REDUCE_REGS:
+        v = fold_registers(lower, insn);
+        break;
     default:
         emit->failed = true;
         return;
     }
     lower->regs[insn->dst] = v;
+}
+
+/* The body of a loop as often as it runs: that must be a constant of the region. */
+static void unroll(struct hg_lower *lower, const struct hg_insn *insns, uint32_t at)
+{
+    struct hg_emit *emit = lower->emit;
+    hg_val count = lower->regs[insns[at].a];
+    uint32_t first = at + 1;
+    uint32_t end = insns[at].target;
+    if (count == HG_VAL_NONE || !hg_emit_is_const(emit, count) ||
+        emit->ops[count].bits > UNROLL_MAX) {
+        emit->failed = true;
+        return;
+    }
+    for (uint64_t round = 0; round < emit->ops[count].bits && !emit->failed; round++) {
+        emit->region->fuel += end - first;
+        hg_lower_insns(lower, insns, first, end);
+    }
+}
+
+void hg_lower_insns(struct hg_lower *lower, const struct hg_insn *insns, uint32_t first,
+                    uint32_t end)
+{
+    for (uint32_t pc = first; pc < end && !lower->emit->failed; pc++) {
+        lower->pc = pc;
+        if (insns[pc].op == HG_OP_LOOP) {
+            unroll(lower, insns, pc);
+            pc = insns[pc].target - 1;
+        } else {
+            lower_insn(lower, &insns[pc]);
+        }
+    }
 }
 
 /* What changes nothing: -0 of sums, NaN of the least and the greatest float, which yields to the

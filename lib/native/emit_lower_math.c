@@ -297,6 +297,52 @@ hg_val hg_lower_int(struct hg_emit *emit, const struct hg_insn *insn, hg_val a, 
     }
 }
 
+/* ---- folds ----------------------------------------------------------------------------------- */
+
+/* What a fold of nothing gives. */
+static uint64_t empty_fold(enum hg_opcode op, enum hg_dtype type)
+{
+    static const uint64_t ones[HG_DTYPE_COUNT] = {
+        1, 1, 1, 1, 1, 1, 1, 1, 0x3c00, 0x3f80, 0x3f800000, 0x3ff0000000000000};
+    static const uint64_t infinities[HG_DTYPE_COUNT] = {[HG_F16] = 0x7c00,
+                                                        [HG_BF16] = 0x7f80,
+                                                        [HG_F32] = 0x7f800000,
+                                                        [HG_F64] = 0x7ff0000000000000};
+    uint64_t sign = UINT64_C(1) << (8 * hg_dtype_bytes(type) - 1);
+    if (op == HG_OP_ADD) {
+        return 0;
+    }
+    if (op == HG_OP_MUL) {
+        return ones[type];
+    }
+    if (hg_dtype_in(type, HG_DT_FLOAT)) {
+        return infinities[type] | (op == HG_OP_MAX ? sign : 0);
+    }
+    bool is_signed = hg_dtype_in(type, HG_DT_SINT);
+    uint64_t most = is_signed ? sign - 1 : UINT64_MAX;
+    return op == HG_OP_MIN ? most : is_signed ? sign : 0;
+}
+
+/* From the left, halves in F32 and rounded once; the first is taken in as any operand is. */
+hg_val hg_lower_fold(struct hg_emit *emit, const struct hg_insn *insn, const hg_val *values,
+                     unsigned count)
+{
+    static const uint8_t ops[] = {HG_OP_ADD, HG_OP_MIN, HG_OP_MAX, HG_OP_MUL};
+    enum hg_dtype type = (enum hg_dtype)insn->type;
+    enum hg_dtype wide = hg_dtype_in(type, HG_DT_HALF) ? HG_F32 : type;
+    struct hg_insn step = {.op = ops[insn->op - HG_OP_REDUCE_REGS_ADD], .type = (uint8_t)wide};
+    if (count == 0) {
+        return hg_emit_const(emit, log2_bytes(type), empty_fold((enum hg_opcode)step.op, type));
+    }
+    hg_val sum = hg_lower_convert(emit, wide, type, values[0]);
+    for (unsigned i = 1; i < count; i++) {
+        hg_val next = hg_lower_convert(emit, wide, type, values[i]);
+        sum = hg_dtype_in(wide, HG_DT_FLOAT) ? hg_lower_float(emit, &step, sum, next, HG_VAL_NONE)
+                                             : hg_lower_int(emit, &step, sum, next, HG_VAL_NONE, 0);
+    }
+    return hg_lower_convert(emit, type, wide, sum);
+}
+
 /* ---- comparisons ----------------------------------------------------------------------------- */
 
 /* AVX2 has but EQ and, signed, GT. */

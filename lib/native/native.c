@@ -38,11 +38,27 @@ struct compiler {
     uint8_t access_count;
     uint64_t handles[HG_SLOT_COUNT_MAX];
     uint8_t handle_count;
+    bool loops;
     bool row_level[HG_REGISTER_COUNT]; /* registers that may differ from row to row */
     struct hg_insn insns[INSNS_MAX];
     struct hg_emit emit;
     uint8_t bytes[CODE_MAX];
 };
+
+/* Whether control goes through the text, but for loops; notes those. */
+static bool goes_straight(struct compiler *compiler)
+{
+    compiler->loops = false;
+    for (uint32_t i = 0; i < compiler->insn_count; i++) {
+        const struct hg_insn *insn = &compiler->insns[i];
+        if (insn->op == HG_OP_BRA || insn->op == HG_OP_CALL || insn->op == HG_OP_RET ||
+            (insn->op == HG_OP_EXIT && insn->pred != HG_PRED_NONE)) {
+            return false;
+        }
+        compiler->loops |= insn->op == HG_OP_LOOP;
+    }
+    return true;
+}
 
 /* ---- regions --------------------------------------------------------------------------------- */
 
@@ -129,7 +145,9 @@ static void follow_rows(struct compiler *compiler, uint32_t first, uint32_t end)
             }
         }
         if (uses.writes) {
-            compiler->row_level[uses.write.reg] = row;
+            /* With loops what comes later may come before. */
+            compiler->row_level[uses.write.reg] =
+                row || (compiler->loops && compiler->row_level[uses.write.reg]);
         }
     }
 }
@@ -145,7 +163,7 @@ static void add_outputs(struct compiler *compiler, uint32_t index, struct hg_low
     for (uint32_t i = compiler->extents[index].end; i-- > compiler->extents[index].first;) {
         struct hg_insn_uses uses; /* the last writer counts */
         hg_insn_uses(&compiler->insns[i], &uses);
-        if (uses.pred_write != HG_PRED_NONE && compiler->region_count > 1) {
+        if (uses.pred_write != HG_PRED_NONE && lower->preds[uses.pred_write] != HG_VAL_NONE) {
             emit->failed |= (emit->ops[lower->preds[uses.pred_write]].flags & HG_VOP_UNIFORM) != 0;
         }
         if (!uses.writes || written[uses.write.reg] ||
@@ -154,6 +172,9 @@ static void add_outputs(struct compiler *compiler, uint32_t index, struct hg_low
         }
         written[uses.write.reg] = true;
         hg_val v = lower->regs[uses.write.reg];
+        if (v == HG_VAL_NONE) {
+            continue; /* in a loop that does not run */
+        }
         uint8_t flags = emit->ops[v].flags;
         if ((flags & HG_VOP_UNIFORM) == 0) {
             continue;
@@ -195,10 +216,7 @@ static void lower_region(struct compiler *compiler, uint32_t index)
     struct hg_emit *emit = &compiler->emit;
     hg_emit_init(emit, compiler->level, compiler->mode,
                  hg_lower_lanes(compiler->insns, first, after, compiler->level), region);
-    for (uint32_t pc = first; pc < end && !emit->failed; pc++) {
-        lower.pc = pc;
-        hg_lower_insn(&lower, &compiler->insns[pc]);
-    }
+    hg_lower_insns(&lower, compiler->insns, first, end);
     for (uint32_t pc = end; pc < after && !emit->failed; pc++) {
         hg_lower_reduce(&lower, &compiler->insns[pc]);
     }
@@ -215,6 +233,7 @@ static void emit_region(struct compiler *compiler, uint32_t index)
 {
     struct hg_emit_region *region = &compiler->regions[index];
     region->has_lanes = region->by_row = region->can_fail = false;
+    region->fuel = 0;
     region->reduce_count = region->input_count = region->output_count = 0;
     lower_region(compiler, index);
     compiler->offsets[index] = SIZE_MAX;
@@ -235,11 +254,24 @@ static void emit_region(struct compiler *compiler, uint32_t index)
 
 /* ---- direct launches ------------------------------------------------------------------------- */
 
+/* The operand that ADDR names, as frames number them. */
+static uint8_t slot_of(const struct compiler *compiler, const struct hg_addr *addr)
+{
+    if (addr->mode == HG_ADDR_PHI || addr->slot != HG_SLOT_HANDLE) {
+        return addr->mode == HG_ADDR_PHI ? HG_NATIVE_BOUNDARY : addr->slot;
+    }
+    uint8_t i = 0;
+    while (compiler->handles[i] != addr->handle) {
+        i++;
+    }
+    return (uint8_t)(compiler->program->facts.slot_count + i);
+}
+
 static bool add_access(struct compiler *compiler, const struct hg_insn *insn)
 {
     const struct hg_addr *addr = &insn->u.addr;
     const struct hg_native_access access = {
-        .slot = addr->slot,
+        .slot = slot_of(compiler, addr),
         .lane = addr->lane,
         .width = (uint8_t)hg_dtype_bytes((enum hg_dtype)insn->type),
         .written = insn->op == HG_OP_STG,
@@ -253,26 +285,27 @@ static bool add_access(struct compiler *compiler, const struct hg_insn *insn)
             return true;
         }
     }
-    if (addr->mode != HG_ADDR_BUFFER || addr->slot == HG_SLOT_HANDLE ||
-        compiler->access_count == HG_NATIVE_ACCESSES) {
+    if (compiler->access_count == HG_NATIVE_ACCESSES) {
         return false;
     }
     compiler->accesses[compiler->access_count++] = access;
     return true;
 }
 
-/* Whether each slot is accessed in one way: then two that overlap in the same elements are in
- * place.
- */
+/* Whether each slot, and each class, is accessed in one way: then two that overlap in the same
+ * elements are in place. */
 static bool one_way_each(const struct compiler *compiler)
 {
-    uint32_t seen = 0;
     for (unsigned i = 0; i < compiler->access_count; i++) {
-        uint32_t slot = 1u << compiler->accesses[i].slot;
-        if ((seen & slot) != 0) {
-            return false;
+        const struct hg_native_access *a = &compiler->accesses[i];
+        for (unsigned j = 0; j < i; j++) {
+            const struct hg_native_access *b = &compiler->accesses[j];
+            bool classes = a->slot == HG_NATIVE_BOUNDARY &&
+                           a->offset / HG_CLASS_BYTES != b->offset / HG_CLASS_BYTES;
+            if (a->slot == b->slot && !classes) {
+                return false;
+            }
         }
-        seen |= slot;
     }
     return true;
 }
@@ -292,7 +325,9 @@ static bool is_direct(struct compiler *compiler)
 {
     compiler->access_count = 0;
     for (uint32_t i = 0; i < compiler->region_count; i++) {
-        if (compiler->offsets[i] == SIZE_MAX || compiler->regions[i].can_fail) {
+        const struct hg_emit_region *region = &compiler->regions[i];
+        bool fails = region->can_fail && compiler->region_count > 1;
+        if (compiler->offsets[i] == SIZE_MAX || fails || region->fuel != 0) {
             return false;
         }
     }
@@ -341,6 +376,7 @@ static void fill_regions(const struct compiler *compiler, struct hg_native_code 
         const struct hg_emit_region *from = &compiler->regions[i];
         struct hg_native_region *to = &code->regions[i];
         *to = (struct hg_native_region){.start = (uint16_t)compiler->extents[i].first,
+                                        .fuel = from->fuel,
                                         .first_value = (uint16_t)values,
                                         .first_reduce = (uint8_t)reduces,
                                         .reduce_count = from->reduce_count,
@@ -394,7 +430,7 @@ enum hg_status hg_native_compile(const struct hg_program *program, enum hg_isa_l
 {
     *code = NULL;
     const struct hg_code_facts *facts = &program->facts;
-    bool other = (facts->facts & (HG_FACT_CONTROL | HG_FACT_MMA | HG_FACT_COMPUTED)) != 0;
+    bool other = (facts->facts & (HG_FACT_MMA | HG_FACT_COMPUTED)) != 0;
     if (facts->insn_count > INSNS_MAX || other || level < HG_ISA_AVX2 ||
         hg_code_arena_shared() == NULL) {
         return HG_OK;
@@ -411,13 +447,15 @@ enum hg_status hg_native_compile(const struct hg_program *program, enum hg_isa_l
     hg_program_unpack(program, compiler.insns);
     struct hg_code wide = {{facts->slot_count, 0}, compiler.insns, facts->insn_count};
     compiler.handle_count = facts->handle_count == 0 ? 0 : hg_code_handles(&wide, compiler.handles);
-    if (!find_regions(&compiler)) {
+    if (!goes_straight(&compiler) || !find_regions(&compiler)) {
         return HG_OK;
     }
     for (uint32_t i = 0; i < compiler.region_count; i++) {
         emit_region(&compiler, i);
-        follow_rows(&compiler, compiler.extents[i].first,
-                    compiler.extents[i].end + compiler.extents[i].reduces);
+        for (unsigned round = 0; round < (compiler.loops ? 4u : 1u); round++) {
+            follow_rows(&compiler, compiler.extents[i].first,
+                        compiler.extents[i].end + compiler.extents[i].reduces);
+        }
     }
     return compiler.emitted == 0 ? HG_OK : finish(&compiler, code);
 }

@@ -73,6 +73,7 @@ struct hg_native_reduce {
 
 struct hg_native_region {
     hg_native_fn *run;    /* NULL: not emitted */
+    uint32_t fuel;        /* what its loops cost, a block */
     uint16_t start;       /* index of the first instruction */
     uint16_t first_value; /* of code's values: inputs, then outputs */
     uint8_t first_reduce;
@@ -85,7 +86,7 @@ struct hg_native_region {
 
 /* How a program touches an operand: bounds and aliasing of a launch follow from these. */
 struct hg_native_access {
-    uint8_t slot; /* a bound slot */
+    uint8_t slot; /* of frame->base; HG_NATIVE_BOUNDARY: offset says which class */
     uint8_t lane; /* enum hg_lane_mode */
     uint8_t width;
     bool written;
@@ -103,9 +104,9 @@ struct hg_native_code {
     uint8_t access_count;
     uint8_t reduce_count;
     /*
-     * A program of which every region has code, whose lanes cannot fail, and whose addresses lie in
-     * lines of bound slots that `accesses` has all of: it can be launched from these alone. Its
-     * rows may follow each other, each through all regions, if it is `row_by_row`.
+     * A program of which every region has code, with addresses in lines, that `accesses` has all
+     * of, and where only the lanes of a single region can fail: it can be launched from these
+     * alone. Its rows may follow each other, each through all regions, if it is `row_by_row`.
      */
     bool direct;
     bool row_by_row;

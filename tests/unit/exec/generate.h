@@ -266,7 +266,7 @@ static void gen_select(struct generator *g)
 static void gen_reduce_regs(struct generator *g)
 {
     int a = source(g, HG_DT_ALL);
-    if (a < 0 || (g->plain && chance(80))) {
+    if (a < 0) {
         return;
     }
     unsigned count = 1;
@@ -378,7 +378,7 @@ static void gen_loop(struct generator *g)
 static void gen_body(struct generator *g, unsigned length)
 {
     for (unsigned i = 0; i < length && g->count < INSNS - 24; i++) {
-        if (!g->plain && chance(5)) {
+        if (chance(5)) {
             gen_loop(g);
         } else {
             gen_one(g);

@@ -161,7 +161,7 @@ static const struct subject subjects[] = {
      "mul.f32 r3, r3, r3\nreduce.add.f32 r4, r3\nEND\nparam.u64 r5, 2\ncvt.f32.u64 r6, r5\n"
      "div.f32 r7, r4, r6\nstg.f32 [b2 + row], r7\nexit\n"},
     {"quotients",
-     false,
+     true,
      false,
      {HG_I32, HG_I32, HG_I32},
      1,
@@ -467,6 +467,66 @@ static void lowest_division(void **state)
     hg_program_unref(&program);
 }
 
+/* A loop's fuel is counted before it runs: too much of it fails as it does elsewhere. */
+static void fuel(void **state)
+{
+    (void)state;
+    struct hg_program *program = program_of(
+        "mov_imm.u32 r1, 10\nldg.f32 r2, [b0 + lane]\nloop r1, @e\nadd.f32 r2, r2, r2\ne:\n"
+        "stg.f32 [b1 + lane], r2\nexit\n");
+    struct region memory[2] = {region_new(400, 0), region_new(400, 0)};
+    for (unsigned given = 8; given < 12; given++) {
+        struct hg_error messages[2] = {HG_ERROR_INIT, HG_ERROR_INIT};
+        enum hg_status statuses[2];
+        for (unsigned executor = 0; executor < 2; executor++) {
+            struct hg_launch launch = launch_of(program, 1, 100);
+            launch.executor = executor == 0 ? HG_EXECUTOR_NATIVE : HG_EXECUTOR_REFERENCE;
+            launch.fuel = given;
+            launch_bind(&launch, &memory[0], false);
+            launch_bind(&launch, &memory[1], true);
+            statuses[executor] = hg_exec_launch(&launch, &messages[executor]);
+        }
+        assert_int_equal(statuses[0], given < 10 ? HG_RESOURCE_EXHAUSTED : HG_OK);
+        assert_int_equal(statuses[0], statuses[1]);
+        assert_string_equal(messages[0].message, messages[1].message);
+    }
+    region_free(&memory[0]);
+    region_free(&memory[1]);
+    hg_program_unref(&program);
+}
+
+/* Classes of the boundary pool: those that the launch may address, inside their own bytes. */
+static void classes(void **state)
+{
+    (void)state;
+    struct hg_program *program =
+        program_of("loop.blocks @e\nldg.f32 r1, [phi(2, 0, 0) + lane]\nadd.f32 r1, r1, r1\n"
+                   "stg.f32 [phi(70, 1, 0) + lane], r1\ne:\nexit\n");
+    struct region pool = region_new(HG_BOUNDARY_BYTES, 0);
+    for (uint64_t i = 0; i < HG_BOUNDARY_BYTES / 4; i++) {
+        set_element(pool.data, HG_F32, i, 0x3f800000);
+    }
+    struct hg_launch launch = launch_of(program, 1, 3000);
+    launch.executor = HG_EXECUTOR_NATIVE;
+    launch.boundary_base = pool.data;
+    launch.boundary_classes[0] = 1u << 2;
+    launch.boundary_classes[1] = 1u << (70 - 64);
+    launch_ok(&launch);
+    uint64_t first = (70 * HG_CLASS_BYTES + HG_PAGE_BYTES) / 4;
+    assert_int_equal(element_at(pool.data, HG_F32, first - 1), 0x3f800000);
+    assert_int_equal(element_at(pool.data, HG_F32, first), 0x40000000);
+    assert_int_equal(element_at(pool.data, HG_F32, first + 2999), 0x40000000);
+    assert_int_equal(element_at(pool.data, HG_F32, first + 3000), 0x3f800000);
+    struct hg_error error = HG_ERROR_INIT;
+    launch.boundary_classes[1] = 0;
+    assert_int_equal(hg_exec_launch(&launch, &error), HG_PERMISSION_DENIED);
+    launch.boundary_classes[1] = 1u << (70 - 64);
+    launch.params[HG_PARAM_N] = launch.params[HG_PARAM_COLS] = 3009; /* one too many */
+    assert_int_equal(hg_exec_launch(&launch, &error), HG_OUT_OF_RANGE);
+    region_free(&pool);
+    hg_program_unref(&program);
+}
+
 /* Without memory for code the program runs another way. */
 static void out_of_memory(void **state)
 {
@@ -491,6 +551,8 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(lowest_division),
         cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(fuel),
+        cmocka_unit_test(classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,7 +110,10 @@ static void what_is_left(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "mov_imm.u32 r1, 3\nloop r1, @e\nmov.u32 r2, r1\ne:\nexit\n",
+        "param.u32 r1, 3\nloop r1, @e\nmov.u32 r2, r1\ne:\nexit\n",
+        "mov_imm.u32 r1, 9\nseteq.u32 p0, r1, r1\nexit.p0\nldg.f32 r2, [b0 + lane]\n"
+        "stg.f32 [b1 + lane], r2\nexit\n",
+        "ldg.f32 r2, [b0 + lane]\nbra @e\ne:\nstg.f32 [b1 + lane], r2\nexit\n",
         "ldg.u64 r1, [b0 + lane]\nldg.f32 r2, [b1 + r1]\nstg.f32 [b2 + lane], r2\nexit\n",
         "ldg.f32 r2, [b1 + lane*3]\nstg.f32 [b2 + lane], r2\nexit\n",
         ".scratch 16384\nldg.f32 r1, [b0 + lane]\nsts.f32 [s + lane], r1\nexit\n",
@@ -123,6 +126,9 @@ static void what_is_left(void **state)
             fail();
         }
     }
+    assert_true(is_emitted("mov_imm.u32 r1, 3\nldg.f32 r2, [b0 + lane]\nloop r1, @e\n"
+                           "mul.f32 r2, r2, r2\ne:\nstg.f32 [b1 + lane], r2\nexit\n",
+                           HG_ISA_AVX512));
     char longer[8192] = "ldg.f32 r1, [b0 + lane]\n";
     for (unsigned i = 0; i < 200; i++) {
         strcat(longer, "add.f32 r1, r1, r1\n");
