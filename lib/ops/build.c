@@ -7,11 +7,10 @@
 #define MODE(mode) (1u << HG_OPERAND_##mode)
 
 /* Operands of the shapes that most programs have. */
-#define LANES_1 .operand_count = 1, .modes = {MODE(LANE)}
-#define LANES_2 .operand_count = 2, .modes = {MODE(LANE), MODE(LANE)}
-#define LANES_3_BROADCAST                                                                          \
-    .operand_count = 3,                                                                            \
-    .modes = {MODE(LANE), MODE(LANE) | MODE(SCALAR) | MODE(ROW_BROADCAST), MODE(LANE)}
+#define LANES_1           .operand_count = 1, .modes = {MODE(LANE)}
+#define LANES_2           .operand_count = 2, .modes = {MODE(LANE), MODE(LANE)}
+#define BROADCAST         (MODE(LANE) | MODE(SCALAR) | MODE(ROW_BROADCAST))
+#define LANES_3_BROADCAST .operand_count = 3, .modes = {MODE(LANE), BROADCAST, MODE(LANE)}
 #define LANES_3_PER_ROW                                                                            \
     .operand_count = 3, .modes = {MODE(LANE), MODE(COLUMN_BROADCAST), MODE(LANE)}
 #define ROWS_2    .operand_count = 2, .modes = {MODE(LANE), MODE(PER_ROW)}
@@ -20,9 +19,14 @@
 #define PRODUCT_3 .operand_count = 3, .modes = {MODE(MATRIX), MODE(MATRIX), MODE(LANE)}
 #define LINEAR_4                                                                                   \
     .operand_count = 4, .modes = {MODE(MATRIX), MODE(MATRIX), MODE(ROW_BROADCAST), MODE(LANE)}
-#define BINARY(op)                                                                                 \
+#define BINARY(op, set)                                                                            \
     {                                                                                              \
-        .build = hg_build_op_binary, .opcode = HG_OP_##op, .types = HG_DT_ALL, LANES_3_BROADCAST   \
+        .build = hg_build_op_binary, .opcode = HG_OP_##op, .types = (set), LANES_3_BROADCAST       \
+    }
+#define COMPARE(cond)                                                                              \
+    {                                                                                              \
+        .build = hg_build_op_compare, .condition = HG_COND_##cond, .types = HG_DT_ALL,             \
+        .own_types = {[2] = HG_DT(U8)}, LANES_3_BROADCAST                                          \
     }
 #define UNARY(op, set)                                                                             \
     {                                                                                              \
@@ -37,12 +41,12 @@
 #define FUSED WIDE, .fused = true
 
 static const struct hg_recipe recipes[HG_CACHE_COUNT] = {
-    [HG_CACHE_VECTOR_ADD] = BINARY(ADD),
-    [HG_CACHE_VECTOR_SUB] = BINARY(SUB),
-    [HG_CACHE_VECTOR_MUL] = BINARY(MUL),
-    [HG_CACHE_VECTOR_DIV] = BINARY(DIV),
-    [HG_CACHE_MIN] = BINARY(MIN),
-    [HG_CACHE_MAX] = BINARY(MAX),
+    [HG_CACHE_VECTOR_ADD] = BINARY(ADD, HG_DT_ALL),
+    [HG_CACHE_VECTOR_SUB] = BINARY(SUB, HG_DT_ALL),
+    [HG_CACHE_VECTOR_MUL] = BINARY(MUL, HG_DT_ALL),
+    [HG_CACHE_VECTOR_DIV] = BINARY(DIV, HG_DT_ALL),
+    [HG_CACHE_MIN] = BINARY(MIN, HG_DT_ALL),
+    [HG_CACHE_MAX] = BINARY(MAX, HG_DT_ALL),
     [HG_CACHE_ABS] = UNARY(ABS, HG_DT_SIGNED),
     [HG_CACHE_NEG] = UNARY(NEG, HG_DT_SIGNED),
     [HG_CACHE_RELU] = {.build = hg_build_op_relu, .types = HG_DT_ALL, LANES_2},
@@ -57,6 +61,29 @@ static const struct hg_recipe recipes[HG_CACHE_COUNT] = {
                              LANES_2},
     [HG_CACHE_SIGMOID] = UNARY(SIGMOID, HG_DT_FLOAT),
     [HG_CACHE_TANH] = UNARY(TANH, HG_DT_FLOAT),
+
+    [HG_CACHE_SQRT] = UNARY(SQRT, HG_DT_FLOAT),
+    [HG_CACHE_RSQRT] = UNARY(RSQRT, HG_DT_FLOAT),
+    [HG_CACHE_EXP] = UNARY(EXP, HG_DT_FLOAT),
+    [HG_CACHE_LOG] = UNARY(LOG, HG_DT_FLOAT),
+    [HG_CACHE_LOG2] = UNARY(LOG2, HG_DT_FLOAT),
+    [HG_CACHE_LOG10] = UNARY(LOG10, HG_DT_FLOAT),
+    [HG_CACHE_SIN] = UNARY(SIN, HG_DT_FLOAT),
+    [HG_CACHE_COS] = UNARY(COS, HG_DT_FLOAT),
+    [HG_CACHE_TAN] = UNARY(TAN, HG_DT_FLOAT),
+    [HG_CACHE_ERF] = UNARY(ERF, HG_DT_FLOAT),
+    [HG_CACHE_POW] = BINARY(POW, HG_DT_FLOAT),
+    [HG_CACHE_EQUAL] = COMPARE(EQ),
+    [HG_CACHE_NOT_EQUAL] = COMPARE(NE),
+    [HG_CACHE_LESS] = COMPARE(LT),
+    [HG_CACHE_LESS_EQUAL] = COMPARE(LE),
+    [HG_CACHE_GREATER] = COMPARE(GT),
+    [HG_CACHE_GREATER_EQUAL] = COMPARE(GE),
+    [HG_CACHE_WHERE] = {.build = hg_build_op_where,
+                        .types = HG_DT_ALL,
+                        .own_types = {HG_DT(U8)},
+                        .operand_count = 4,
+                        .modes = {MODE(LANE), BROADCAST, BROADCAST, MODE(LANE)}},
 
     [HG_CACHE_GELU] = {.build = hg_build_op_gelu, FUSED, LANES_2},
     [HG_CACHE_GELU_SCALAR_MUL1] = {.build = hg_build_op_scale,
@@ -152,10 +179,14 @@ const struct hg_recipe *hg_recipe_of(enum hg_cache_id cache)
 
 enum hg_dtype hg_recipe_type(const struct hg_recipe *recipe, const struct hg_key *key)
 {
-    enum hg_dtype widest = (enum hg_dtype)key->type[0];
-    for (unsigned i = 1; i < recipe->operand_count; i++) {
+    unsigned lead = 0;
+    while (recipe->own_types[lead] != 0) {
+        lead++;
+    }
+    enum hg_dtype widest = (enum hg_dtype)key->type[lead];
+    for (unsigned i = lead + 1; i < recipe->operand_count; i++) {
         enum hg_dtype type = (enum hg_dtype)key->type[i];
-        if (hg_dtype_bytes(type) > hg_dtype_bytes(widest)) {
+        if (recipe->own_types[i] == 0 && hg_dtype_bytes(type) > hg_dtype_bytes(widest)) {
             widest = type;
         }
     }
@@ -195,15 +226,20 @@ uint8_t hg_recipe_divisor(struct hg_builder *builder, const struct hg_key *key, 
 
 /* ---- from a key to a program ----------------------------------------------------------------- */
 
-/* All of one type, or F32 beside one of the half types. */
+/* All without types of their own of one type, or F32 beside one of the half types. */
 static bool types_go_together(const struct hg_recipe *recipe, const struct hg_key *key)
 {
     uint32_t set = 0;
     for (unsigned i = 0; i < recipe->operand_count; i++) {
-        set |= 1u << key->type[i];
+        set |= recipe->own_types[i] == 0 ? 1u << key->type[i] : 0u;
     }
     return (set & (set - 1)) == 0 || set == (HG_DT(F32) | HG_DT(F16)) ||
            set == (HG_DT(F32) | HG_DT(BF16));
+}
+
+static uint32_t types_of(const struct hg_recipe *recipe, unsigned operand)
+{
+    return recipe->own_types[operand] != 0 ? recipe->own_types[operand] : recipe->types;
 }
 
 static bool operands_well_formed(const struct hg_recipe *recipe, const struct hg_key *key)
@@ -213,7 +249,7 @@ static bool operands_well_formed(const struct hg_recipe *recipe, const struct hg
         bool used = i < recipe->operand_count;
         if (used &&
             (key->type[i] >= HG_DTYPE_COUNT ||
-             !hg_dtype_in((enum hg_dtype)key->type[i], recipe->types) ||
+             !hg_dtype_in((enum hg_dtype)key->type[i], types_of(recipe, i)) ||
              key->mode[i] > HG_OPERAND_MATRIX || (recipe->modes[i] >> key->mode[i] & 1u) == 0)) {
             return false;
         }

@@ -45,13 +45,15 @@ typedef void hg_recipe_build_fn(struct hg_builder *builder, const struct hg_key 
 struct hg_recipe {
     hg_recipe_build_fn *build;
     enum hg_opcode opcode;
+    enum hg_cond condition; /* of comparisons */
     double constant;
     bool wide;           /* halves compute in F32, one CVT at load and store */
     bool fused;          /* a composite as one program: keys carry HG_KEY_FUSED */
     bool bakes_constant; /* key.constant[0] is part of the program under either policy */
     bool divides;        /* by n, which specialize_full bakes in key.constant[0] */
-    uint32_t types;      /* of every operand */
-    uint32_t structure;  /* bits that keys may have */
+    uint32_t types;      /* of every operand without types of its own */
+    uint32_t own_types[HG_KEY_OPERANDS]; /* of operands with types of their own; 0: none */
+    uint32_t structure;                  /* bits that keys may have */
     uint8_t operand_count;
     uint8_t modes[HG_KEY_OPERANDS]; /* sets of enum hg_operand_mode, as bits */
 };
@@ -59,7 +61,8 @@ struct hg_recipe {
 /* CACHE < HG_CACHE_COUNT; NULL for caches whose programs are not built from keys (user). */
 const struct hg_recipe *hg_recipe_of(enum hg_cache_id cache);
 
-/* The type that KEY's program computes in: the widest of its operands', at least F32 if wide. */
+/* The type that KEY's program computes in: the widest of its operands' that have no types of their
+ * own, at least F32 if wide. */
 enum hg_dtype hg_recipe_type(const struct hg_recipe *recipe, const struct hg_key *key);
 
 /* Operand INDEX in the computing type, and a value of the computing type into operand INDEX. */
@@ -75,6 +78,8 @@ uint8_t hg_recipe_divisor(struct hg_builder *builder, const struct hg_key *key, 
 uint8_t hg_build_gelu(struct hg_builder *builder, enum hg_dtype type, uint8_t x);
 
 /* build_math.c */
+hg_recipe_build_fn hg_build_op_compare;
+hg_recipe_build_fn hg_build_op_where;
 hg_recipe_build_fn hg_build_op_binary;
 hg_recipe_build_fn hg_build_op_unary;
 hg_recipe_build_fn hg_build_op_relu;

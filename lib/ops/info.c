@@ -23,6 +23,15 @@ static const struct {
     {                                                                                              \
         .name = (operand_name), .output = true                                                     \
     }
+/* Operands with types of their own, and those of results of comparisons and of indices. */
+#define IN_OF(operand_name, set)                                                                   \
+    {                                                                                              \
+        .name = (operand_name), .output = false, .types = (set)                                    \
+    }
+#define OUT_OF(operand_name, set)                                                                  \
+    {                                                                                              \
+        .name = (operand_name), .output = true, .types = (set)                                     \
+    }
 #define ATTRIBUTE_N                                                                                \
     {                                                                                              \
         .name = "n", .kind = HG_ATTRIBUTE_SIZE,                                                    \
@@ -72,10 +81,33 @@ const struct hg_op *hg_op_info(enum hg_op_id id)
     return &ops[id];
 }
 
+uint32_t hg_op_operand_types(const struct hg_op *op, unsigned operand, enum hg_dtype type)
+{
+    const struct hg_op_operand_info *info = &op->operands[operand];
+    if (info->types != 0) {
+        return info->types;
+    }
+    bool widens = info->output && op->wide_output && hg_dtype_in(type, HG_DT_HALF);
+    return 1u << type | (widens ? HG_DT(F32) : 0u);
+}
+
+enum hg_dtype hg_op_operand_type(const struct hg_op *op, unsigned operand, enum hg_dtype type)
+{
+    uint32_t types = hg_op_operand_types(op, operand, type);
+    if (hg_dtype_in(type, types)) {
+        return type;
+    }
+    unsigned first = 0;
+    while (!hg_dtype_in((enum hg_dtype)first, types)) {
+        first++;
+    }
+    return (enum hg_dtype)first;
+}
+
 /* ---- by name --------------------------------------------------------------------------------- */
 
 /* Four times as many slots as names: most searches look at one. */
-#define SLOT_COUNT      128
+#define SLOT_COUNT      256
 #define NAME_LENGTH_MIN 2
 /* 2^64 over the golden ratio: spreads whatever it multiplies. */
 #define SLOT_FACTOR UINT64_C(0x9e3779b97f4a7c15)
@@ -96,9 +128,9 @@ static uint32_t slot_of(const char *name, size_t length)
     uint64_t bits = length | (uint64_t)(uint8_t)name[0] << 8 | (uint64_t)(uint8_t)name[1] << 16 |
                     (uint64_t)(uint8_t)name[length - 2] << 24 |
                     (uint64_t)(uint8_t)name[length - 1] << 32;
-    return (uint32_t)(bits * SLOT_FACTOR >> 57);
+    return (uint32_t)(bits * SLOT_FACTOR >> 56);
 }
-_Static_assert(SLOT_COUNT == 1 << (64 - 57), "the product's high bits number the slots");
+_Static_assert(SLOT_COUNT == 1 << (64 - 56), "the product's high bits number the slots");
 
 static void fill_slots(void)
 {

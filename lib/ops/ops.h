@@ -45,7 +45,7 @@ enum hg_op_id {
 
 /* What an attribute's 64 bits mean. */
 enum hg_attribute_kind {
-    HG_ATTRIBUTE_OPERAND, /* a value of the first operand's type */
+    HG_ATTRIBUTE_OPERAND, /* a value of the type that the operation works in */
     HG_ATTRIBUTE_WIDE,    /* F64 for F64 operands, else F32 (halves compute in F32) */
     HG_ATTRIBUTE_SIZE,    /* an unsigned integer */
     HG_ATTRIBUTE_FLAG     /* 0 or 1 */
@@ -62,15 +62,18 @@ struct hg_op_attribute {
 struct hg_op_operand_info {
     const char *name; /* "a", "b", "c", "out", "x" … */
     bool output;
+    uint32_t types; /* types of its own, whatever the operation works in; 0: that type */
 };
 
 struct hg_planner; /* plan.h */
 
 struct hg_op {
     const char *name;
-    const char *module; /* math, activation, reduce, linalg, loss, memory */
+    const char *module; /* math, compare, activation, reduce, linalg, loss, memory */
     const char *summary;
-    uint32_t dtypes;  /* of the first operand; the others have the same type */
+    uint32_t
+        dtypes;   /* in which it works: of operand `lead`, and of all without types of their own */
+    uint8_t lead; /* the first operand without types of its own */
     bool wide_output; /* for half inputs the output may also be F32 */
     bool elementwise; /* output = input is allowed */
     uint8_t inputs;   /* operands[0 .. inputs-1]; outputs follow */
@@ -86,6 +89,11 @@ struct hg_op {
 const struct hg_op *hg_op_info(enum hg_op_id id);
 /* NULL if there is none of that name. */
 const struct hg_op *hg_op_find(const char *name, size_t length);
+
+/* The types that OPERAND may have when the operation works in TYPE. */
+uint32_t hg_op_operand_types(const struct hg_op *op, unsigned operand, enum hg_dtype type);
+/* One of them: TYPE itself if that is one, else the first. */
+enum hg_dtype hg_op_operand_type(const struct hg_op *op, unsigned operand, enum hg_dtype type);
 
 /* An operand as the engine resolved it. */
 struct hg_op_operand {
@@ -112,6 +120,12 @@ struct hg_op_call {
     uint32_t attributes_given;                /* bit set */
     struct hg_op_policy policy;
 };
+
+/* The type that the call works in. */
+static inline enum hg_dtype hg_op_call_type(const struct hg_op_call *call)
+{
+    return call->operands[call->op->lead].type;
+}
 
 /* Operand indices of a step: a call's operand, or HG_PLAN_TEMP + i for temporary i. */
 #define HG_PLAN_TEMP 128

@@ -9,7 +9,7 @@
 
 enum hg_dtype hg_plan_wide_type(const struct hg_planner *planner)
 {
-    return planner->call->operands[0].type == HG_F64 ? HG_F64 : HG_F32;
+    return hg_op_call_type(planner->call) == HG_F64 ? HG_F64 : HG_F32;
 }
 
 uint64_t hg_plan_attribute(const struct hg_planner *planner, unsigned attribute)
@@ -19,7 +19,7 @@ uint64_t hg_plan_attribute(const struct hg_planner *planner, unsigned attribute)
         uint64_t bits = planner->call->attribute[attribute];
         switch (info->kind) {
         case HG_ATTRIBUTE_OPERAND:
-            return hg_value_truncate(planner->call->operands[0].type, bits);
+            return hg_value_truncate(hg_op_call_type(planner->call), bits);
         case HG_ATTRIBUTE_WIDE:
             return hg_value_truncate(hg_plan_wide_type(planner), bits);
         case HG_ATTRIBUTE_SIZE:
@@ -82,10 +82,8 @@ static enum hg_status check_operands(struct hg_planner *planner)
     }
     for (unsigned i = 0; i < expected; i++) {
         HG_REQUIRE(call->operands[i].type < HG_DTYPE_COUNT);
-        uint32_t types = i == 0 ? op->dtypes : 1u << call->operands[0].type;
-        if (op->operands[i].output && op->wide_output && (types & HG_DT_HALF) != 0) {
-            types |= HG_DT(F32);
-        }
+        uint32_t types =
+            i == op->lead ? op->dtypes : hg_op_operand_types(op, i, hg_op_call_type(call));
         if (!hg_dtype_in(call->operands[i].type, types)) {
             return refuse_type(planner, i, types);
         }
@@ -137,12 +135,13 @@ static bool overlap(const struct extent *a, const struct extent *b)
            b->bytes != 0;
 }
 
-/* Lane i reads and writes the very same bytes. */
+/* Lane i reads and writes the very same bytes, as elements of the same type. */
 static bool in_place(const struct hg_planner *planner, unsigned a, unsigned b)
 {
     const struct extent extent_a = used_extent(planner, a);
     const struct extent extent_b = used_extent(planner, b);
     return planner->call->op->elementwise && planner->lane[a] && planner->lane[b] &&
+           planner->call->operands[a].type == planner->call->operands[b].type &&
            extent_a.start == extent_b.start && extent_a.bytes == extent_b.bytes;
 }
 

@@ -142,6 +142,7 @@ enum hg_status hg_plan_binary(struct hg_planner *planner);
 enum hg_status hg_plan_unary(struct hg_planner *planner);
 enum hg_status hg_plan_clip(struct hg_planner *planner);
 enum hg_status hg_plan_scalar(struct hg_planner *planner);
+enum hg_status hg_plan_where(struct hg_planner *planner);
 enum hg_status hg_plan_gelu(struct hg_planner *planner);
 enum hg_status hg_plan_softmax(struct hg_planner *planner);
 enum hg_status hg_plan_reduce(struct hg_planner *planner);

@@ -72,7 +72,7 @@ enum hg_status hg_plan_scalar(struct hg_planner *planner)
 enum hg_status hg_plan_clip(struct hg_planner *planner)
 {
     enum { LO, HI, N };
-    enum hg_dtype type = planner->call->operands[0].type;
+    enum hg_dtype type = hg_op_call_type(planner->call);
     const uint64_t limits[2] = {hg_plan_attribute(planner, LO), hg_plan_attribute(planner, HI)};
     for (unsigned i = LO; i <= HI; i++) {
         if (hg_value_is_nan(type, limits[i])) {

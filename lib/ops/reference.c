@@ -43,7 +43,7 @@ long double hg_reference_wide(const struct hg_op_call *call, const char *name)
 
 enum hg_dtype hg_reference_wide_type(const struct hg_op_call *call)
 {
-    return call->operands[0].type == HG_F64 ? HG_F64 : HG_F32;
+    return hg_op_call_type(call) == HG_F64 ? HG_F64 : HG_F32;
 }
 
 struct hg_expected hg_reference_near(long double value, long double error_max)
@@ -100,10 +100,24 @@ void hg_op_reference(const struct hg_op_call *call, const void *const contents[H
 {
     uint64_t n = hg_op_reference_count(call);
     switch (hg_reference_id(call)) {
+    case HG_OP_ID_SQRT:
+    case HG_OP_ID_RSQRT:
+    case HG_OP_ID_EXP:
+    case HG_OP_ID_LOG:
+    case HG_OP_ID_LOG2:
+    case HG_OP_ID_LOG10:
+    case HG_OP_ID_SIN:
+    case HG_OP_ID_COS:
+    case HG_OP_ID_TAN:
+    case HG_OP_ID_ERF:
+    case HG_OP_ID_POW:
     case HG_OP_ID_SIGMOID:
     case HG_OP_ID_TANH:
     case HG_OP_ID_GELU:
         hg_reference_activation(call, contents, n, expected);
+        break;
+    case HG_OP_ID_WHERE:
+        hg_reference_where(call, contents, n, expected);
         break;
     case HG_OP_ID_SOFTMAX:
         hg_reference_softmax(call, contents, n, expected);

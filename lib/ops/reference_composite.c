@@ -13,10 +13,20 @@ static long double element(enum hg_dtype type, const void *data, uint64_t index)
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
-/* Bound of SIGMOID and TANH in ulp: lib/isa/README.md, the bounds of transcendentals. */
-static long double transcendental_ulps(enum hg_dtype type)
+/* Bounds in ulp: lib/isa/README.md, the instructions. */
+static long double transcendental_ulps(enum hg_op_id op, enum hg_dtype type)
 {
-    return type == HG_F32 ? 2 : type == HG_F64 ? 4 : 1;
+    if (hg_dtype_in(type, HG_DT_HALF)) {
+        return 1;
+    }
+    switch (op) {
+    case HG_OP_ID_SQRT:
+        return 0.5L;
+    case HG_OP_ID_RSQRT:
+        return 1.5L;
+    default:
+        return type == HG_F32 ? 2 : 4;
+    }
 }
 
 static long double gelu(long double x)
@@ -25,9 +35,32 @@ static long double gelu(long double x)
     return x / (1 + expl(-2 * u));
 }
 
-static long double apply(enum hg_op_id op, long double x)
+/* Of X, and of Y where there are two operands. */
+static long double apply(enum hg_op_id op, long double x, long double y)
 {
     switch (op) {
+    case HG_OP_ID_SQRT:
+        return sqrtl(x);
+    case HG_OP_ID_RSQRT:
+        return 1 / sqrtl(x);
+    case HG_OP_ID_EXP:
+        return expl(x);
+    case HG_OP_ID_LOG:
+        return logl(x);
+    case HG_OP_ID_LOG2:
+        return log2l(x);
+    case HG_OP_ID_LOG10:
+        return log10l(x);
+    case HG_OP_ID_SIN:
+        return sinl(x);
+    case HG_OP_ID_COS:
+        return cosl(x);
+    case HG_OP_ID_TAN:
+        return tanl(x);
+    case HG_OP_ID_ERF:
+        return erfl(x);
+    case HG_OP_ID_POW:
+        return powl(x, y);
     case HG_OP_ID_SIGMOID:
         return 1 / (1 + expl(-x));
     case HG_OP_ID_TANH:
@@ -45,9 +78,13 @@ void hg_reference_activation(const struct hg_op_call *call, const void *const *c
     enum hg_op_id op = hg_reference_id(call);
     for (uint64_t i = 0; i < count; i++) {
         long double x = element(type, contents[0], i);
-        long double value = apply(op, x);
+        long double y = 0;
+        if (call->op->inputs == 2) {
+            y = element(type, contents[1], i % call->operands[1].elements);
+        }
+        long double value = apply(op, x, y);
         long double ulp = hg_reference_ulp(type, value);
-        long double error = transcendental_ulps(type) * ulp;
+        long double error = transcendental_ulps(op, type) * ulp;
         if (op == HG_OP_ID_GELU) {
             /* Twice the unit of the type it computes in, times |x|; halves round once more. */
             error = 2 * hg_reference_unit(hg_reference_wide_type(call)) * fabsl(x) + ulp;

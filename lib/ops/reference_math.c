@@ -96,11 +96,35 @@ static uint64_t negate(enum hg_dtype type, uint64_t a)
     return hg_dtype_in(type, HG_DT_FLOAT) ? a ^ sign_bit(type) : basic_ints(SUB, type, 0, a);
 }
 
+/* Whether A and B, floats or integers, stand in the relation; a NaN only differs. */
+static bool relation(enum hg_op_id op, enum hg_dtype type, uint64_t a, uint64_t b)
+{
+    bool unordered = hg_value_is_nan(type, a) || hg_value_is_nan(type, b);
+    bool less = hg_value_less(type, a, b);
+    bool greater = hg_value_less(type, b, a);
+    switch (op) {
+    case HG_OP_ID_EQUAL:
+        return !unordered && !less && !greater;
+    case HG_OP_ID_NOT_EQUAL:
+        return unordered || less || greater;
+    case HG_OP_ID_LESS:
+        return less;
+    case HG_OP_ID_LESS_EQUAL:
+        return !unordered && !greater;
+    case HG_OP_ID_GREATER:
+        return greater;
+    default:
+        HG_REQUIRE(op == HG_OP_ID_GREATER_EQUAL);
+        return !unordered && !less;
+    }
+}
+
 /* The operation on bits A; B is the second operand's element, where there is one. */
 static uint64_t apply(const struct hg_op_call *call, uint64_t a, uint64_t b)
 {
-    enum hg_dtype type = call->operands[0].type;
-    switch (hg_reference_id(call)) {
+    enum hg_dtype type = hg_op_call_type(call);
+    enum hg_op_id op = hg_reference_id(call);
+    switch (op) {
     case HG_OP_ID_VECTOR_ADD:
         return basic(ADD, type, a, b);
     case HG_OP_ID_VECTOR_SUB:
@@ -128,8 +152,15 @@ static uint64_t apply(const struct hg_op_call *call, uint64_t a, uint64_t b)
         return basic(MUL, type, a, hg_reference_attribute(call, "s"));
     case HG_OP_ID_COPY:
         return a;
+    case HG_OP_ID_EQUAL:
+    case HG_OP_ID_NOT_EQUAL:
+    case HG_OP_ID_LESS:
+    case HG_OP_ID_LESS_EQUAL:
+    case HG_OP_ID_GREATER:
+    case HG_OP_ID_GREATER_EQUAL:
+        return relation(op, type, a, b) ? 1 : 0;
     default:
-        HG_REQUIRE(hg_reference_id(call) == HG_OP_ID_FILL);
+        HG_REQUIRE(op == HG_OP_ID_FILL);
         return hg_reference_attribute(call, "value");
     }
 }
@@ -146,6 +177,22 @@ void hg_reference_elementwise(const struct hg_op_call *call, const void *const *
             b = hg_reference_bits(type, contents[1], i % call->operands[1].elements);
         }
         expected[i] = hg_reference_exactly(apply(call, a, b));
+    }
+}
+
+static uint64_t repeated(const struct hg_op_call *call, const void *const *contents,
+                         unsigned operand, uint64_t lane)
+{
+    const struct hg_op_operand *from = &call->operands[operand];
+    return hg_reference_bits(from->type, contents[operand], lane % from->elements);
+}
+
+void hg_reference_where(const struct hg_op_call *call, const void *const *contents, uint64_t count,
+                        struct hg_expected *expected)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        unsigned chosen = repeated(call, contents, 0, i) != 0 ? 1 : 2;
+        expected[i] = hg_reference_exactly(repeated(call, contents, chosen, i));
     }
 }
 

@@ -28,6 +28,8 @@ void hg_reference_product_init(const struct hg_op_call *call, struct hg_referenc
 /* By module; COUNT is the output's elements. */
 void hg_reference_elementwise(const struct hg_op_call *call, const void *const *contents,
                               uint64_t count, struct hg_expected *expected);
+void hg_reference_where(const struct hg_op_call *call, const void *const *contents, uint64_t count,
+                        struct hg_expected *expected);
 void hg_reference_activation(const struct hg_op_call *call, const void *const *contents,
                              uint64_t count, struct hg_expected *expected);
 void hg_reference_softmax(const struct hg_op_call *call, const void *const *contents,

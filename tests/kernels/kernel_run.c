@@ -105,7 +105,7 @@ static unsigned output_of(const struct kernel_case *kernel)
 static unsigned memory_of(const struct kernel_case *kernel, const struct kernel_way *way,
                           unsigned i)
 {
-    return way->in_place && i == output_of(kernel) ? 0 : i;
+    return way->in_place && i == output_of(kernel) ? kernel->call.op->lead : i;
 }
 
 /* Where operand I lies, with its contents. */
@@ -299,7 +299,7 @@ static void check_rest(const struct kernel_case *kernel, const struct kernel_way
 {
     const unsigned output = output_of(kernel);
     for (unsigned i = 0; i < kernel->call.operand_count; i++) {
-        bool is_written = i == output || (way->in_place && i == 0);
+        bool is_written = i == output || (way->in_place && i == kernel->call.op->lead);
         const uint8_t *data = way->boundary ? boundary + (FIRST_CLASS + 7 * i) * HG_CLASS_BYTES
                                             : memory[memory_of(kernel, way, i)].data;
         if (!is_written && memcmp(data, kernel->contents[i], kernel->bytes[i]) != 0) {
@@ -371,9 +371,12 @@ void kernel_case_fini(struct kernel_case *kernel)
 
 bool kernel_case_allows(const struct kernel_case *kernel, const struct kernel_way *way)
 {
+    const struct hg_op *op = kernel->call.op;
     const unsigned output = output_of(kernel);
-    if (way->in_place && (!kernel->call.op->elementwise || kernel->call.op->inputs == 0 ||
-                          kernel->bytes[output] != kernel->bytes[0])) {
+    if (way->in_place &&
+        (!op->elementwise || op->inputs == 0 ||
+         kernel->call.operands[output].type != kernel->call.operands[op->lead].type ||
+         kernel->bytes[output] != kernel->bytes[op->lead])) {
         return false;
     }
     for (unsigned i = 0; way->boundary && i < kernel->call.operand_count; i++) {

@@ -33,7 +33,8 @@ static inline void op_operand_vector(struct hg_op_operand *operand, uint64_t ele
     operand->elements = elements;
 }
 
-/* A call of operation ID whose operands are all vectors of ELEMENTS of TYPE in heap memory. */
+/* A call of operation ID that works in TYPE, whose operands are all vectors of ELEMENTS in heap
+ * memory. */
 static inline struct hg_op_call op_call(enum hg_op_id id, enum hg_dtype type, uint64_t elements)
 {
     struct hg_op_call call;
@@ -43,7 +44,7 @@ static inline struct hg_op_call op_call(enum hg_op_id id, enum hg_dtype type, ui
     call.policy = (struct hg_op_policy){.fusion = true, .specialize_full = false, .phi = true};
     for (unsigned i = 0; i < call.operand_count; i++) {
         struct hg_op_operand *operand = &call.operands[i];
-        operand->type = type;
+        operand->type = hg_op_operand_type(call.op, i, type);
         op_operand_vector(operand, elements);
         operand->base = op_pretended_base(i);
         operand->handle = 1000 + i;
@@ -72,7 +73,7 @@ static inline void op_set_bits(struct hg_op_call *call, const char *name, uint64
 /* VALUE in the type that the attribute has. */
 static inline void op_set(struct hg_op_call *call, const char *name, double value)
 {
-    enum hg_dtype type = call->operands[0].type;
+    enum hg_dtype type = hg_op_call_type(call);
     switch (call->op->attributes[op_attribute_index(call->op, name)].kind) {
     case HG_ATTRIBUTE_OPERAND:
         if (!hg_dtype_in(type, HG_DT_FLOAT)) {

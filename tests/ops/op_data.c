@@ -47,11 +47,13 @@ double op_data_get(enum hg_dtype type, const void *data, uint64_t index)
     return (double)((int64_t)(bits << unused) >> unused);
 }
 
-/* The range in which an operation's floats are drawn; whether specials are mixed in. */
+/* The range in which an operation's floats are drawn; whether specials are mixed in, and whether
+ * they are whole numbers, of which many are equal. */
 struct range {
     double low;
     double high;
     bool specials;
+    bool whole;
 };
 
 static struct range range_of(const struct hg_op_call *call, unsigned operand)
@@ -61,20 +63,39 @@ static struct range range_of(const struct hg_op_call *call, unsigned operand)
     case HG_OP_ID_SIGMOID:
     case HG_OP_ID_TANH:
     case HG_OP_ID_GELU:
-        return (struct range){-12, 12, true};
+    case HG_OP_ID_EXP:
+    case HG_OP_ID_ERF:
+        return (struct range){-12, 12, true, false};
+    case HG_OP_ID_SQRT:
+    case HG_OP_ID_RSQRT:
+    case HG_OP_ID_LOG:
+    case HG_OP_ID_LOG2:
+    case HG_OP_ID_LOG10:
+        return (struct range){0, 100, true, false};
+    case HG_OP_ID_POW:
+        return operand == 0 ? (struct range){0, 12, true, false}
+                            : (struct range){-4, 4, true, false};
+    case HG_OP_ID_EQUAL:
+    case HG_OP_ID_NOT_EQUAL:
+    case HG_OP_ID_LESS:
+    case HG_OP_ID_LESS_EQUAL:
+    case HG_OP_ID_GREATER:
+    case HG_OP_ID_GREATER_EQUAL:
+        return (struct range){-2, 2, true, true};
     case HG_OP_ID_SOFTMAX:
-        return (struct range){-4, 4, false};
+        return (struct range){-4, 4, false, false};
     case HG_OP_ID_SUM:
     case HG_OP_ID_GEMM:
     case HG_OP_ID_MATVEC:
     case HG_OP_ID_LINEAR:
-        return (struct range){-1, 1, false};
+        return (struct range){-1, 1, false, false};
     case HG_OP_ID_MSE:
     case HG_OP_ID_CROSS_ENTROPY:
     case HG_OP_ID_BINARY_CROSS_ENTROPY:
-        return operand == 0 ? (struct range){0.01, 0.99, false} : (struct range){0, 1, false};
+        return operand == 0 ? (struct range){0.01, 0.99, false, false}
+                            : (struct range){0, 1, false, false};
     default:
-        return (struct range){-100, 100, true};
+        return (struct range){-100, 100, true, false};
     }
 }
 
@@ -128,11 +149,19 @@ static uint64_t special_int(enum hg_dtype type, uint64_t choice)
     }
 }
 
+static bool is_compare(const struct hg_op *op)
+{
+    return strcmp(op->module, "compare") == 0;
+}
+
 static uint64_t draw_int(const struct hg_op_call *call, unsigned operand, struct op_random *random)
 {
     enum hg_dtype type = call->operands[operand].type;
     uint64_t draw = op_random_bits(random);
     uint64_t bits = (draw >> 60) == 0 ? special_int(type, draw & 0xff) : draw;
+    if (is_compare(call->op) && (draw >> 59) % 2 == 0) {
+        bits = (draw & 3) - 2; /* some are equal, some conditions are 0 */
+    }
     bool divisor = call->op == hg_op_info(HG_OP_ID_VECTOR_DIV) && operand == 1;
     uint64_t mask = UINT64_MAX >> (64 - 8 * hg_dtype_bytes(type));
     return divisor && (bits & mask) == 0 ? 3 : bits;
@@ -149,7 +178,8 @@ void op_data_fill(const struct hg_op_call *call, unsigned operand, struct op_ran
         } else if (range.specials && (op_random_bits(random) >> 60) == 0) {
             op_data_set(type, data, i, special_float(type, op_random_bits(random) >> 8));
         } else {
-            op_data_set(type, data, i, op_random_between(random, range.low, range.high));
+            double value = op_random_between(random, range.low, range.high);
+            op_data_set(type, data, i, range.whole ? rint(value) : value);
         }
     }
 }

@@ -33,13 +33,12 @@ static unsigned output_of(const struct op_case *op_case)
 /* "gelu f16 of 17, heap, unfused, block, skew 1, level -2": where a failure happened. */
 static const char *describe(const struct op_case *op_case, const struct op_way *way, char text[160])
 {
-    const struct hg_op_operand *first = &op_case->call.operands[0];
     (void)snprintf(text, 160, "%s %s of %llu, %s%s%s%s, %s, skew %u, level -%u",
-                   op_case->call.op->name, hg_dtype_name(first->type),
-                   (unsigned long long)first->elements, way->boundary ? "boundary" : "heap",
-                   way->unfused ? ", unfused" : "", way->full ? ", full" : "",
-                   way->in_place ? ", in place" : "", hg_executor_name(way->executor), way->skew,
-                   way->below_best);
+                   op_case->call.op->name, hg_dtype_name(hg_op_call_type(&op_case->call)),
+                   (unsigned long long)op_case->call.operands[0].elements,
+                   way->boundary ? "boundary" : "heap", way->unfused ? ", unfused" : "",
+                   way->full ? ", full" : "", way->in_place ? ", in place" : "",
+                   hg_executor_name(way->executor), way->skew, way->below_best);
     return text;
 }
 
@@ -68,6 +67,15 @@ void op_case_fini(struct op_case *op_case)
     }
 }
 
+bool op_case_fits_in_place(const struct op_case *op_case)
+{
+    const struct hg_op *op = op_case->call.op;
+    unsigned output = output_of(op_case);
+    return op->elementwise && op->inputs > 0 &&
+           op_case->call.operands[output].type == op_case->call.operands[op->lead].type &&
+           op_case->bytes[output] == op_case->bytes[op->lead];
+}
+
 bool op_case_fits_boundary(const struct op_case *op_case)
 {
     for (unsigned i = 0; i < op_case->call.operand_count; i++) {
@@ -82,7 +90,7 @@ bool op_case_fits_boundary(const struct op_case *op_case)
 
 static unsigned memory_index(const struct op_case *op_case, const struct op_way *way, unsigned i)
 {
-    return way->in_place && i == output_of(op_case) ? 0 : i;
+    return way->in_place && i == output_of(op_case) ? op_case->call.op->lead : i;
 }
 
 static void place_operands(const struct op_case *op_case, const struct op_way *way,
@@ -213,7 +221,7 @@ static void check_untouched(const struct op_case *op_case, const struct op_way *
 {
     char text[160];
     for (unsigned i = 0; i < op_case->call.operand_count; i++) {
-        if (i != output_of(op_case) && !(way->in_place && i == 0) &&
+        if (i != output_of(op_case) && !(way->in_place && i == op_case->call.op->lead) &&
             memcmp(memory->operands[i], op_case->contents[i], op_case->bytes[i]) != 0) {
             fail_msg("%s: input %u changed", describe(op_case, way, text), i);
         }
@@ -226,7 +234,7 @@ static void check_untouched(const struct op_case *op_case, const struct op_way *
     }
 }
 
-/* In place, what stands behind the result is input 0's; put back what the output had there. */
+/* In place, what stands behind the result is the input's; put back what the output had there. */
 static void take_result(const struct op_case *op_case, const struct op_way *way,
                         const struct memory *memory, uint8_t *result)
 {
@@ -237,7 +245,8 @@ static void take_result(const struct op_case *op_case, const struct op_way *way,
         uint64_t written = hg_op_reference_count(&op_case->call) *
                            hg_dtype_bytes(op_case->call.operands[output].type);
         char text[160];
-        if (memcmp(result + written, op_case->contents[0] + written, bytes - written) != 0) {
+        const uint8_t *input = op_case->contents[op_case->call.op->lead];
+        if (memcmp(result + written, input + written, bytes - written) != 0) {
             fail_msg("%s: elements behind the result changed", describe(op_case, way, text));
         }
         memcpy(result + written, op_case->contents[output] + written, bytes - written);
@@ -356,8 +365,7 @@ static bool way_exists(const struct op_case *op_case, const struct op_way *way, 
     if (way->unfused && count_steps(op_case, true) == count_steps(op_case, false)) {
         return false;
     }
-    if (way->in_place && (!op_case->call.op->elementwise ||
-                          op_case->bytes[output_of(op_case)] != op_case->bytes[0])) {
+    if (way->in_place && !op_case_fits_in_place(op_case)) {
         return false;
     }
     return with_reference || way->executor != HG_EXECUTOR_REFERENCE;
@@ -367,7 +375,7 @@ static void run_other_way(const struct op_case *op_case, const struct op_way *wa
                           const uint8_t *first, uint8_t *result)
 {
     op_case_run(op_case, way, result);
-    if (way->unfused && hg_dtype_in(op_case->call.operands[0].type, HG_DT_HALF)) {
+    if (way->unfused && hg_dtype_in(hg_op_call_type(&op_case->call), HG_DT_HALF)) {
         op_case_right(op_case, way, result);
     } else {
         op_case_same(op_case, way, result, first);

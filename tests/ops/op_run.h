@@ -30,7 +30,7 @@ struct op_way {
     bool boundary; /* operands in the boundary pool, so that Φ forms are used */
     bool unfused;
     bool full;     /* cache.specialize = full */
-    bool in_place; /* the output is the memory of input 0 */
+    bool in_place; /* the output is the memory of the first input of the operation's type */
     enum hg_executor executor;
     uint8_t skew;       /* heap operands start that many elements behind an aligned address */
     uint8_t below_best; /* levels of the instruction set to stay below this CPU's best */
@@ -40,6 +40,8 @@ struct op_way {
 /* Contents are drawn from RANDOM; the output's too, so that beta and "untouched" mean something. */
 void op_case_init(struct op_case *op_case, const struct hg_op_call *call, struct op_random *random);
 void op_case_fini(struct op_case *op_case);
+/* True if the operation may be done in place: elements of one type, as many of them. */
+bool op_case_fits_in_place(const struct op_case *op_case);
 /* True if every operand fits a boundary class. */
 bool op_case_fits_boundary(const struct op_case *op_case);
 

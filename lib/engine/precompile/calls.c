@@ -60,7 +60,7 @@ static uint64_t one_of(enum hg_dtype type)
 static void set_attribute(struct hg_op_call *call, unsigned index, bool other)
 {
     const struct hg_op_attribute *attribute = &call->op->attributes[index];
-    enum hg_dtype type = call->operands[0].type;
+    enum hg_dtype type = hg_op_call_type(call);
     call->attribute[index] = 0;
     if (!other) {
         call->attributes_given |= attribute->required ? 1u << index : 0;
@@ -178,7 +178,7 @@ static void visit_boundary(const struct visitor *visitor, struct hg_op_call *cal
     }
     if (!is_product(call->op)) {
         visit_lanes(visitor, call, 64);
-        visit_lanes(visitor, call, HG_CLASS_BYTES / hg_dtype_bytes(call->operands[0].type));
+        visit_lanes(visitor, call, HG_CLASS_BYTES / hg_dtype_bytes(hg_op_call_type(call)));
     }
 }
 
@@ -193,7 +193,7 @@ static void init_call(struct hg_op_call *call, const struct hg_op *op, enum hg_d
     *call = (struct hg_op_call){.op = op, .policy = {.fusion = true, .phi = true}};
     call->operand_count = (uint8_t)(op->inputs + op->outputs);
     for (unsigned i = 0; i < call->operand_count; i++) {
-        call->operands[i].type = type;
+        call->operands[i].type = hg_op_operand_type(op, i, type);
         call->operands[i].base = pretended_base(i);
         call->operands[i].boundary_class = -1;
     }
@@ -205,10 +205,24 @@ static void visit_type(const struct visitor *visitor, const struct hg_op *op, en
     for (int wide = 0; wide <= (may_widen ? 1 : 0); wide++) {
         struct hg_op_call call;
         init_call(&call, op, type);
-        call.operands[call.operand_count - 1].type = wide != 0 ? HG_F32 : type;
+        if (wide != 0) {
+            call.operands[call.operand_count - 1].type = HG_F32;
+        }
         visit_heap(visitor, &call);
         visit_boundary(visitor, &call);
     }
+}
+
+/* What many requests are made of. Comparisons and rare functions are built when they are asked
+ * for: in every type and form they would be half of the table. */
+static bool is_common(const struct hg_op *op)
+{
+    static const char *const rare[] = {"rsqrt", "log2", "log10", "sin", "cos", "tan", "erf"};
+    bool is_rare = strcmp(op->module, "compare") == 0;
+    for (size_t i = 0; i < HG_ARRAY_COUNT(rare); i++) {
+        is_rare |= strcmp(op->name, rare[i]) == 0;
+    }
+    return !is_rare;
 }
 
 void hg_precompile_visit_all(hg_precompile_visit_fn *visit, void *context)
@@ -216,7 +230,7 @@ void hg_precompile_visit_all(hg_precompile_visit_fn *visit, void *context)
     const struct visitor visitor = {visit, context};
     for (unsigned id = 0; id < HG_OP_ID_COUNT; id++) {
         const struct hg_op *op = hg_op_info((enum hg_op_id)id);
-        for (unsigned type = 0; type < HG_DTYPE_COUNT; type++) {
+        for (unsigned type = 0; is_common(op) && type < HG_DTYPE_COUNT; type++) {
             if (hg_dtype_in((enum hg_dtype)type, op->dtypes)) {
                 visit_type(&visitor, op, (enum hg_dtype)type);
             }

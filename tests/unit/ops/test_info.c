@@ -28,9 +28,11 @@ static void every_operation_is_complete(void **state)
         assert_int_not_equal(op->dtypes, 0);
         assert_int_equal(op->outputs, 1);
         assert_non_null(op->plan);
+        assert_int_equal(op->operands[op->lead].types, 0);
         for (unsigned i = 0; i < (unsigned)op->inputs + op->outputs; i++) {
             assert_non_null(op->operands[i].name);
             assert_int_equal(op->operands[i].output, i >= op->inputs);
+            assert_true(i >= op->lead || op->operands[i].types != 0);
         }
         for (unsigned i = 0; i < op->attribute_count; i++) {
             assert_non_null(op->attributes[i].name);
@@ -43,8 +45,8 @@ static void every_operation_is_complete(void **state)
     }
 }
 
-/* 22 operations and relu, clip, scalar_add, scalar_mul, linear, by the names of the specification.
- */
+/* 22 operations and relu, clip, scalar_add, scalar_mul, by the names of the specification, then
+ * linear and those that graphs brought. */
 static void the_operations_are_those_specified(void **state)
 {
     (void)state;
@@ -55,7 +57,12 @@ static void the_operations_are_those_specified(void **state)
         "sigmoid",    "tanh",       "gelu",          "softmax",
         "sum",        "reduce_min", "reduce_max",    "gemm",
         "matvec",     "mse",        "cross_entropy", "binary_cross_entropy",
-        "copy",       "fill",       "linear",
+        "copy",       "fill",       "linear",        "sqrt",
+        "rsqrt",      "exp",        "log",           "log2",
+        "log10",      "sin",        "cos",           "tan",
+        "erf",        "pow",        "equal",         "not_equal",
+        "less",       "less_equal", "greater",       "greater_equal",
+        "where",
     };
     assert_int_equal(sizeof names / sizeof names[0], HG_OP_ID_COUNT);
     for (unsigned i = 0; i < HG_OP_ID_COUNT; i++) {
