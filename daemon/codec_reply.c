@@ -320,6 +320,7 @@ struct op_row {
     Hologram__V1__AttributeInfo *attribute_rows[HG_OP_ATTRIBUTES_MAX];
     Hologram__V1__DType dtypes[HG_DTYPE_COUNT];
     char *operand_names[HG_OP_OPERANDS_MAX];
+    uint32_t operand_dtypes[HG_OP_OPERANDS_MAX];
 };
 
 /* A default as the bits that a client would send: sizes and flags as integers, scalars as F32 or as
@@ -336,6 +337,18 @@ static uint64_t default_bits(const struct hg_op_attribute *attribute)
         return bits;
     }
     memcpy(&bits, &attribute->default_value, sizeof(bits));
+    return bits;
+}
+
+/* A set of types with the wire's numbers as bits. */
+static uint32_t wire_dtypes(uint32_t types)
+{
+    uint32_t bits = 0;
+    for (unsigned type = 0; type < HG_DTYPE_COUNT; type++) {
+        if (hg_dtype_in((enum hg_dtype)type, types)) {
+            bits |= 1u << (unsigned)wire_dtype((enum hg_dtype)type);
+        }
+    }
     return bits;
 }
 
@@ -373,8 +386,11 @@ static void fill_op(const struct hg_op *op, struct op_row *row)
     info->n_operand_names = (size_t)op->inputs + op->outputs;
     for (size_t i = 0; i < info->n_operand_names; i++) {
         row->operand_names[i] = borrow(op->operands[i].name);
+        row->operand_dtypes[i] = wire_dtypes(op->operands[i].types);
     }
     info->operand_names = row->operand_names;
+    info->n_operand_dtypes = info->n_operand_names;
+    info->operand_dtypes = row->operand_dtypes;
 }
 
 static enum hg_status encode_ops(struct encoder *encoder)

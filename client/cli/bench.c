@@ -142,11 +142,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 /* A buffer whose elements are all 1, which no operation refuses. */
 static hologram_status make_operand(struct subject *subject,
-                                    const struct bench_arguments *arguments,
-                                    hologram_buffer *buffer)
+                                    const struct bench_arguments *arguments, uint32_t index)
 {
+    hologram_buffer *buffer = &subject->operands[index];
     bool product = strcmp(subject->op->module, "linalg") == 0;
-    hologram_buffer_spec spec = {.dtype = arguments->dtype, .rank = product ? 2 : 1};
+    hologram_buffer_spec spec = {.dtype = cli_operand_dtype(subject->op, index, arguments->dtype),
+                                 .rank = product ? 2 : 1};
     spec.shape[0] = arguments->n;
     spec.shape[1] = product ? arguments->n : 0;
     hologram_status status = hologram_alloc(subject->client, &spec, buffer, NULL);
@@ -191,7 +192,7 @@ static int prepare(struct subject *subject, const struct bench_arguments *argume
     for (uint32_t i = 0; i < count; i++) {
         hologram_status status = (matvec && i > 0) || (linear && i == 2)
                                      ? make_vector(subject, arguments, &subject->operands[i])
-                                     : make_operand(subject, arguments, &subject->operands[i]);
+                                     : make_operand(subject, arguments, i);
         if (status != HOLOGRAM_OK) {
             return cli_fail_client(arguments->cli, "operands");
         }

@@ -122,6 +122,8 @@ uint64_t cli_now_ns(void);
 /* TEXT as a value of DTYPE, in the low bits. False if it is none or out of range. */
 bool cli_parse_bits(hologram_dtype dtype, const char *text, uint64_t *bits);
 bool cli_parse_u64(const char *text, uint64_t *value);
+/* The type of operand INDEX when OP works in DTYPE: one of its own types if it has any. */
+hologram_dtype cli_operand_dtype(const hologram_op_info *op, uint32_t index, hologram_dtype dtype);
 /* Values of options; the wrong ones are usage errors, which exit. */
 void cli_parse_dtype(struct argp_state *state, const char *text, hologram_dtype *dtype);
 void cli_parse_pool(struct argp_state *state, const char *text, hologram_pool *pool);

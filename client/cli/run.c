@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run: an operation on named buffers. Outputs that do not exist are made, of the first input's type
+ * run: an operation on named buffers. Outputs that do not exist are made, of the inputs' type
  * and of the shape that the operation gives.
  */
 #include <inttypes.h>
@@ -225,6 +225,16 @@ static void reduced_shape(const struct run_arguments *arguments, const struct pl
     spec->shape[0] = cols == 0 ? 1 : n / cols;
 }
 
+/* Of the first input that has no types of its own. */
+static hologram_dtype lead_dtype(const struct plan *plan)
+{
+    uint32_t lead = 0;
+    while (lead + 1 < plan->op->inputs && plan->op->operand_dtypes[lead] != 0) {
+        lead++;
+    }
+    return plan->input_infos[lead].spec.dtype;
+}
+
 /* The output of the operation if it is not there yet. */
 static int infer(const struct run_arguments *arguments, const struct plan *plan,
                  hologram_buffer_spec *spec)
@@ -237,6 +247,7 @@ static int infer(const struct run_arguments *arguments, const struct plan *plan,
     }
     *spec = plan->input_infos[0].spec;
     spec->pool = arguments->pool;
+    spec->dtype = cli_operand_dtype(plan->op, plan->op->inputs, lead_dtype(plan));
     if (strcmp(plan->op->name, "gemm") == 0 || strcmp(plan->op->name, "linear") == 0) {
         gemm_shape(arguments, plan, spec);
     } else if (strcmp(plan->op->name, "matvec") == 0) {

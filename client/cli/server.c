@@ -219,6 +219,33 @@ static void print_default(const hologram_attribute_info *attribute)
     }
 }
 
+/* Of an operand whose type is not that of the others. */
+static void print_own_types(const hologram_op_info *op, uint32_t operand)
+{
+    uint32_t types = op->operand_dtypes[operand];
+    if (types == 0) {
+        return;
+    }
+    printf("  types of %s:", op->operand_names[operand]);
+    for (unsigned int dtype = HOLOGRAM_I8; dtype <= HOLOGRAM_F64; dtype++) {
+        if ((types >> dtype & 1u) != 0) {
+            printf(" %s", hologram_dtype_name((hologram_dtype)dtype));
+        }
+    }
+    putchar('\n');
+}
+
+static json_t *own_types_json(uint32_t types)
+{
+    json_t *list = json_array();
+    for (unsigned int dtype = HOLOGRAM_I8; dtype <= HOLOGRAM_F64; dtype++) {
+        if ((types >> dtype & 1u) != 0) {
+            json_array_append_new(list, json_string(hologram_dtype_name((hologram_dtype)dtype)));
+        }
+    }
+    return list;
+}
+
 static void print_op(const hologram_ops *ops, const hologram_op_info *op)
 {
     print_signature(op);
@@ -227,6 +254,9 @@ static void print_op(const hologram_ops *ops, const hologram_op_info *op)
         printf(" %s", hologram_dtype_name(op->dtypes[i]));
     }
     putchar('\n');
+    for (uint32_t i = 0; i < op->operand_name_count; i++) {
+        print_own_types(op, i);
+    }
     for (uint32_t i = 0; i < op->attribute_count; i++) {
         const hologram_attribute_info *attribute = hologram_ops_attribute(ops, op, i);
         printf("  --attr %s=%s (", attribute->name, attribute->kind);
@@ -242,8 +272,10 @@ static json_t *op_json(const hologram_ops *ops, const hologram_op_info *op)
         json_array_append_new(dtypes, json_string(hologram_dtype_name(op->dtypes[i])));
     }
     json_t *operands = json_array();
+    json_t *operand_dtypes = json_array();
     for (uint32_t i = 0; i < op->operand_name_count; i++) {
         json_array_append_new(operands, json_string(op->operand_names[i]));
+        json_array_append_new(operand_dtypes, own_types_json(op->operand_dtypes[i]));
     }
     json_t *attributes = json_array();
     for (uint32_t i = 0; i < op->attribute_count; i++) {
@@ -254,10 +286,10 @@ static json_t *op_json(const hologram_ops *ops, const hologram_op_info *op)
                                         "default_bits", (json_int_t)attribute->default_bits,
                                         "summary", attribute->summary));
     }
-    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "name", op->name, "module",
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o}", "name", op->name, "module",
                      op->module, "summary", op->summary, "inputs", (int)op->inputs, "outputs",
-                     (int)op->outputs, "operands", operands, "dtypes", dtypes, "attributes",
-                     attributes);
+                     (int)op->outputs, "operands", operands, "dtypes", dtypes, "operand_dtypes",
+                     operand_dtypes, "attributes", attributes);
 }
 
 static int print_ops(const hologram_ops *ops, const struct arguments *arguments)

@@ -96,6 +96,15 @@ bool cli_elements(const hologram_buffer_spec *spec, uint64_t *elements)
     return true;
 }
 
+hologram_dtype cli_operand_dtype(const hologram_op_info *op, uint32_t index, hologram_dtype dtype)
+{
+    uint32_t own = op->operand_dtypes[index];
+    if (own == 0 || (own >> (unsigned int)dtype & 1u) != 0) {
+        return dtype;
+    }
+    return (hologram_dtype)__builtin_ctz(own);
+}
+
 uint64_t cli_load_bits(hologram_dtype dtype, const void *data, uint64_t index)
 {
     uint32_t bytes = hologram_dtype_bytes(dtype);

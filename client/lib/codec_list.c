@@ -104,8 +104,14 @@ static bool fill_op(struct hg_client_arena *arena, const Hologram__V1__OpInfo *f
     hologram_dtype *dtypes = hg_client_arena_array(arena, from->n_dtypes, sizeof *dtypes);
     hologram_attribute_info *attributes =
         hg_client_arena_array(arena, from->n_attributes, sizeof *attributes);
-    if (!dtypes || !attributes) {
+    uint32_t *operand_dtypes =
+        hg_client_arena_array(arena, from->n_operand_names, sizeof *operand_dtypes);
+    if (!dtypes || !attributes || !operand_dtypes) {
         return false;
+    }
+    /* A server that does not tell has no operands with types of their own. */
+    for (size_t i = 0; i < from->n_operand_names; i++) {
+        operand_dtypes[i] = i < from->n_operand_dtypes ? from->operand_dtypes[i] : 0;
     }
     for (size_t i = 0; i < from->n_dtypes; i++) {
         dtypes[i] = (hologram_dtype)from->dtypes[i];
@@ -127,7 +133,8 @@ static bool fill_op(struct hg_client_arena *arena, const Hologram__V1__OpInfo *f
                                   .operand_name_count = (uint32_t)from->n_operand_names,
                                   .dtype_count = (uint32_t)from->n_dtypes,
                                   .dtypes = dtypes,
-                                  .attribute_count = (uint32_t)from->n_attributes};
+                                  .attribute_count = (uint32_t)from->n_attributes,
+                                  .operand_dtypes = operand_dtypes};
     op->attributes = attributes;
     return true;
 }

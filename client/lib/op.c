@@ -132,16 +132,42 @@ BINARY(vector_div)
 BINARY(min)
 BINARY(max)
 BINARY(mse)
+BINARY(pow)
+BINARY(equal)
+BINARY(not_equal)
+BINARY(less)
+BINARY(less_equal)
+BINARY(greater)
+BINARY(greater_equal)
 UNARY(abs)
 UNARY(neg)
 UNARY(relu)
 UNARY(sigmoid)
 UNARY(tanh)
 UNARY(gelu)
+UNARY(sqrt)
+UNARY(rsqrt)
+UNARY(exp)
+UNARY(log)
+UNARY(log2)
+UNARY(log10)
+UNARY(sin)
+UNARY(cos)
+UNARY(tan)
+UNARY(erf)
 UNARY(copy)
 REDUCE(sum)
 REDUCE(reduce_min)
 REDUCE(reduce_max)
+
+hologram_status hologram_where(hologram_client *client, hologram_buffer cond, hologram_buffer a,
+                               hologram_buffer b, hologram_buffer c, uint64_t n)
+{
+    struct op_call op = {.operands = {cond, a, b, c}};
+    start(&op, client, "where", 3);
+    size(&op, "n", n);
+    return run(&op);
+}
 
 /* ---- with scalars ---------------------------------------------------------------------------- */
 

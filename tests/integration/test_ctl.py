@@ -101,12 +101,16 @@ def test_ping_and_info_tell_who_answers(ctl):
     assert info["limits"]["boundary_classes_max"] == 16
 
 
+OPERATIONS = 45
+
+
 def test_ops_are_listed_and_described(ctl):
     names = ctl("ops", "--names")[0].split()
-    assert len(names) == 27 and {"gemm", "softmax", "vector_add"} <= set(names)
-    assert len(ctl("ops")[0].splitlines()) == 27
+    assert len(names) == OPERATIONS and {"gemm", "softmax", "vector_add"} <= set(names)
+    assert len(ctl("ops")[0].splitlines()) == OPERATIONS
     text = ctl("ops", "gemm")[0]
     assert "gemm(A, B) -> C" in text and "--attr trans_b=flag" in text
+    assert "types of cond: u8\n" in ctl("ops", "where")[0]
     assert {op["name"] for op in ctl.json("ops")} == set(names)
     _, error = ctl("ops", "nope", code=NOT_FOUND)
     assert "nope" in error

@@ -10,6 +10,9 @@ import pytest
 from python_client import (ALL, ONE_HOT, Q, SIGNED, X, Y, client, daemon, hologram, np_softmax,
                            plain, values)
 
+P = np.abs(X) + np.float32(0.25)
+W = np.rint(X)
+MASK = (X > 0).astype(np.uint8)
 
 # name: (call of buffers, the same of arrays, operands)
 CASES = {
@@ -25,6 +28,24 @@ CASES = {
     "clip": (lambda a: hologram.clip(a, -1, 1), lambda a: np.clip(a, -1, 1), (X,)),
     "scalar_add": (lambda a: hologram.scalar_add(a, 1.5), lambda a: a + np.float32(1.5), (X,)),
     "scalar_mul": (lambda a: hologram.scalar_mul(a, -3), lambda a: a * np.float32(-3), (X,)),
+    "sqrt": (hologram.sqrt, np.sqrt, (P,)),
+    "rsqrt": (hologram.rsqrt, lambda a: 1 / np.sqrt(a), (P,)),
+    "exp": (hologram.exp, np.exp, (X,)),
+    "log": (hologram.log, np.log, (P,)),
+    "log2": (hologram.log2, np.log2, (P,)),
+    "log10": (hologram.log10, np.log10, (P,)),
+    "sin": (hologram.sin, np.sin, (X,)),
+    "cos": (hologram.cos, np.cos, (X,)),
+    "tan": (hologram.tan, np.tan, (X,)),
+    "erf": (hologram.erf, np.vectorize(math.erf), (X,)),
+    "pow": (hologram.pow, np.power, (P, Y)),
+    "equal": (hologram.equal, np.equal, (W, W[0])),
+    "not_equal": (hologram.not_equal, np.not_equal, (W, W[0])),
+    "less": (hologram.less, np.less, (W, W[0])),
+    "less_equal": (hologram.less_equal, np.less_equal, (W, W[0])),
+    "greater": (hologram.greater, np.greater, (W, W[0])),
+    "greater_equal": (hologram.greater_equal, np.greater_equal, (W, W[0])),
+    "where": (hologram.where, np.where, (MASK, X, Y[0])),
     "sigmoid": (hologram.sigmoid, lambda a: 1 / (1 + np.exp(-a)), (X,)),
     "tanh": (hologram.tanh, np.tanh, (X,)),
     "gelu": (hologram.gelu, lambda a: a / (1 + np.exp(

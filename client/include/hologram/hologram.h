@@ -418,6 +418,20 @@ HOLOGRAM_DECLARE_BINARY(vector_mul)
 HOLOGRAM_DECLARE_BINARY(vector_div)
 HOLOGRAM_DECLARE_BINARY(min)
 HOLOGRAM_DECLARE_BINARY(max)
+HOLOGRAM_DECLARE_BINARY(pow)
+/* c, of type u8: 1 where the relation of a and b holds, else 0. */
+HOLOGRAM_DECLARE_BINARY(equal)
+HOLOGRAM_DECLARE_BINARY(not_equal)
+HOLOGRAM_DECLARE_BINARY(less)
+HOLOGRAM_DECLARE_BINARY(less_equal)
+HOLOGRAM_DECLARE_BINARY(greater)
+HOLOGRAM_DECLARE_BINARY(greater_equal)
+/* c = a where cond, of type u8, is not 0, else b; a and b may be shorter. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_where(hologram_client *client,
+                                                                hologram_buffer cond,
+                                                                hologram_buffer a,
+                                                                hologram_buffer b,
+                                                                hologram_buffer c, uint64_t n);
 /* c = f(a). */
 HOLOGRAM_DECLARE_UNARY(abs)
 HOLOGRAM_DECLARE_UNARY(neg)
@@ -425,6 +439,16 @@ HOLOGRAM_DECLARE_UNARY(relu)
 HOLOGRAM_DECLARE_UNARY(sigmoid)
 HOLOGRAM_DECLARE_UNARY(tanh)
 HOLOGRAM_DECLARE_UNARY(gelu)
+HOLOGRAM_DECLARE_UNARY(sqrt)
+HOLOGRAM_DECLARE_UNARY(rsqrt)
+HOLOGRAM_DECLARE_UNARY(exp)
+HOLOGRAM_DECLARE_UNARY(log)
+HOLOGRAM_DECLARE_UNARY(log2)
+HOLOGRAM_DECLARE_UNARY(log10)
+HOLOGRAM_DECLARE_UNARY(sin)
+HOLOGRAM_DECLARE_UNARY(cos)
+HOLOGRAM_DECLARE_UNARY(tan)
+HOLOGRAM_DECLARE_UNARY(erf)
 /* out[row] = the fold of row `row` of `cols` elements. */
 HOLOGRAM_DECLARE_REDUCE(sum)
 HOLOGRAM_DECLARE_REDUCE(reduce_min)
@@ -735,8 +759,9 @@ typedef struct hologram_op_info {
     const char *const *operand_names; /* inputs, then outputs */
     uint32_t operand_name_count;
     uint32_t dtype_count;
-    const hologram_dtype *dtypes; /* of the first operand */
+    const hologram_dtype *dtypes; /* of operands without types of their own: all the same one */
     uint32_t attribute_count;
+    const uint32_t *operand_dtypes; /* per operand, types of its own as bits 1 << dtype; 0: none */
 } hologram_op_info;
 
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_list_ops(hologram_client *client,

@@ -117,7 +117,8 @@ class OpInfo(Structure):
     _fields_ = [("name", c_char_p), ("module", c_char_p), ("summary", c_char_p),
                 ("inputs", c_uint32), ("outputs", c_uint32), ("operand_names", POINTER(c_char_p)),
                 ("operand_name_count", c_uint32), ("dtype_count", c_uint32),
-                ("dtypes", POINTER(c_int)), ("attribute_count", c_uint32)]
+                ("dtypes", POINTER(c_int)), ("attribute_count", c_uint32),
+                ("operand_dtypes", POINTER(c_uint32))]
 
 
 _client = c_void_p

@@ -315,7 +315,8 @@ class Client(Connection):
             clip = client.prepare("clip", dtype="f32", lo=0.0, hi=1.0)
             clip(x, out=x)
 
-        dtype: of every operand, or one for each: inputs, then the output.
+        dtype: of every operand that has no types of its own (as indices have), or one for each:
+            inputs, then the output.
         shapes: of every operand likewise, if they are known: its programs are then built now.
         """
         with self._blocking("prepare") as session:
@@ -324,7 +325,8 @@ class Client(Connection):
             if info.outputs != 1:
                 raise InvalidArgument(f"prepare: expected an operation with one output, got {op}")
             single = isinstance(dtype, (str, type, np.dtype))
-            kinds = tuple(DType.of(one) for one in ([dtype] * count if single else dtype))
+            kinds = tuple(info.operand_dtype(i, DType.of(dtype)) for i in range(count)) \
+                if single else tuple(DType.of(one) for one in dtype)
             sizes = None if shapes is None else [_sizes(shape) for shape in shapes]
             for name, got in (("dtype", kinds), ("shapes", sizes)):
                 if got is not None and len(got) != count:

@@ -143,8 +143,9 @@ class AttributeInfo:
 
 @dataclass(frozen=True)
 class OpInfo:
-    """An operation. `operands` names the inputs, then the outputs; `dtypes` are those that the
-    first operand may have."""
+    """An operation. `operands` names the inputs, then the outputs. `operand_dtypes` are the types
+    that each may have whatever the others have; those for which it is empty have all the same one
+    of `dtypes`."""
 
     name: str
     module: str
@@ -154,6 +155,12 @@ class OpInfo:
     operands: tuple[str, ...]
     dtypes: tuple[DType, ...]
     attributes: dict[str, AttributeInfo]
+    operand_dtypes: tuple[tuple[DType, ...], ...]
+
+    def operand_dtype(self, index: int, dtype: DType) -> DType:
+        """Of an operand when the operation works in DTYPE: one of its own types, if it has any."""
+        own = self.operand_dtypes[index]
+        return dtype if not own or dtype in own else own[0]
 
     @classmethod
     def read_all(cls, handle: c_void_p) -> dict[str, OpInfo]:
@@ -174,7 +181,9 @@ class OpInfo:
                    tuple(_text(raw.operand_names[i]) for i in range(raw.operand_name_count)),
                    tuple(DType.from_code(raw.dtypes[i]) for i in range(raw.dtype_count)),
                    {_text(a.name): AttributeInfo(_text(a.name), _text(a.kind), _text(a.summary),
-                                                 a.required, a.default_bits) for a in attributes})
+                                                 a.required, a.default_bits) for a in attributes},
+                   tuple(tuple(dtype for dtype in DType if raw.operand_dtypes[i] >> dtype.code & 1)
+                         for i in range(raw.operand_name_count)))
 
 
 _POOLS = ("", "heap", "boundary", "shared")

@@ -5,7 +5,7 @@ All of them take buffers of one client and give the result: a fresh buffer, or `
 given. `out` may be an input of anything elementwise, which is then done in place. `n` limits the
 work to the first n elements; a fresh result is then a vector of n.
 
-min, max, abs and sum shadow Python's own in this module, and in a module that imports them by name.
+min, max, abs, pow and sum shadow Python's own in this module, and in a module that imports them by name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from .buffer import Buffer
 
 __all__ = ["vector_add", "vector_sub", "vector_mul", "vector_div", "min", "max", "abs", "neg",
-           "relu", "clip", "scalar_add", "scalar_mul", "sigmoid", "tanh", "gelu", "softmax", "sum",
+           "relu", "clip", "scalar_add", "scalar_mul", "sqrt", "rsqrt", "exp", "log", "log2",
+           "log10", "sin", "cos", "tan", "erf", "pow", "equal", "not_equal", "less", "less_equal",
+           "greater", "greater_equal", "where", "sigmoid", "tanh", "gelu", "softmax", "sum",
            "reduce_min", "reduce_max", "gemm", "matvec", "linear", "mse", "cross_entropy",
            "binary_cross_entropy", "copy", "fill"]
 
@@ -49,8 +51,9 @@ def _unary(op: str, a: Buffer, out: Buffer | None, n: int | None,
                             (attributes or []) + _sizes(n=n))
 
 
-def _binary(op: str, a: Buffer, b: Buffer, out: Buffer | None, n: int | None) -> Buffer:
-    return a.client.operate(op, (a, b), out, _first(a, n), a.dtype, _sizes(n=n))
+def _binary(op: str, a: Buffer, b: Buffer, out: Buffer | None, n: int | None,
+            dtype: DType | None = None) -> Buffer:
+    return a.client.operate(op, (a, b), out, _first(a, n), dtype or a.dtype, _sizes(n=n))
 
 
 # ---- math ---------------------------------------------------------------------------------------
@@ -117,6 +120,101 @@ def scalar_add(a: Buffer, s: Scalar, *, out: Buffer | None = None, n: int | None
 def scalar_mul(a: Buffer, s: Scalar, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
     """a * s, with s rounded to the type of a; integers wrap."""
     return _unary("scalar_mul", a, out, n, [(b"s", a.dtype.bits(s, "scalar_mul: s"))])
+
+
+def sqrt(a: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Square root; of what is below 0, NaN. Floating types."""
+    return _unary("sqrt", a, out, n)
+
+
+def rsqrt(a: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """1 / sqrt(a). Floating types."""
+    return _unary("rsqrt", a, out, n)
+
+
+def exp(a: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """e^a. Floating types."""
+    return _unary("exp", a, out, n)
+
+
+def log(a: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Natural logarithm; of 0, -inf. Floating types."""
+    return _unary("log", a, out, n)
+
+
+def log2(a: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Logarithm to base 2. Floating types."""
+    return _unary("log2", a, out, n)
+
+
+def log10(a: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Logarithm to base 10. Floating types."""
+    return _unary("log10", a, out, n)
+
+
+def sin(a: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Sine. Floating types."""
+    return _unary("sin", a, out, n)
+
+
+def cos(a: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Cosine. Floating types."""
+    return _unary("cos", a, out, n)
+
+
+def tan(a: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Tangent. Floating types."""
+    return _unary("tan", a, out, n)
+
+
+def erf(a: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Error function. Floating types."""
+    return _unary("erf", a, out, n)
+
+
+def pow(a: Buffer, b: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """a^b. Floating types. A shorter b is repeated."""
+    return _binary("pow", a, b, out, n)
+
+
+# ---- comparisons --------------------------------------------------------------------------------
+
+
+def equal(a: Buffer, b: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """1 where a = b, else 0, of type u8. A shorter b is repeated."""
+    return _binary("equal", a, b, out, n, DType.U8)
+
+
+def not_equal(a: Buffer, b: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """1 where a and b differ, as a NaN does from all. A shorter b is repeated."""
+    return _binary("not_equal", a, b, out, n, DType.U8)
+
+
+def less(a: Buffer, b: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """1 where a < b. A shorter b is repeated."""
+    return _binary("less", a, b, out, n, DType.U8)
+
+
+def less_equal(a: Buffer, b: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """1 where a <= b. A shorter b is repeated."""
+    return _binary("less_equal", a, b, out, n, DType.U8)
+
+
+def greater(a: Buffer, b: Buffer, *, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """1 where a > b. A shorter b is repeated."""
+    return _binary("greater", a, b, out, n, DType.U8)
+
+
+def greater_equal(a: Buffer, b: Buffer, *, out: Buffer | None = None,
+                  n: int | None = None) -> Buffer:
+    """1 where a >= b. A shorter b is repeated."""
+    return _binary("greater_equal", a, b, out, n, DType.U8)
+
+
+def where(cond: Buffer, a: Buffer, b: Buffer, *, out: Buffer | None = None,
+          n: int | None = None) -> Buffer:
+    """a where cond, of type u8, is not 0, else b. Shorter ones of a and b are repeated."""
+    return a.client.operate("where", (cond, a, b), out, _first(cond, n), a.dtype, _sizes(n=n))
 
 
 # ---- activation ---------------------------------------------------------------------------------
