@@ -2,7 +2,7 @@
 # The daemon: everything but main as archive `daemon`, so that fuzz targets and tests can link it.
 
 DAEMON_SOURCES  := $(filter-out daemon/main.c,$(wildcard daemon/*.c daemon/transport/*.c daemon/http/*.c))
-DAEMON_ARCHIVES := daemon engine cache exec native ops sched pool program isa proto grpc_proto base
+DAEMON_ARCHIVES := daemon engine graph cache exec native ops sched pool program isa proto grpc_proto base
 DAEMON_LIBS     := -luv -lgrpc -lgpr -lprotobuf-c -lmicrohttpd -linih -lsystemd $(JEMALLOC_LIBS) -lm
 
 $(eval $(call library,daemon,$(DAEMON_SOURCES)))

@@ -13,6 +13,7 @@
 enum hg_rank {
     HG_RANK_ENGINE = 1,  /* named buffers, list of sessions */
     HG_RANK_SESSION,     /* a session's tables */
+    HG_RANK_GRAPHS,      /* the table of graphs */
     HG_RANK_CACHE,       /* the program cache's table */
     HG_RANK_CACHE_BUILD, /* one build in flight */
     HG_RANK_POOL,        /* a pool's free lists */

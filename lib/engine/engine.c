@@ -22,6 +22,8 @@
 #define CACHE_BYTES_MIN   65536
 #define NATIVE_BYTES_MIN  65536
 #define NATIVE_BYTES_MAX  (UINT64_C(16) << 30)
+#define GRAPHS_MIN        2
+#define GRAPH_BYTES_MIN   65536
 
 void hg_engine_options_init(struct hg_engine_options *options)
 {
@@ -33,6 +35,8 @@ void hg_engine_options_init(struct hg_engine_options *options)
         .heap_bytes_max = 0,
         .cache_entries_max = 16384,
         .cache_bytes_max = 64 << 20,
+        .graphs_max = 4096,
+        .graph_bytes_max = 64 << 20,
         .lock_boundary = true,
         .fusion = true,
         .specialize_full = false,
@@ -60,6 +64,8 @@ static enum hg_status check_options(const struct hg_engine_options *options, str
         {"heap_bytes_max", options->heap_bytes_max, 0, INT64_MAX},
         {"cache_entries_max", options->cache_entries_max, CACHE_ENTRIES_MIN, 1u << 30},
         {"cache_bytes_max", options->cache_bytes_max, CACHE_BYTES_MIN, INT64_MAX},
+        {"graphs_max", options->graphs_max, GRAPHS_MIN, 1u << 20},
+        {"graph_bytes_max", options->graph_bytes_max, GRAPH_BYTES_MIN, INT64_MAX},
         {"fp_mode", options->fp_mode, HG_FP_IEEE, HG_FP_FTZ},
         {"executor", options->executor, 0, HG_EXECUTOR_COUNT - 1},
         {"native", options->native, 0, HG_NATIVE_OFF},
@@ -183,6 +189,8 @@ static void destroy_parts(struct hg_engine *engine)
     }
     hg_exec_release_cached();
     hg_engine_drop_names(engine);
+    hg_engine_drop_graph_names(engine);
+    hg_graph_table_fini(&engine->graphs);
     HG_REQUIRE(engine->users == NULL);
     if (engine->cache != NULL) {
         hg_cache_destroy(&engine->cache);
@@ -217,11 +225,13 @@ enum hg_status hg_engine_create(const struct hg_engine_options *options, struct 
         .specialize_full = options->specialize_full,
         .phi = true,
     };
+    hg_graph_table_init(&fresh->graphs, options->graphs_max, options->graph_bytes_max);
     status = create_parts(fresh, error);
     if (status != HG_OK) {
         destroy_parts(fresh);
         return status;
     }
+    fresh->graphs.seed = fresh->id_seed;
     fresh->boundary_base = hg_pool_boundary_base(fresh->pool);
     (void)hg_clock_ticks(); /* measured once, here rather than in the first call */
     *engine = fresh;

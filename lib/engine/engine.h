@@ -28,6 +28,7 @@
 #include "lib/base/status.h"
 #include "lib/engine/cache_admin.h"
 #include "lib/exec/exec.h"
+#include "lib/graph/graph.h"
 #include "lib/ops/ops.h"
 #include "lib/pool/pool.h"
 #include "lib/sched/sched.h"
@@ -57,6 +58,8 @@ struct hg_engine_options {
     uint64_t heap_bytes_max; /* heap pool, all sessions together; 0 = half of physical memory */
     uint64_t cache_entries_max;
     uint64_t cache_bytes_max;
+    uint32_t graphs_max; /* that are known at a time, with their plans */
+    uint64_t graph_bytes_max;
     bool lock_boundary;
     bool fusion;          /* composites as one program (default) */
     bool specialize_full; /* cache.specialize = full */
@@ -90,6 +93,7 @@ struct hg_session_options {
     uint32_t shared_buffers_max; /* of all sessions of the uid: each has a descriptor or two */
     uint32_t programs_max;
     uint32_t prepared_max; /* prepared operations */
+    uint32_t graphs_max;   /* loaded graphs; also named ones of the uid */
     uint64_t fuel_max;     /* of a user's program, per block and segment */
 };
 void hg_session_options_init(struct hg_session_options *options);
@@ -419,6 +423,8 @@ HG_MUST_CHECK enum hg_status hg_engine_cache_restore(struct hg_engine *engine, c
  * HG_INVALID_ARGUMENT, HG_DATA_LOSS, HG_RESOURCE_EXHAUSTED. */
 HG_MUST_CHECK enum hg_status hg_engine_cache_warm(struct hg_engine *engine, const uint8_t *bytes,
                                                   size_t size, struct hg_error *error);
+
+#include "lib/engine/graphs.h"
 
 #pragma GCC visibility pop
 

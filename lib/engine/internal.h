@@ -13,6 +13,7 @@
 #include "lib/engine/account.h"
 #include "lib/engine/buffer.h"
 #include "lib/engine/engine.h"
+#include "lib/engine/graph_table.h"
 #include "lib/engine/idmap.h"
 #include "lib/engine/recent.h"
 #include "lib/engine/statement.h"
@@ -24,6 +25,20 @@ struct hg_keyfile_entry;
 /* Published buffers, ascending by name; each holds a reference. */
 struct hg_names {
     struct hg_buffer **items;
+    size_t count;
+    size_t capacity;
+};
+
+/* Of what has a name: the bits of its mode. */
+#define HG_MODE_BITS  0666u
+#define HG_MODE_READ  4u
+#define HG_MODE_WRITE 2u
+
+struct hg_named_graph;
+
+/* Named graphs, ascending by name; each pins its graph. */
+struct hg_graph_names {
+    struct hg_named_graph **items;
     size_t count;
     size_t capacity;
 };
@@ -43,8 +58,11 @@ struct hg_engine {
     uint64_t last_session_id;
     struct hg_user *users;
     struct hg_names names;
+    struct hg_graph_names graph_names;
     struct hg_keyfile_entry *restored; /* hits of earlier processes, see warm.c */
     uint32_t restored_count;
+
+    struct hg_graph_table graphs; /* has a lock of its own */
 
     struct hg_mutex zero_lock; /* HG_RANK_RUN: zeroing of a block at its first use */
 
@@ -71,6 +89,7 @@ struct hg_session {
     struct hg_mutex lock;
     struct hg_idmap buffers;  /* struct hg_buffer; flag: may be written */
     struct hg_idmap programs; /* struct hg_loaded */
+    struct hg_idmap graphs;   /* struct hg_known_graph, pinned */
     struct hg_statements statements;
     struct hg_recent recent; /* calls by name */
     struct hg_buffer
@@ -97,9 +116,19 @@ void hg_session_describe(struct hg_session *session, uint64_t id, const struct h
 /* True if GID is the session's group or one of its supplementary groups. */
 bool hg_session_in_group(const struct hg_session *session, gid_t gid);
 
+/* The bits of MODE that apply to SESSION: owner's, group's or others'. */
+uint32_t hg_session_rights(const struct hg_session *session, uid_t uid, gid_t gid, uint32_t mode);
+/* Checks what a name is to be given with. Errors: INVALID_ARGUMENT, PERMISSION_DENIED. */
+HG_MUST_CHECK enum hg_status hg_session_check_name(const struct hg_session *session,
+                                                   const char *name, uint32_t mode, gid_t gid,
+                                                   struct hg_error *error);
+
 /* Drops every published buffer; no session is left. */
 void hg_engine_drop_names(struct hg_engine *engine);
 /* Drops every program that the session loaded. */
 void hg_session_unload_all(struct hg_session *session);
+/* The same of its graphs, and of all named graphs. */
+void hg_session_unload_graphs(struct hg_session *session);
+void hg_engine_drop_graph_names(struct hg_engine *engine);
 
 #endif

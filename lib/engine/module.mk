@@ -21,7 +21,7 @@ $(PRECOMPILED): $(PRECOMPILE) $(O)/profile $(PROFILE)
 ENGINE_SONAME := libhologram-engine.so.0
 ENGINE_SHARED := libhologram-engine.so.$(VERSION)
 ENGINE_HEADER := $(O)/include/hologram/engine.h
-ENGINE_PARTS  := engine cache exec native ops sched pool program isa base
+ENGINE_PARTS  := engine graph cache exec native ops sched pool program isa base
 
 # nodelete: threads leave the cache in a destructor, which must still be there when they end.
 $(O)/lib/$(ENGINE_SHARED): $(ENGINE_PARTS:%=$(O)/lib/%.a) lib/engine/engine.map

@@ -7,10 +7,7 @@
 #include "lib/base/check.h"
 #include "lib/engine/internal.h"
 
-#define MODE_BITS  0666u
-#define MODE_READ  4u
-#define MODE_WRITE 2u
-#define NAMES_MAX  65536u
+#define NAMES_MAX 65536u
 
 static bool is_name_character(char c)
 {
@@ -32,16 +29,39 @@ static bool is_name(const char *name)
     return true;
 }
 
-/* The bits of the mode that apply to SESSION: owner's, group's or others'. Engine's lock held. */
+uint32_t hg_session_rights(const struct hg_session *session, uid_t uid, gid_t gid, uint32_t mode)
+{
+    if (session->options.uid == uid) {
+        return mode >> 6 & 7;
+    }
+    if (hg_session_in_group(session, gid)) {
+        return mode >> 3 & 7;
+    }
+    return mode & 7;
+}
+
+enum hg_status hg_session_check_name(const struct hg_session *session, const char *name,
+                                     uint32_t mode, gid_t gid, struct hg_error *error)
+{
+    if (!is_name(name)) {
+        return hg_fail(error, HG_INVALID_ARGUMENT,
+                       "a name is 1 to %d characters of A-Z a-z 0-9 . _ - /", HG_NAME_BYTES_MAX);
+    }
+    if ((mode & ~HG_MODE_BITS) != 0) {
+        return hg_fail(error, HG_INVALID_ARGUMENT,
+                       "mode %#o has bits other than read and write (0666)", mode);
+    }
+    if (!hg_session_in_group(session, gid)) {
+        return hg_fail(error, HG_PERMISSION_DENIED, "group %lu is not one of the session's",
+                       (unsigned long)gid);
+    }
+    return HG_OK;
+}
+
+/* The bits of the mode that apply to SESSION. Engine's lock held. */
 static uint32_t rights_of(const struct hg_session *session, const struct hg_buffer *buffer)
 {
-    if (session->options.uid == buffer->account->user->uid) {
-        return buffer->mode >> 6 & 7;
-    }
-    if (hg_session_in_group(session, buffer->gid)) {
-        return buffer->mode >> 3 & 7;
-    }
-    return buffer->mode & 7;
+    return hg_session_rights(session, buffer->account->user->uid, buffer->gid, buffer->mode);
 }
 
 /* Where NAME is or would be; *FOUND tells which. Engine's lock held. */
@@ -120,17 +140,9 @@ static enum hg_status check_publish(const struct hg_session *session, uint64_t i
                                     const struct hg_buffer *buffer, const char *name, uint32_t mode,
                                     gid_t gid, struct hg_error *error)
 {
-    if (!is_name(name)) {
-        return hg_fail(error, HG_INVALID_ARGUMENT,
-                       "a name is 1 to %d characters of A-Z a-z 0-9 . _ - /", HG_NAME_BYTES_MAX);
-    }
-    if ((mode & ~MODE_BITS) != 0) {
-        return hg_fail(error, HG_INVALID_ARGUMENT,
-                       "mode %#o has bits other than read and write (0666)", mode);
-    }
-    if (!hg_session_in_group(session, gid)) {
-        return hg_fail(error, HG_PERMISSION_DENIED, "group %lu is not one of the session's",
-                       (unsigned long)gid);
+    enum hg_status status = hg_session_check_name(session, name, mode, gid, error);
+    if (status != HG_OK) {
+        return status;
     }
     if (buffer->account->user->uid != session->options.uid) {
         return hg_fail(error, HG_PERMISSION_DENIED, "buffer %" PRIu64 " belongs to user %lu", id,
@@ -208,7 +220,7 @@ static enum hg_status take_name(struct hg_session *session, const char *name,
         *buffer = remove_at(names, position);
         return HG_OK;
     }
-    if (!found || (rights_of(session, names->items[position]) & MODE_READ) == 0) {
+    if (!found || (rights_of(session, names->items[position]) & HG_MODE_READ) == 0) {
         return fail_not_found(name, error);
     }
     return hg_fail(error, HG_PERMISSION_DENIED, "'%s' belongs to user %lu", name,
@@ -236,10 +248,10 @@ static enum hg_status look_up(struct hg_session *session, const char *name, bool
     bool found;
     size_t position = search(names, name, &found);
     uint32_t rights = found ? rights_of(session, names->items[position]) : 0;
-    if ((rights & MODE_READ) == 0) {
+    if ((rights & HG_MODE_READ) == 0) {
         return fail_not_found(name, error);
     }
-    if (writable && (rights & MODE_WRITE) == 0) {
+    if (writable && (rights & HG_MODE_WRITE) == 0) {
         return hg_fail(error, HG_PERMISSION_DENIED, "'%s' may only be read", name);
     }
     *buffer = hg_buffer_ref(names->items[position]);
@@ -277,7 +289,7 @@ void hg_session_list_named(struct hg_session *session, hg_buffer_visit_fn *visit
     hg_mutex_lock(&engine->lock);
     for (size_t i = 0; i < engine->names.count; i++) {
         const struct hg_buffer *buffer = engine->names.items[i];
-        if (session->options.admin || (rights_of(session, buffer) & MODE_READ) != 0) {
+        if (session->options.admin || (rights_of(session, buffer) & HG_MODE_READ) != 0) {
             struct hg_buffer_info info;
             hg_buffer_describe(buffer, 0, &info);
             visit(&info, context);

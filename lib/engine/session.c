@@ -19,6 +19,7 @@ void hg_session_options_init(struct hg_session_options *options)
         .shared_buffers_max = 256,
         .programs_max = 64,
         .prepared_max = 1024,
+        .graphs_max = 256,
         .fuel_max = 1u << 24,
     };
 }
@@ -75,6 +76,7 @@ enum hg_status hg_session_create(struct hg_engine *engine, const struct hg_sessi
     hg_mutex_init(&fresh->lock, HG_RANK_SESSION);
     hg_idmap_init(&fresh->buffers, engine->id_seed);
     hg_idmap_init(&fresh->programs, engine->id_seed);
+    hg_idmap_init(&fresh->graphs, engine->id_seed);
     link_session(engine, fresh);
     *session = fresh;
     return HG_OK;
@@ -101,10 +103,12 @@ void hg_session_destroy(struct hg_session **session)
     unlink_session(dropped->engine, dropped);
     unbind_all(dropped);
     hg_session_unload_all(dropped);
+    hg_session_unload_graphs(dropped);
     hg_statements_fini(&dropped->statements);
     hg_recent_fini(&dropped->recent);
     hg_idmap_fini(&dropped->buffers);
     hg_idmap_fini(&dropped->programs);
+    hg_idmap_fini(&dropped->graphs);
     hg_mutex_fini(&dropped->lock);
     hg_account_unref(&dropped->account);
     hg_free(HG_TAG_SESSION, dropped);

@@ -67,6 +67,22 @@ enum hg_status hg_session_execute_prepared_wait(struct hg_session *session,
     return wait_for(&waiter, task, hg_session_execute_prepared(session, request, task));
 }
 
+enum hg_status hg_session_run_graph_wait(struct hg_session *session,
+                                         const struct hg_graph_request *request,
+                                         struct hg_graph_result *result, struct hg_task *task)
+{
+    enum hg_status status;
+    do {
+        struct waiter waiter;
+        waiter_init(&waiter, task);
+        status = wait_for(&waiter, task, hg_session_run_graph(session, request, result, task));
+    } while (status == HG_OK && result->again);
+    if (status != HG_OK) {
+        hg_session_graph_failed(session, result);
+    }
+    return status;
+}
+
 enum hg_status hg_session_run_wait(struct hg_session *session, const struct hg_run_request *request,
                                    struct hg_task *task)
 {

@@ -37,7 +37,7 @@ struct hg_warm_job {
 static bool is_portable(const struct hg_key *key)
 {
     return key->cache < HG_CACHE_COUNT && key->cache != HG_CACHE_USER &&
-           (key->policy & HG_KEY_FULL) == 0;
+           key->cache != HG_CACHE_GRAPH && (key->policy & HG_KEY_FULL) == 0;
 }
 
 /* ---- what there is to save ------------------------------------------------------------------- */

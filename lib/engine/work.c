@@ -59,10 +59,19 @@ enum hg_status hg_prepared_charge(struct hg_prepared *prepared, uint64_t bytes,
     return status;
 }
 
-void hg_prepared_fini(struct hg_prepared *prepared)
+static void return_loans(struct hg_prepared *prepared)
 {
     for (uint32_t i = prepared->step_count; i-- > 0;) { /* the last one first */
         hg_cache_return(&prepared->loans[i]);
+    }
+    prepared->step_count = 0;
+}
+
+void hg_prepared_fini(struct hg_prepared *prepared)
+{
+    return_loans(prepared);
+    if (prepared->script != NULL) {
+        prepared->script->end(prepared->script, prepared->task->error.status == HG_OK);
     }
     for (uint32_t i = 0; i < prepared->temp_count; i++) {
         hg_pool_release(prepared->engine->pool, &prepared->temps[i]);
@@ -92,7 +101,7 @@ static bool runs_in_place(const struct hg_prepared *prepared)
         prepared->claims.unsettled) {
         return false;
     }
-    uint64_t estimate_ns = 0;
+    uint64_t estimate_ns = prepared->script != NULL ? prepared->script->estimate_ns : 0;
     for (uint32_t i = 0; i < prepared->step_count && estimate_ns < bound_ns; i++) {
         const struct hg_launch *launch = &prepared->launches[i];
         estimate_ns += hg_exec_estimate_ns(launch->program, launch->params);
@@ -100,10 +109,27 @@ static bool runs_in_place(const struct hg_prepared *prepared)
     return estimate_ns < bound_ns;
 }
 
+static enum hg_status run_script(struct hg_prepared *prepared, struct hg_error *error)
+{
+    struct hg_script *script = prepared->script;
+    enum hg_status status = HG_OK;
+    for (uint32_t i = 0; i < script->step_count && status == HG_OK; i++) {
+        status = script->make(script, prepared, i, error);
+        if (status == HG_OK) {
+            status = hg_exec_launch(&prepared->launches[0], error);
+        }
+        return_loans(prepared);
+    }
+    return status;
+}
+
 static void run_in_place(struct hg_prepared *prepared)
 {
     struct hg_task *task = prepared->task;
     enum hg_status status = check_wanted(task, &task->error);
+    if (status == HG_OK && prepared->script != NULL) {
+        status = run_script(prepared, &task->error);
+    }
     for (uint32_t i = 0; i < prepared->step_count && status == HG_OK; i++) {
         status = hg_exec_launch(&prepared->launches[i], &task->error);
     }
@@ -140,14 +166,41 @@ static void end_work(struct hg_work *work)
     task->done(task);
 }
 
+static uint32_t count_steps(const struct hg_prepared *prepared)
+{
+    return prepared->script != NULL ? prepared->script->step_count : prepared->step_count;
+}
+
+/* The launch of the current step, made now if it has to be; others will use its program. */
+static enum hg_status make_step(struct hg_work *work, const struct hg_launch **launch,
+                                struct hg_error *error)
+{
+    struct hg_prepared *prepared = &work->prepared;
+    if (prepared->script == NULL) {
+        *launch = &work->launches[work->step];
+        return HG_OK;
+    }
+    return_loans(prepared);
+    enum hg_status status = prepared->script->make(prepared->script, prepared, work->step, error);
+    if (status == HG_OK) {
+        hg_cache_hold(&prepared->loans[0]);
+        *launch = &work->launches[0];
+    }
+    return status;
+}
+
 /* Prepares the run of the current step and the job for its first region. */
 static enum hg_status begin_step(struct hg_work *work, struct hg_error *error)
 {
+    const struct hg_launch *launch;
     enum hg_status status = check_wanted(work->prepared.task, error);
+    if (status == HG_OK) {
+        status = make_step(work, &launch, error);
+    }
     if (status != HG_OK) {
         return status;
     }
-    status = hg_run_begin(&work->launches[work->step], &work->run, error);
+    status = hg_run_begin(launch, &work->run, error);
     if (status == HG_OK) {
         work->job.parts = hg_run_parts(work->run, work->prepared.engine->options.workers);
     }
@@ -185,7 +238,7 @@ static void region_done(struct hg_job *job, uint32_t worker)
         status = hg_run_finish(&work->run, error);
         work->step++;
     }
-    if (status == HG_OK && work->step < prepared->step_count) {
+    if (status == HG_OK && work->step < count_steps(prepared)) {
         status = begin_step(work, error);
         if (status == HG_OK) {
             hg_sched_resubmit(prepared->engine->sched, &work->job);
@@ -198,8 +251,9 @@ static void region_done(struct hg_job *job, uint32_t worker)
 /* Moves PREPARED to the heap; its references become the work's. NULL when out of memory. */
 static struct hg_work *create_work(const struct hg_prepared *prepared)
 {
-    size_t launch_bytes = prepared->step_count * sizeof(struct hg_launch);
-    struct hg_work *work = hg_malloc(HG_TAG_ENGINE, sizeof *work + launch_bytes);
+    const size_t launch_bytes = prepared->step_count * sizeof(struct hg_launch);
+    const size_t room = prepared->script != NULL ? sizeof(struct hg_launch) : launch_bytes;
+    struct hg_work *work = hg_malloc(HG_TAG_ENGINE, sizeof *work + room);
     if (work == NULL) {
         return NULL;
     }
@@ -222,6 +276,9 @@ static void discard_work(struct hg_work *work)
     if (work->run != NULL) {
         struct hg_error ignored;
         (void)!hg_run_finish(&work->run, &ignored);
+    }
+    if (work->prepared.script != NULL) {
+        return_loans(&work->prepared); /* PREPARED has none */
     }
     struct hg_account *account = work->prepared.account;
     hg_claims_unref(&work->prepared.claims);

@@ -15,6 +15,22 @@
 #include "lib/engine/claims.h"
 #include "lib/engine/internal.h"
 
+struct hg_prepared;
+
+/*
+ * Steps that are made one by one, each right before it runs, for work that has many: a graph's
+ * launches. `loans` and `launches` then hold the one step at hand.
+ */
+struct hg_script {
+    uint32_t step_count;
+    uint64_t estimate_ns; /* of all steps on one thread */
+    /* Makes step STEP ready with hg_prepared_add_step, on the thread that starts it. */
+    enum hg_status (*make)(struct hg_script *script, struct hg_prepared *prepared, uint32_t step,
+                           struct hg_error *error);
+    /* The work ended, well or not, and still has its claims; frees SCRIPT. */
+    void (*end)(struct hg_script *script, bool is_well);
+};
+
 struct hg_prepared {
     struct hg_engine *engine;
     struct hg_account *account;
@@ -24,8 +40,9 @@ struct hg_prepared {
     uint32_t step_count; /* launches that are filled, each with its program */
     uint32_t temp_count;
     uint64_t charged_bytes;
-    uint64_t ready_ticks; /* when preparation ended: from then on it runs, */
-    uint64_t ready_ns;    /*   or waits and runs (the clock's time: other threads measure on) */
+    struct hg_script *script; /* NULL: `launches` are all there is */
+    uint64_t ready_ticks;     /* when preparation ended: from then on it runs, */
+    uint64_t ready_ns;        /*   or waits and runs (the clock's time: other threads measure on) */
     struct hg_claims claims;
     struct hg_block temps[HG_PLAN_TEMPS_MAX];
     struct hg_cache_loan loans[HG_PLAN_STEPS_MAX];
@@ -68,6 +85,7 @@ static inline void hg_prepared_init(struct hg_prepared *prepared, struct hg_sess
     prepared->step_count = 0;
     prepared->temp_count = 0;
     prepared->charged_bytes = 0;
+    prepared->script = NULL;
     prepared->launches = launches;
     hg_claims_init(&prepared->claims);
 }

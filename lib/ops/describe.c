@@ -99,7 +99,7 @@ static bool bakes_handles(const struct hg_key *key)
 
 bool hg_key_bakes_values(const struct hg_key *key)
 {
-    return key->cache == HG_CACHE_USER || key->constant[0] != 0 || key->constant[1] != 0 ||
+    return key->cache == HG_CACHE_USER || key->cache == HG_CACHE_GRAPH || key->constant[0] != 0 || key->constant[1] != 0 ||
            bakes_handles(key);
 }
 

@@ -2,7 +2,7 @@
 # Benchmarks: one program per suite, tests/bench/bench_<suite>.c; `make bench` runs them all.
 # Rows are written to build/bench/<suite>.json. BENCH_ARGS are the suite's options, if it has any.
 
-BENCH_ARCHIVES := engine cache exec native ops sched pool program isa base
+BENCH_ARCHIVES := engine graph cache exec native ops sched pool program isa base
 BENCH_LIBS     := $(JEMALLOC_LIBS) -luv -lprotobuf-c -lm
 BENCH_SUITES   := $(patsubst tests/bench/bench_%.c,%,$(wildcard tests/bench/bench_*.c))
 

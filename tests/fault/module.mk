@@ -2,7 +2,7 @@
 # Fault sweeps: every tests/fault/test_*.c is a cmocka program that fails each allocation of what it
 # calls in turn.
 
-FAULT_ARCHIVES := engine cache exec native ops sched pool program isa base
+FAULT_ARCHIVES := engine graph cache exec native ops sched pool program isa base
 FAULT_LIBS     := -lcmocka $(JEMALLOC_LIBS) -lm
 
 define fault_test

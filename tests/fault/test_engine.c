@@ -342,6 +342,49 @@ static enum hg_status top_and_show(struct setting *setting)
     return status;
 }
 
+/* Two launches with memory between them, from a text that is not known yet. */
+static enum hg_status eval(struct setting *setting, bool allow_inline)
+{
+    static const char text[] = "sum(a @ b) + 1";
+    const struct hg_graph_bind inputs[] = {{"a", 1, 21}, {"b", 1, 22}};
+    struct hg_graph_made made[1];
+    struct hg_graph_result result = {.outputs = made, .capacity = 1};
+    struct hg_task task = {.allow_inline = allow_inline};
+    const struct hg_graph_bind output = {"result", 6, 100};
+    const struct hg_graph_request request = {.source = {text, sizeof text - 1, NULL},
+                                             .inputs = inputs,
+                                             .input_count = 2,
+                                             .outputs = &output,
+                                             .output_count = 1};
+    enum hg_status status = hg_session_run_graph_wait(setting->session, &request, &result, &task);
+    setting->error = task.error;
+    return status;
+}
+
+static enum hg_status eval_in_place(struct setting *setting)
+{
+    return eval(setting, true);
+}
+
+static enum hg_status eval_queued(struct setting *setting)
+{
+    return eval(setting, false);
+}
+
+static enum hg_status name_graph(struct setting *setting)
+{
+    const struct hg_graph_source source = {"x + 1", 5, NULL};
+    enum hg_status status =
+        hg_session_load_graph(setting->session, 1, &source, NULL, &setting->error);
+    if (status == HG_OK) {
+        status = hg_session_save_graph(setting->session, 1, "name", 0600, 1000, &setting->error);
+    }
+    if (status == HG_OK) {
+        status = hg_session_open_graph(setting->session, "name", 2, NULL, &setting->error);
+    }
+    return status;
+}
+
 static void count_visit(const struct hg_buffer_info *info, void *context)
 {
     (void)info;
@@ -394,6 +437,9 @@ static const struct row rows[] = {
     {"load", prepare_load, load, true},
     {"load of what names things", prepare_load_naming, load, true},
     {"run", prepare_run, run, true},
+    {"eval in place", NULL, eval_in_place, true},
+    {"eval queued", NULL, eval_queued, true},
+    {"load, save and open a graph", NULL, name_graph, true},
     {"save and restore", prepare_files, save_and_restore, true},
     {"profile and warm", prepare_files, profile_and_warm, true},
     {"top and show", prepare_files, top_and_show, true},

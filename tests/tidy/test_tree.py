@@ -24,9 +24,10 @@ ALLOWED = {
     "lib/native": {"lib/program", "lib/isa"},
     "lib/cache": {"lib/program", "lib/isa"},
     "lib/exec": {"lib/native", "lib/program", "lib/isa", "lib/pool", "lib/sched"},
-    "lib/engine": {"lib/cache", "lib/exec", "lib/native", "lib/ops", "lib/program", "lib/isa",
-                   "lib/pool", "lib/sched"},
-    "daemon": {"lib/engine", "lib/ops", "lib/isa", "lib/exec", "lib/cache", "lib/pool",
+    "lib/graph": {"lib/ops", "lib/program", "lib/isa"},
+    "lib/engine": {"lib/cache", "lib/exec", "lib/graph", "lib/native", "lib/ops", "lib/program",
+                   "lib/isa", "lib/pool", "lib/sched"},
+    "daemon": {"lib/engine", "lib/graph", "lib/ops", "lib/isa", "lib/exec", "lib/cache", "lib/pool",
                "lib/program", "lib/sched", "proto"},
     "client": {"proto"},
 }

@@ -12,7 +12,7 @@ UNIT_ARCHIVES_pool    := pool base
 UNIT_ARCHIVES_sched   := sched base
 UNIT_ARCHIVES_cache   := cache program isa base
 UNIT_ARCHIVES_exec    := exec native program isa pool sched base
-UNIT_ARCHIVES_engine  := engine cache exec native ops sched pool program isa base
+UNIT_ARCHIVES_engine  := engine graph cache exec native ops sched pool program isa base
 UNIT_ARCHIVES_client  := client_fake cli client proto isa base
 UNIT_LIBS := -lcmocka $(JEMALLOC_LIBS) -lmpfr -lgmp -lm
 
