@@ -180,6 +180,7 @@ static enum hg_status bind_outputs(struct binding *binding)
 
 static struct hg_graph_binding look_at(const struct hg_buffer *buffer)
 {
+    HG_REQUIRE(buffer != NULL);
     struct hg_graph_binding binding = {.type = buffer->spec.dtype,
                                        .shape = {.rank = buffer->spec.rank}};
     memcpy(binding.shape.size, buffer->spec.shape,
@@ -405,6 +406,7 @@ static struct graph_run *create_run(const struct binding *binding, struct hg_rea
     run->input_count = binding->known->input_count;
     for (uint32_t i = 0; i < run->input_count; i++) {
         const struct hg_buffer *buffer = binding->inputs[i];
+        HG_REQUIRE(buffer != NULL);
         run->operands[i] = (struct hg_operand){buffer->block.base, buffer->bytes, false};
     }
     for (uint32_t i = 0; i < plan->output_count; i++) {

@@ -180,6 +180,7 @@ enum hg_status hg_engine_graph_explain(const struct hg_graph_explain_request *re
     if (status != HG_OK) {
         return status;
     }
+    HG_REQUIRE(graph != NULL);
     status = bind_patterns(graph, request, bindings, bound, &count, error);
     if (status == HG_OK) {
         status = explain(graph, bindings, count, request->dot, text, length, error);

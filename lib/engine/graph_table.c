@@ -165,6 +165,7 @@ static void drop_plans(struct hg_graph_table *table, struct hg_known_graph *know
 /* A graph that is in no table. */
 static void destroy_known(struct hg_known_graph *known)
 {
+    HG_REQUIRE(known != NULL);
     hg_graph_destroy(&known->graph);
     hg_free(HG_TAG_GRAPH, known->inputs);
     hg_free(HG_TAG_GRAPH, known);
@@ -398,6 +399,7 @@ enum hg_status hg_graph_table_open(struct hg_graph_table *table,
     if (status != HG_OK) {
         return status;
     }
+    HG_REQUIRE(fresh != NULL);
     hg_mutex_lock(&table->lock);
     struct hg_known_graph *found = find_digest(table, fresh->digest);
     if (found == NULL) {
