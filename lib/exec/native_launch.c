@@ -131,26 +131,32 @@ static void run_region(struct walk *walk, const struct hg_native_region *region)
     }
 }
 
-/* A binary tree, an odd last one passing up: finished subtrees wait for their right neighbour. */
+/* A binary tree, an odd last one passing up: finished subtrees wait for their right neighbour, that
+ * of 2^i leaves at i. COUNT says which there are, bit by bit. */
 struct tree {
     uint64_t nodes[TREE_LEVELS];
-    unsigned count;
+    uint64_t count; /* of leaves */
 };
 
-static void add_leaf(struct tree *tree, const struct hg_kernel_reduce *kernel, uint64_t leaf,
-                     uint64_t index)
+static void add_leaf(struct tree *tree, const struct hg_kernel_reduce *kernel, uint64_t leaf)
 {
-    for (; (index & 1) != 0; index >>= 1) {
-        leaf = kernel->combine(tree->nodes[--tree->count], leaf);
+    unsigned level = 0;
+    for (; (tree->count >> level & 1u) != 0; level++) {
+        leaf = kernel->combine(tree->nodes[level], leaf);
     }
-    tree->nodes[tree->count++] = leaf;
+    tree->nodes[level] = leaf;
+    tree->count++;
 }
 
-static uint64_t finish_tree(struct tree *tree, const struct hg_kernel_reduce *kernel)
+/* Of at least one leaf. */
+static uint64_t finish_tree(const struct tree *tree, const struct hg_kernel_reduce *kernel)
 {
-    uint64_t sum = tree->nodes[--tree->count];
-    while (tree->count > 0) {
-        sum = kernel->combine(tree->nodes[--tree->count], sum);
+    unsigned level = (unsigned)__builtin_ctzll(tree->count);
+    uint64_t sum = tree->nodes[level];
+    for (level++; tree->count >> level != 0; level++) {
+        if ((tree->count >> level & 1u) != 0) {
+            sum = kernel->combine(tree->nodes[level], sum);
+        }
     }
     return kernel->finish(sum);
 }
@@ -167,7 +173,8 @@ static void run_reduction(struct walk *walk, const struct hg_native_region *regi
     struct hg_native_frame *frame = &walk->frame;
     const struct hg_native_reduce *reduces = hg_native_reduces(walk->code, region);
     struct tree trees[HG_NATIVE_REDUCES];
-    for (unsigned i = 0; i < region->reduce_count; i++) {
+    unsigned count = region->reduce_count;
+    for (unsigned i = 0; i < count; i++) {
         trees[i].count = 0;
     }
     for (uint64_t leaf = 0; leaf * HG_LEAF_LANES < walk->cols; leaf++) {
@@ -178,13 +185,13 @@ static void run_reduction(struct walk *walk, const struct hg_native_region *regi
         frame->count = left < HG_LEAF_LANES ? left : HG_LEAF_LANES;
         frame->is_first = frame->lane == 0;
         run_region(walk, region);
-        for (unsigned i = 0; i < region->reduce_count; i++) {
+        for (unsigned i = 0; i < count; i++) {
             const struct hg_native_reduce *reduce = &reduces[i];
             const struct hg_kernel_reduce *kernel = kernel_of(walk, reduce);
-            add_leaf(&trees[i], kernel, hg_native_sum(reduce, frame, i, kernel), leaf);
+            add_leaf(&trees[i], kernel, hg_native_sum(reduce, frame, i, kernel));
         }
     }
-    for (unsigned i = 0; i < region->reduce_count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         const struct hg_native_reduce *reduce = &reduces[i];
         walk->values[reduce->reg] = finish_tree(&trees[i], kernel_of(walk, reduce));
     }

@@ -111,8 +111,7 @@ static void what_is_left(void **state)
     (void)state;
     static const char *const texts[] = {
         "param.u32 r1, 3\nloop r1, @e\nmov.u32 r2, r1\ne:\nexit\n",
-        "mov_imm.u32 r1, 9\nseteq.u32 p0, r1, r1\nexit.p0\nldg.f32 r2, [b0 + lane]\n"
-        "stg.f32 [b1 + lane], r2\nexit\n",
+        "mov_imm.u32 r1, 9\nseteq.u32 p0, r1, r1\nexit.p0\nstg.u32 [b1 + lane], r1\nexit\n",
         "ldg.f32 r2, [b0 + lane]\nbra @e\ne:\nstg.f32 [b1 + lane], r2\nexit\n",
         "ldg.u64 r1, [b0 + lane]\nldg.f32 r2, [b1 + r1]\nstg.f32 [b2 + lane], r2\nexit\n",
         "ldg.f32 r2, [b1 + lane*3]\nstg.f32 [b2 + lane], r2\nexit\n",
@@ -129,11 +128,12 @@ static void what_is_left(void **state)
     assert_true(is_emitted("mov_imm.u32 r1, 3\nldg.f32 r2, [b0 + lane]\nloop r1, @e\n"
                            "mul.f32 r2, r2, r2\ne:\nstg.f32 [b1 + lane], r2\nexit\n",
                            HG_ISA_AVX512));
-    char longer[8192] = "ldg.f32 r1, [b0 + lane]\n";
+    char longer[8192];
+    size_t used = (size_t)snprintf(longer, sizeof longer, "ldg.f32 r1, [b0 + lane]\n");
     for (unsigned i = 0; i < 200; i++) {
-        strcat(longer, "add.f32 r1, r1, r1\n");
+        used += (size_t)snprintf(longer + used, sizeof longer - used, "add.f32 r1, r1, r1\n");
     }
-    strcat(longer, "stg.f32 [b1 + lane], r1\nexit\n");
+    snprintf(longer + used, sizeof longer - used, "stg.f32 [b1 + lane], r1\nexit\n");
     assert_false(is_emitted(longer, HG_ISA_AVX512));
     assert_false(is_emitted("ldg.u8 r1, [b0 + lane]\nstg.u8 [b1 + lane], r1\nexit\n", HG_ISA_AVX2));
     assert_true(
