@@ -10,25 +10,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct region inputs[INPUTS];
-    if (inputs[0].data == NULL) {
-        seed = 1;
-        fill_inputs(inputs);
-    }
-    seed = size; /* what the bytes leave open */
-    choices = data;
-    choice_count = size;
-    static struct generator g;
-    gen_program(&g);
-    struct hg_code code = {{INPUTS + OUTPUTS, 0}, g.insns, g.count};
-    struct hg_program *program = NULL;
-    struct hg_error error = HG_ERROR_INIT;
-    if (hg_program_create(&code, NULL, &program, &error) != HG_OK) {
-        return 0;
-    }
-    uint64_t params[HG_PARAM_COUNT];
-    choose_shape(program, params);
-    (void)check_program(&g, program, inputs, params);
-    hg_program_unref(&program);
+    run_choices(data, size);
     return 0;
 }

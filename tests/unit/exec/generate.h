@@ -614,4 +614,29 @@ static void choose_shape(const struct hg_program *program, uint64_t params[HG_PA
     params[HG_PARAM_N] = params[HG_PARAM_ROWS] * params[HG_PARAM_COLS];
 }
 
+/* What DATA chooses: a program, a shape, a mode. Fails if executors differ. */
+static inline void run_choices(const uint8_t *data, size_t size)
+{
+    static struct region inputs[INPUTS];
+    if (inputs[0].data == NULL) {
+        seed = 1;
+        fill_inputs(inputs);
+    }
+    seed = size; /* what the bytes leave open */
+    choices = data;
+    choice_count = size;
+    static struct generator g;
+    gen_program(&g);
+    struct hg_code code = {{INPUTS + OUTPUTS, 0}, g.insns, g.count};
+    struct hg_program *program = NULL;
+    struct hg_error error = HG_ERROR_INIT;
+    if (hg_program_create(&code, NULL, &program, &error) != HG_OK) {
+        return;
+    }
+    uint64_t params[HG_PARAM_COUNT];
+    choose_shape(program, params);
+    (void)check_program(&g, program, inputs, params);
+    hg_program_unref(&program);
+}
+
 #endif
