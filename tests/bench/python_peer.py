@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The other end of python_peer.c: keeps statements and times them.
+
+Lines on stdin, fields separated by \\x1f:
+  A setup statement   ->  "ok NUMBER" or "no REASON"
+  T number times      ->  nanoseconds of all
+"""
+import sys
+import time
+
+statements = []
+
+
+def add(setup, statement):
+    names = {}
+    try:
+        exec(setup, names)
+        source = ("def run(times):\n"
+                  "    begin = now()\n"
+                  "    for _ in range(times):\n"
+                  f"        {statement}\n"
+                  "    return now() - begin\n")
+        names["now"] = time.perf_counter_ns
+        exec(source, names)
+        names["run"](1)
+    except Exception as error:  # whatever a comparator's setup throws is a reason to leave it out
+        return "no " + str(error).replace("\n", " ")
+    statements.append(names["run"])
+    return f"ok {len(statements) - 1}"
+
+
+for line in sys.stdin:
+    fields = line.rstrip("\n").split("\x1f")
+    if fields[0] == "A":
+        print(add(fields[1].replace("\x1e", "\n"), fields[2]), flush=True)
+    else:
+        print(statements[int(fields[1])](int(fields[2])), flush=True)
