@@ -35,15 +35,14 @@ static void destroy(struct hg_program_native *base)
     hg_free(HG_TAG_EXEC, attachment);
 }
 
-/* Compiles for LEVEL and MODE. Two threads may do that at once, and one of them in vain. Without
- * memory nothing is remembered. */
+/* Compiles for LEVEL and MODE. Two threads may do that at once, and one of them in vain. Where
+ * there is no room the program has no code from then on: to try at each launch would cost more than
+ * it brings. */
 static uintptr_t compile(const struct hg_program *program, struct attachment *attachment,
                          enum hg_isa_level level, enum hg_fp_mode mode)
 {
-    struct hg_native_code *code;
-    if (hg_native_compile(program, level, mode, &code) != HG_OK) {
-        return NONE;
-    }
+    struct hg_native_code *code = NULL;
+    (void)!hg_native_compile(program, level, mode, &code);
     uintptr_t found = UNTRIED;
     uintptr_t made = code != NULL ? (uintptr_t)code : NONE;
     if (!atomic_compare_exchange_strong_explicit(&attachment->code[level - HG_ISA_AVX2][mode],
