@@ -32,6 +32,8 @@ BENCH_LIBS_gemm    := $(if $(filter 1,$(GEMM_LIBXSMM)),-lxsmm -lxsmmnoblas) \
 CFLAGS_tests/bench/gemm_peers  := -O3 -DGEMM_HAS_LIBXSMM=$(GEMM_LIBXSMM)
 CFLAGS_tests/bench/gemm_onednn := -DGEMM_HAS_ONEDNN=$(GEMM_ONEDNN)
 
+BENCH_SOURCES_graph := tests/bench/python_peer.c
+
 # The plain loops, vectorised as the kernels are.
 CFLAGS_tests/bench/bench_kernels := -O3
 
