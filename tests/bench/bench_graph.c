@@ -3,6 +3,7 @@
  * Expressions as graphs beside numpy, numexpr and eager torch, on one thread: in process, planned
  * once and run often, as a client's handle would. Then what planning costs.
  */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,16 +247,17 @@ static void add_statements(struct contest *contest, const struct subject *subjec
         for (uint32_t i = 0; i <= contest->input_count; i++) {
             const struct hg_ir_shape *shape =
                 i < contest->input_count ? &contest->bindings[i].shape : first;
-            char name[2] = {i < contest->input_count ? subject->inputs[i][0] : 'r', '\0'};
-            length += snprintf(
-                setup + length, sizeof setup - (size_t)length,
-                "%s = (np.arange(%llu, dtype=np.int64) * 7919 %% 1000 * 0.004 - 2)"
-                ".astype(np.float32).reshape(%llu, %lld)%s\n%s = %s%s%s\n",
-                name, (unsigned long long)(shape->size[0] * (shape->rank > 1 ? shape->size[1] : 1)),
-                (unsigned long long)(shape->rank > 1 ? shape->size[0] : 1),
-                (long long)(shape->rank > 1 ? shape->size[1] : shape->size[0]),
-                shape->rank > 1 ? "" : "[0]", name, p == 2 ? "torch.from_numpy(" : "", name,
-                p == 2 ? ")" : "");
+            const char *name = i < contest->input_count ? subject->inputs[i] : "r";
+            bool matrix = shape->rank > 1;
+            uint64_t rows = matrix ? shape->size[0] : 1;
+            uint64_t cols = matrix ? shape->size[1] : shape->size[0];
+            length += snprintf(setup + length, sizeof setup - (size_t)length,
+                               "%.1s = np.arange(%" PRIu64 ", dtype=np.int64) * 7919 %% 1000\n"
+                               "%.1s = (%.1s * 0.004 - 2).astype(np.float32)\n"
+                               "%.1s = %.1s.reshape(%" PRIu64 ", %" PRIu64 ")%s\n"
+                               "%.1s = %s(%.1s)\n",
+                               name, rows * cols, name, name, name, name, rows, cols,
+                               matrix ? "" : "[0]", name, p == 2 ? "torch.from_numpy" : "", name);
         }
         contest->statements[p] = python_peer_add(peer, setup, subject->statements[p]);
     }
