@@ -159,6 +159,9 @@ UNARY(copy)
 REDUCE(sum)
 REDUCE(reduce_min)
 REDUCE(reduce_max)
+REDUCE(mean)
+REDUCE(var)
+REDUCE(argmax)
 
 hologram_status hologram_where(hologram_client *client, hologram_buffer cond, hologram_buffer a,
                                hologram_buffer b, hologram_buffer c, uint64_t n)
@@ -212,6 +215,18 @@ hologram_status hologram_scalar_mul(hologram_client *client, hologram_buffer a, 
                                     double s, uint64_t n)
 {
     return with_scalar(client, "scalar_mul", a, c, s, n);
+}
+
+hologram_status hologram_layer_norm(hologram_client *client, hologram_buffer x,
+                                    hologram_buffer gamma, hologram_buffer beta, hologram_buffer y,
+                                    uint64_t n, uint64_t cols, double eps)
+{
+    struct op_call op = {.operands = {x, gamma, beta, y}};
+    start(&op, client, "layer_norm", 3);
+    size(&op, "n", n);
+    size(&op, "cols", cols);
+    wide_scalar(&op, "eps", eps);
+    return run(&op);
 }
 
 hologram_status hologram_softmax(hologram_client *client, hologram_buffer a, hologram_buffer c,

@@ -115,6 +115,20 @@ static const struct hg_recipe recipes[HG_CACHE_COUNT] = {
     [HG_CACHE_REDUCE_MIN] = REDUCE(MIN),
     [HG_CACHE_REDUCE_MAX] = REDUCE(MAX),
 
+    [HG_CACHE_MEAN] = {.build = hg_build_op_mean, .divides = true, WIDE, ROWS_2},
+    [HG_CACHE_VAR] = {.build = hg_build_op_var, .divides = true, WIDE, ROWS_2},
+    [HG_CACHE_ARGMAX] = {.build = hg_build_op_argmax,
+                         .indexes = true,
+                         .types = HG_DT_ALL,
+                         .own_types = {[1] = HG_DT(I64)},
+                         ROWS_2},
+    [HG_CACHE_LAYER_NORM] = {.build = hg_build_op_layer_norm,
+                             .divides = true,
+                             WIDE,
+                             .operand_count = 4,
+                             .modes = {MODE(LANE), MODE(ROW_BROADCAST), MODE(ROW_BROADCAST),
+                                       MODE(LANE)}},
+
     [HG_CACHE_GEMM] = {.build = hg_build_op_gemm,
                        .structure = HG_STRUCTURE_TRANS_A | HG_STRUCTURE_TRANS_B |
                                     HG_STRUCTURE_BETA | HG_STRUCTURE_DOT | HG_STRUCTURE_IMMEDIATE,
@@ -197,7 +211,7 @@ uint32_t hg_op_block_lanes(const struct hg_key *key)
 {
     const struct hg_recipe *recipe = hg_recipe_of((enum hg_cache_id)key->cache);
     HG_REQUIRE(recipe != NULL);
-    return HG_BLOCK_BYTES / hg_dtype_bytes(hg_recipe_type(recipe, key));
+    return HG_BLOCK_BYTES / hg_dtype_bytes(recipe->indexes ? HG_U64 : hg_recipe_type(recipe, key));
 }
 
 uint8_t hg_recipe_load(struct hg_builder *builder, const struct hg_key *key, unsigned index,

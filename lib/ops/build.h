@@ -49,8 +49,9 @@ struct hg_recipe {
     double constant;
     bool wide;           /* halves compute in F32, one CVT at load and store */
     bool fused;          /* a composite as one program: keys carry HG_KEY_FUSED */
+    bool indexes;        /* computes indices or offsets, in 64 bits, per lane */
     bool bakes_constant; /* key.constant[0] is part of the program under either policy */
-    bool divides;        /* by n, which specialize_full bakes in key.constant[0] */
+    bool divides;        /* by n or cols, which specialize_full bakes in key.constant[0] */
     uint32_t types;      /* of every operand without types of its own */
     uint32_t own_types[HG_KEY_OPERANDS]; /* of operands with types of their own; 0: none */
     uint32_t structure;                  /* bits that keys may have */
@@ -70,7 +71,7 @@ uint8_t hg_recipe_load(struct hg_builder *builder, const struct hg_key *key, uns
                        enum hg_dtype type);
 void hg_recipe_store(struct hg_builder *builder, const struct hg_key *key, unsigned index,
                      enum hg_dtype type, uint8_t a);
-/* n as a value of TYPE: parameter INDEX, or the constant that specialize_full bakes. */
+/* n, or cols, as a value of TYPE: parameter INDEX, or the constant that specialize_full bakes. */
 uint8_t hg_recipe_divisor(struct hg_builder *builder, const struct hg_key *key, unsigned index,
                           enum hg_dtype type);
 
@@ -93,6 +94,11 @@ hg_recipe_build_fn hg_build_op_sub_max;
 hg_recipe_build_fn hg_build_op_softmax;
 /* build_reduce.c */
 hg_recipe_build_fn hg_build_op_reduce;
+/* build_statistics.c */
+hg_recipe_build_fn hg_build_op_mean;
+hg_recipe_build_fn hg_build_op_var;
+hg_recipe_build_fn hg_build_op_argmax;
+hg_recipe_build_fn hg_build_op_layer_norm;
 /* build_linalg.c */
 hg_recipe_build_fn hg_build_op_gemm;
 hg_recipe_build_fn hg_build_op_matvec;

@@ -69,6 +69,9 @@ hg_shape_need_lanes(struct hg_planner *planner, unsigned operand, uint64_t lanes
 HG_MUST_CHECK enum hg_status hg_shape_broadcast(struct hg_planner *planner, unsigned operand,
                                                 uint64_t n, bool given, enum hg_operand_mode *mode,
                                                 uint64_t *cols);
+/* Attribute COLS if given, else the last dimension of a matrix when all of it is worked on (N is
+ * not given), else 0. */
+uint64_t hg_shape_cols(const struct hg_planner *planner, unsigned n, unsigned cols);
 /* N elements as rows of COLS, 0 meaning one row of N. */
 HG_MUST_CHECK enum hg_status hg_shape_rows(struct hg_planner *planner, uint64_t n, uint64_t cols,
                                            uint64_t *rows, uint64_t *row_elements);
@@ -146,6 +149,8 @@ enum hg_status hg_plan_where(struct hg_planner *planner);
 enum hg_status hg_plan_gelu(struct hg_planner *planner);
 enum hg_status hg_plan_softmax(struct hg_planner *planner);
 enum hg_status hg_plan_reduce(struct hg_planner *planner);
+enum hg_status hg_plan_statistic(struct hg_planner *planner);
+enum hg_status hg_plan_layer_norm(struct hg_planner *planner);
 enum hg_status hg_plan_gemm(struct hg_planner *planner);
 enum hg_status hg_plan_matvec(struct hg_planner *planner);
 enum hg_status hg_plan_linear(struct hg_planner *planner);

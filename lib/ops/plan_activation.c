@@ -133,23 +133,13 @@ static enum hg_status resolve_temperature(struct hg_planner *planner, unsigned a
     return HG_OK;
 }
 
-/* Given, else the rows of a matrix when all of it is worked on, else one row. */
-static uint64_t default_cols(const struct hg_planner *planner, unsigned n, unsigned cols)
-{
-    const struct hg_op_operand *a = &planner->call->operands[0];
-    if (hg_plan_given(planner, cols)) {
-        return planner->call->attribute[cols];
-    }
-    return a->rank >= 2 && !hg_plan_given(planner, n) ? a->shape[a->rank - 1] : 0;
-}
-
 enum hg_status hg_plan_softmax(struct hg_planner *planner)
 {
     enum { N, COLS, TEMPERATURE };
     struct softmax softmax;
     bool given = hg_plan_given(planner, N);
     uint64_t n = hg_shape_count(planner, N, 0);
-    uint64_t cols = default_cols(planner, N, COLS);
+    uint64_t cols = hg_shape_cols(planner, N, COLS);
     enum hg_status status = resolve_temperature(planner, TEMPERATURE, &softmax);
     if (status == HG_OK) {
         status = hg_shape_need_lanes(planner, 0, n, given);

@@ -56,12 +56,18 @@ struct hg_expected hg_reference_exactly(uint64_t bits)
     return (struct hg_expected){.exact = true, .bits = bits};
 }
 
-/* Elements in a row: cols if given and not 0, for softmax the last dimension, else all. */
+static bool takes_last_dimension(enum hg_op_id id)
+{
+    return id == HG_OP_ID_SOFTMAX || id == HG_OP_ID_LAYER_NORM;
+}
+
+/* Elements in a row: cols if given and not 0, for softmax and layer_norm the last dimension, else
+ * all. */
 uint64_t hg_reference_cols(const struct hg_op_call *call, uint64_t n)
 {
     const struct hg_op_operand *a = &call->operands[0];
     uint64_t otherwise = 0;
-    if (hg_reference_id(call) == HG_OP_ID_SOFTMAX && a->rank >= 2 && n == a->elements) {
+    if (takes_last_dimension(hg_reference_id(call)) && a->rank >= 2 && n == a->elements) {
         otherwise = a->shape[a->rank - 1];
     }
     uint64_t cols = hg_reference_size(call, "cols", otherwise);
@@ -74,7 +80,10 @@ uint64_t hg_op_reference_count(const struct hg_op_call *call)
     switch (hg_reference_id(call)) {
     case HG_OP_ID_SUM:
     case HG_OP_ID_REDUCE_MIN:
-    case HG_OP_ID_REDUCE_MAX: {
+    case HG_OP_ID_REDUCE_MAX:
+    case HG_OP_ID_MEAN:
+    case HG_OP_ID_VAR:
+    case HG_OP_ID_ARGMAX: {
         uint64_t n = hg_reference_size(call, "n", elements);
         uint64_t cols = hg_reference_cols(call, n);
         return cols == 0 ? 1 : n / cols;
@@ -126,6 +135,14 @@ void hg_op_reference(const struct hg_op_call *call, const void *const contents[H
     case HG_OP_ID_REDUCE_MIN:
     case HG_OP_ID_REDUCE_MAX:
         hg_reference_reduce(call, contents, n, expected);
+        break;
+    case HG_OP_ID_MEAN:
+    case HG_OP_ID_VAR:
+    case HG_OP_ID_ARGMAX:
+        hg_reference_statistic(call, contents, n, expected);
+        break;
+    case HG_OP_ID_LAYER_NORM:
+        hg_reference_layer_norm(call, contents, n, expected);
         break;
     case HG_OP_ID_GEMM:
     case HG_OP_ID_LINEAR:

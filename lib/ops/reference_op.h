@@ -36,6 +36,10 @@ void hg_reference_softmax(const struct hg_op_call *call, const void *const *cont
                           uint64_t count, struct hg_expected *expected);
 void hg_reference_reduce(const struct hg_op_call *call, const void *const *contents, uint64_t count,
                          struct hg_expected *expected);
+void hg_reference_statistic(const struct hg_op_call *call, const void *const *contents,
+                            uint64_t count, struct hg_expected *expected);
+void hg_reference_layer_norm(const struct hg_op_call *call, const void *const *contents,
+                             uint64_t count, struct hg_expected *expected);
 void hg_reference_linalg(const struct hg_op_call *call, const void *const *contents,
                          struct hg_expected *expected);
 void hg_reference_loss(const struct hg_op_call *call, const void *const *contents,

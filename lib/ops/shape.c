@@ -40,6 +40,15 @@ enum hg_status hg_shape_broadcast(struct hg_planner *planner, unsigned operand, 
                           hg_plan_role(planner, operand, role), n, elements);
 }
 
+uint64_t hg_shape_cols(const struct hg_planner *planner, unsigned n, unsigned cols)
+{
+    const struct hg_op_operand *a = &planner->call->operands[0];
+    if (hg_plan_given(planner, cols)) {
+        return planner->call->attribute[cols];
+    }
+    return a->rank >= 2 && !hg_plan_given(planner, n) ? a->shape[a->rank - 1] : 0;
+}
+
 enum hg_status hg_shape_rows(struct hg_planner *planner, uint64_t n, uint64_t cols, uint64_t *rows,
                              uint64_t *row_elements)
 {

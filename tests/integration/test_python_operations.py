@@ -54,6 +54,11 @@ CASES = {
     "sum": (hologram.sum, np.sum, (X,)),
     "reduce_min": (hologram.reduce_min, np.min, (X,)),
     "reduce_max": (hologram.reduce_max, np.max, (X,)),
+    "mean": (hologram.mean, np.mean, (X,)),
+    "var": (hologram.var, np.var, (X,)),
+    "argmax": (hologram.argmax, np.argmax, (X,)),
+    "layer_norm": (hologram.layer_norm, lambda a, g, b: (a - a.mean(-1, keepdims=True)) / np.sqrt(
+        a.var(-1, keepdims=True) + 1e-5) * g + b, (X, Y[0], Y[1])),
     "gemm": (lambda a, b: hologram.gemm(a, b, trans_b=True), lambda a, b: a @ b.T, (X, Y)),
     "matvec": (hologram.matvec, np.matmul, (X, Y[0])),
     "linear": (lambda x, w, b: hologram.linear(x, w, b, relu=True, trans_w=True),
@@ -164,6 +169,10 @@ def test_reductions_and_rows(client):
     assert np.array_equal(x.sum(axis=-1).numpy(), a.sum(axis=-1))
     assert np.array_equal(x.max(axis=2).numpy(), a.max(axis=2))
     assert np.array_equal(hologram.sum(x, cols=8).numpy(), a.reshape(3, 8).sum(axis=1))
+    assert np.array_equal(hologram.mean(x, axis=-1).numpy(), a.mean(axis=-1))
+    assert np.allclose(hologram.var(x, cols=8).numpy(), a.reshape(3, 8).var(axis=1))
+    assert hologram.argmax(x, axis=-1).numpy().tolist() == a.argmax(axis=-1).tolist()
+    assert hologram.argmax(x).dtype == "i64"
     assert x.sum().shape == () and x.sum().item() == 276
     assert np.allclose(hologram.softmax(x).numpy(), np_softmax(a))
     whole = hologram.softmax(x, cols=0, temperature=2).numpy()

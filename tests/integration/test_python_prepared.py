@@ -14,6 +14,7 @@ CASES = {
     "softmax": ({"temperature": 2.0}, (X,)), "sum": ({"cols": 4}, (X,)), "reduce_max": ({}, (X,)),
     "gemm": ({"trans_b": True, "alpha": 0.5}, (X, Y)), "matvec": ({}, (X, Y[0])),
     "linear": ({"trans_w": True, "gelu": True}, (X, Y, Y[:, 0])),
+    "layer_norm": ({"eps": 0.5}, (X, Y[0], Y[1])), "less": ({}, (X, Y)), "argmax": ({}, (X,)),
     "mse": ({}, (X, Y)), "cross_entropy": ({"eps": 0.25}, (Q, Q)), "copy": ({}, (X,)),
 }
 

@@ -7,7 +7,7 @@ OPS_TEST_LIBS   := -lcmocka $(JEMALLOC_LIBS) -lm
 OPS_TESTS       := $(patsubst tests/ops/%.c,$(O)/tests/op_matrix/%,$(wildcard tests/ops/test_*.c))
 
 define ops_test
-$(call program,$(patsubst tests/ops/%.c,tests/op_matrix/%,$(1)),$(1) $(OPS_TEST_SHARED),ops exec native $(if $(findstring resident,$(1)),cache) program isa pool sched base,$(OPS_TEST_LIBS))
+$(call program,$(patsubst tests/ops/%.c,tests/op_matrix/%,$(1)),$(1) $(OPS_TEST_SHARED),$(if $(findstring graph,$(1)),graph) ops exec native $(if $(findstring resident,$(1)),cache) program isa pool sched base,$(OPS_TEST_LIBS))
 endef
 $(foreach test,$(wildcard tests/ops/test_*.c),$(eval $(call ops_test,$(test))))
 TESTS += $(OPS_TESTS)

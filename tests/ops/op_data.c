@@ -84,7 +84,12 @@ static struct range range_of(const struct hg_op_call *call, unsigned operand)
         return (struct range){-2, 2, true, true};
     case HG_OP_ID_SOFTMAX:
         return (struct range){-4, 4, false, false};
+    case HG_OP_ID_ARGMAX:
+        return (struct range){-100, 100, true, true};
     case HG_OP_ID_SUM:
+    case HG_OP_ID_MEAN:
+    case HG_OP_ID_VAR:
+    case HG_OP_ID_LAYER_NORM:
     case HG_OP_ID_GEMM:
     case HG_OP_ID_MATVEC:
     case HG_OP_ID_LINEAR:

@@ -122,6 +122,43 @@ static void reductions(void **state)
            0);
 }
 
+/* Mean 3, variance 2 of 1 to 5; each distance over sqrt(2), times gamma, plus beta. */
+static void statistics(void **state)
+{
+    (void)state;
+    static const double x[] = {1, 2, 3, 4, 5};
+    static const double gamma[] = {1, 1, 1, 2, 2};
+    static const double beta[] = {0, 0, 0.5, 0, 1};
+    static const double norm[] = {-1.4142136, -0.7071068, 0.5, 1.4142136, 3.8284271};
+    const double *const inputs[HG_OP_OPERANDS_MAX] = {x, gamma, beta};
+    struct hg_op_call call = op_call(HG_OP_ID_MEAN, HG_F32, 5);
+    golden(&call, inputs, NULL, (const double[]){3}, 1, 0);
+    call = op_call(HG_OP_ID_VAR, HG_F32, 5);
+    golden(&call, inputs, NULL, (const double[]){2}, 1, 0);
+    call = op_call(HG_OP_ID_LAYER_NORM, HG_F32, 5);
+    op_set(&call, "eps", 0);
+    golden(&call, inputs, NULL, norm, 5, CLOSE);
+}
+
+static void functions(void **state)
+{
+    (void)state;
+    static const double squares[] = {0, 1, 4, 9, 2.25};
+    static const double roots[] = {0, 1, 2, 3, 1.5};
+    golden_unary(HG_OP_ID_SQRT, squares, roots, 5, 0);
+    static const double x[] = {0, 1, -1};
+    static const double e[] = {1, 2.7182818, 0.36787944};
+    golden_unary(HG_OP_ID_EXP, x, e, 3, CLOSE);
+    static const double powers[] = {1, 8, 0.125};
+    static const double binary[] = {0, 3, -3};
+    golden_unary(HG_OP_ID_LOG2, powers, binary, 3, 0);
+    static const double base[] = {2, 9, 4};
+    static const double exponent[] = {10, 0.5, -1};
+    static const double result[] = {1024, 3, 0.25};
+    struct hg_op_call call = op_call(HG_OP_ID_POW, HG_F32, 3);
+    golden(&call, (const double *const[HG_OP_OPERANDS_MAX]){base, exponent}, NULL, result, 3, 0);
+}
+
 static void products(void **state)
 {
     (void)state;
@@ -295,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(add),         cmocka_unit_test(clip_and_relu),
+        cmocka_unit_test(statistics),  cmocka_unit_test(functions),
         cmocka_unit_test(reductions),  cmocka_unit_test(products),
         cmocka_unit_test(linear),      cmocka_unit_test(losses),
         cmocka_unit_test(activations), cmocka_unit_test(softmax_twice),

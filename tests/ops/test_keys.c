@@ -191,13 +191,15 @@ static void buffers_and_lengths_are_shared(void **state)
             continue;
         }
         struct hg_op_call call = plain_call((enum hg_op_id)id, HG_F32, 60);
-        struct hg_op_call other = plain_call((enum hg_op_id)id, HG_F32, 3072);
+        const struct hg_key key = key_of(&call);
+        const uint64_t block = hg_op_block_lanes(&key);
+        struct hg_op_call other = plain_call((enum hg_op_id)id, HG_F32, block);
         for (unsigned i = 0; i < other.operand_count; i++) {
             other.operands[i].handle += 50;
             other.operands[i].base = op_pretended_base(i + 10);
         }
         assert_true(share(&call, &other));
-        struct hg_op_call large = plain_call((enum hg_op_id)id, HG_F32, 3073);
+        struct hg_op_call large = plain_call((enum hg_op_id)id, HG_F32, block + 1);
         struct hg_op_call larger = plain_call((enum hg_op_id)id, HG_F32, 1000000);
         assert_false(share(&call, &large));
         assert_true(share(&large, &larger));

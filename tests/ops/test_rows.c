@@ -2,6 +2,7 @@
 /* Rows and columns: reductions and softmax per row, a shorter b by rows or as one element, with
  * rows shorter than a leaf, of a leaf, of a block, and longer; fewer elements than operands have.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,8 +36,11 @@ static void run_rows(enum hg_op_id id, enum hg_dtype type, const struct table *t
     uint64_t n = table->rows * table->cols;
     struct hg_op_call call = op_call(id, type, n);
     op_set(&call, "cols", (double)table->cols);
-    if (id != HG_OP_ID_SOFTMAX) {
+    if (!call.op->elementwise) {
         op_operand_vector(&call.operands[1], table->rows + 2);
+    }
+    for (unsigned i = 1; call.op->elementwise && i < call.op->inputs; i++) {
+        op_operand_vector(&call.operands[i], table->cols);
     }
     if (attribute != NULL) {
         op_set(&call, attribute, value);
@@ -47,16 +51,52 @@ static void run_rows(enum hg_op_id id, enum hg_dtype type, const struct table *t
     op_case_fini(&op_case);
 }
 
-/* sum, reduce_min and reduce_max of every row, for each type. */
+/* Sum, extremes, mean, variance and argmax of every row, for each type. */
 static void reductions_fold_each_row(void **state)
 {
     (void)state;
-    static const enum hg_op_id ids[] = {HG_OP_ID_SUM, HG_OP_ID_REDUCE_MIN, HG_OP_ID_REDUCE_MAX};
-    for (unsigned id = 0; id < 3; id++) {
+    static const enum hg_op_id ids[] = {HG_OP_ID_SUM,  HG_OP_ID_REDUCE_MIN, HG_OP_ID_REDUCE_MAX,
+                                        HG_OP_ID_MEAN, HG_OP_ID_VAR,        HG_OP_ID_ARGMAX};
+    for (unsigned id = 0; id < HG_ARRAY_COUNT(ids); id++) {
         for (unsigned type = 0; type < HG_DTYPE_COUNT; type++) {
-            for (size_t i = 0; i < HG_ARRAY_COUNT(tables); i++) {
+            bool exists = hg_dtype_in((enum hg_dtype)type, hg_op_info(ids[id])->dtypes);
+            for (size_t i = 0; exists && i < HG_ARRAY_COUNT(tables); i++) {
                 run_rows(ids[id], (enum hg_dtype)type, &tables[i], NULL, 0);
             }
+        }
+    }
+}
+
+/* Rows of NaN alone have no maximum: index 0; others skip their NaN. */
+static void argmax_skips_nan(void **state)
+{
+    (void)state;
+    struct op_random random = {.state = 4};
+    struct hg_op_call call = op_call(HG_OP_ID_ARGMAX, HG_F32, 12);
+    op_set(&call, "cols", 4);
+    op_operand_vector(&call.operands[1], 3);
+    struct op_case op_case;
+    op_case_init(&op_case, &call, &random);
+    const double nan = (double)NAN;
+    const double rows[] = {nan, nan, nan, nan, nan, -2, 7, 7, -0.0, 0, nan, -1};
+    for (unsigned i = 0; i < 12; i++) {
+        op_data_set(HG_F32, op_case.contents[0], i, rows[i]);
+    }
+    op_case_all_ways(&op_case, true);
+    int64_t indices[3];
+    op_case_run(&op_case, &(const struct op_way){.executor = HG_EXECUTOR_BLOCK}, indices);
+    assert_true(indices[0] == 0 && indices[1] == 2 && indices[2] == 0);
+    op_case_fini(&op_case);
+}
+
+/* layer_norm of every row, with the usual eps and another. */
+static void layer_norm_normalises_each_row(void **state)
+{
+    (void)state;
+    for (unsigned type = HG_F16; type <= HG_F64; type++) {
+        for (size_t i = 0; i < HG_ARRAY_COUNT(tables); i++) {
+            run_rows(HG_OP_ID_LAYER_NORM, (enum hg_dtype)type, &tables[i], NULL, 0);
+            run_rows(HG_OP_ID_LAYER_NORM, (enum hg_dtype)type, &tables[i], "eps", 0.25);
         }
     }
 }
@@ -150,8 +190,12 @@ static void eps_clamps_losses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reductions_fold_each_row), cmocka_unit_test(softmax_normalises_each_row),
-        cmocka_unit_test(shorter_b_is_broadcast),   cmocka_unit_test(only_the_first_n_are_touched),
+        cmocka_unit_test(argmax_skips_nan),
+        cmocka_unit_test(layer_norm_normalises_each_row),
+        cmocka_unit_test(reductions_fold_each_row),
+        cmocka_unit_test(softmax_normalises_each_row),
+        cmocka_unit_test(shorter_b_is_broadcast),
+        cmocka_unit_test(only_the_first_n_are_touched),
         cmocka_unit_test(eps_clamps_losses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -453,6 +453,14 @@ HOLOGRAM_DECLARE_UNARY(erf)
 HOLOGRAM_DECLARE_REDUCE(sum)
 HOLOGRAM_DECLARE_REDUCE(reduce_min)
 HOLOGRAM_DECLARE_REDUCE(reduce_max)
+HOLOGRAM_DECLARE_REDUCE(mean)
+HOLOGRAM_DECLARE_REDUCE(var)
+/* out, of type i64: the index of the first maximum of row `row`. */
+HOLOGRAM_DECLARE_REDUCE(argmax)
+/* y = (x - mean) / sqrt(variance + eps) * gamma + beta, by rows of `cols` elements. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_layer_norm(hologram_client *client, hologram_buffer x, hologram_buffer gamma,
+                    hologram_buffer beta, hologram_buffer y, uint64_t n, uint64_t cols, double eps);
 /* dst = src. */
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_copy(hologram_client *client,
                                                                hologram_buffer src,

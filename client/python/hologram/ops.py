@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["vector_add", "vector_sub", "vector_mul", "vector_div", "min", "max", "abs", "neg",
            "relu", "clip", "scalar_add", "scalar_mul", "sqrt", "rsqrt", "exp", "log", "log2",
            "log10", "sin", "cos", "tan", "erf", "pow", "equal", "not_equal", "less", "less_equal",
-           "greater", "greater_equal", "where", "sigmoid", "tanh", "gelu", "softmax", "sum",
+           "greater", "greater_equal", "where", "layer_norm", "mean", "var", "argmax",
+           "sigmoid", "tanh", "gelu", "softmax", "sum",
            "reduce_min", "reduce_max", "gemm", "matvec", "linear", "mse", "cross_entropy",
            "binary_cross_entropy", "copy", "fill"]
 
@@ -249,11 +250,23 @@ def softmax(a: Buffer, *, temperature: Scalar = 1.0, cols: int | None = None,
     return _unary("softmax", a, out, n, attributes)
 
 
+def layer_norm(x: Buffer, gamma: Buffer, beta: Buffer, *, eps: Scalar = 1e-5,
+               cols: int | None = None, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Per row: (x - mean) / sqrt(var + eps) * gamma + beta, with a gamma and a beta per column.
+
+    A row is the last dimension, or `cols` elements; 0 means that all is one row.
+    """
+    if cols is None and n is None and len(x.shape) > 1:
+        cols = x.shape[-1]
+    attributes = [*_sizes(n=n, cols=cols), (b"eps", x.dtype.wide.bits(eps))]
+    return x.client.operate("layer_norm", (x, gamma, beta), out, _first(x, n), x.dtype, attributes)
+
+
 # ---- reductions ---------------------------------------------------------------------------------
 
 
 def _reduce(op: str, a: Buffer, axis: int | None, cols: int | None, out: Buffer | None,
-            n: int | None) -> Buffer:
+            n: int | None, dtype: DType | None = None) -> Buffer:
     shape: Shape = ()
     if axis is not None:
         if len(a.shape) == 0 or axis not in (-1, len(a.shape) - 1) or cols is not None:
@@ -264,7 +277,7 @@ def _reduce(op: str, a: Buffer, axis: int | None, cols: int | None, out: Buffer 
             raise InvalidArgument(f"{op}: axis: expected a last dimension above 0, got {a.shape}")
     elif cols:
         shape = ((a.size if n is None else n) // cols,)
-    return a.client.operate(op, (a,), out, shape, a.dtype, _sizes(n=n, cols=cols))
+    return a.client.operate(op, (a,), out, shape, dtype or a.dtype, _sizes(n=n, cols=cols))
 
 
 def sum(a: Buffer, *, axis: int | None = None, cols: int | None = None, out: Buffer | None = None,
@@ -284,6 +297,25 @@ def reduce_max(a: Buffer, *, axis: int | None = None, cols: int | None = None,
                out: Buffer | None = None, n: int | None = None) -> Buffer:
     """Maximum of everything or of each row, as `sum`; skips NaN unless all are."""
     return _reduce("reduce_max", a, axis, cols, out, n)
+
+
+def mean(a: Buffer, *, axis: int | None = None, cols: int | None = None, out: Buffer | None = None,
+         n: int | None = None) -> Buffer:
+    """Mean of everything or of each row, as `sum`. Floating types; halves compute in f32."""
+    return _reduce("mean", a, axis, cols, out, n)
+
+
+def var(a: Buffer, *, axis: int | None = None, cols: int | None = None, out: Buffer | None = None,
+        n: int | None = None) -> Buffer:
+    """Mean of the squared distances from the mean, of everything or of each row, as `sum`. Floating
+    types; halves compute in f32."""
+    return _reduce("var", a, axis, cols, out, n)
+
+
+def argmax(a: Buffer, *, axis: int | None = None, cols: int | None = None,
+           out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Index, of type i64, of the first maximum of everything or of each row, as `sum`; skips NaN."""
+    return _reduce("argmax", a, axis, cols, out, n, DType.I64)
 
 
 # ---- linear algebra -----------------------------------------------------------------------------

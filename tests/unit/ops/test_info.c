@@ -62,7 +62,8 @@ static void the_operations_are_those_specified(void **state)
         "log10",      "sin",        "cos",           "tan",
         "erf",        "pow",        "equal",         "not_equal",
         "less",       "less_equal", "greater",       "greater_equal",
-        "where",
+        "where",      "mean",       "var",           "argmax",
+        "layer_norm",
     };
     assert_int_equal(sizeof names / sizeof names[0], HG_OP_ID_COUNT);
     for (unsigned i = 0; i < HG_OP_ID_COUNT; i++) {
