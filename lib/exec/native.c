@@ -27,7 +27,8 @@ const struct hg_native_region *hg_native_region_at(const struct hg_run *run, uin
 {
     for (uint32_t i = 0; i < run->native->region_count; i++) {
         const struct hg_native_region *region = &run->native->regions[i];
-        if (region->start == pc && region->run != NULL) {
+        bool has_code = region->run != NULL || region->product == HG_NATIVE_TILES;
+        if (region->start == pc && has_code) {
             /* Rows without lanes need code that has no lanes, and a row. */
             bool fits = kind != HG_REGION_ROWS || (!region->has_lanes && run->cut.rows > 0);
             bool fuelled = run->launch.fuel == 0 || region->fuel <= run->launch.fuel;
@@ -217,7 +218,9 @@ void hg_native_part(struct hg_run *run, uint32_t part)
     uint64_t first;
     uint64_t end;
     hg_run_units(run, part, &first, &end);
-    if (!driver.region->has_lanes) {
+    if (driver.region->product != HG_NATIVE_NO_PRODUCT) {
+        hg_native_product_part(run, part, &driver.frame);
+    } else if (!driver.region->has_lanes) {
         run_rows(&driver);
     } else if (run->region.kind == HG_REGION_BLOCKS) {
         run_blocks(&driver, first, end);

@@ -17,6 +17,15 @@
 struct attachment {
     struct hg_program_native base; /* first: the program knows this part */
     _Atomic uintptr_t code[LEVELS][MODES];
+    _Atomic(struct tile_code *) tiles; /* release to put one in front, acquire to read */
+};
+
+/* Code for one shape of tiles of one region; all that a program has are a list. */
+struct tile_code {
+    struct tile_code *next;
+    struct hg_native_code *code;
+    uint32_t start;
+    struct hg_native_tile tile;
 };
 #define UNTRIED 0
 #define NONE    1
@@ -31,6 +40,13 @@ static void destroy(struct hg_program_native *base)
             struct hg_native_code *code = (struct hg_native_code *)value;
             hg_native_destroy(&code);
         }
+    }
+    struct tile_code *tile = atomic_load_explicit(&attachment->tiles, memory_order_acquire);
+    while (tile != NULL) {
+        struct tile_code *next = tile->next;
+        hg_native_destroy(&tile->code);
+        hg_free(HG_TAG_EXEC, tile);
+        tile = next;
     }
     hg_free(HG_TAG_EXEC, attachment);
 }
@@ -113,4 +129,66 @@ void hg_exec_prepare(const struct hg_program *program, enum hg_executor executor
     if (executor == HG_EXECUTOR_NATIVE) {
         (void)hg_native_code_of(program, mode);
     }
+}
+
+/* ---- tiles ----------------------------------------------------------------------------------- */
+
+static struct tile_code *find_tile(struct tile_code *from, const struct hg_run *run,
+                                   struct hg_native_tile tile)
+{
+    for (; from != NULL; from = from->next) {
+        if (from->tile.rows == tile.rows && from->tile.vectors == tile.vectors &&
+            from->tile.masked == tile.masked && from->start == run->native_region->start &&
+            from->code->level == run->native->level && from->code->mode == run->native->mode) {
+            return from;
+        }
+    }
+    return NULL;
+}
+
+static struct tile_code *compile_tile(const struct hg_run *run, struct hg_native_tile tile)
+{
+    struct tile_code *fresh = hg_malloc(HG_TAG_EXEC, sizeof *fresh);
+    if (fresh == NULL) {
+        return NULL;
+    }
+    *fresh = (struct tile_code){.start = run->native_region->start, .tile = tile};
+    if (hg_native_compile_tile(run->launch.program, (enum hg_isa_level)run->native->level,
+                               (enum hg_fp_mode)run->native->mode, fresh->start, tile,
+                               &fresh->code) != HG_OK ||
+        fresh->code == NULL) {
+        hg_free(HG_TAG_EXEC, fresh);
+        return NULL;
+    }
+    return fresh;
+}
+
+static hg_native_fn *function_of(const struct tile_code *tile)
+{
+    for (unsigned i = 0; i < tile->code->region_count; i++) {
+        if (tile->code->regions[i].run != NULL) {
+            return tile->code->regions[i].run;
+        }
+    }
+    return NULL;
+}
+
+hg_native_fn *hg_native_tile_of(const struct hg_run *run, struct hg_native_tile tile)
+{
+    struct attachment *attachment = (struct attachment *)(void *)atomic_load_explicit(
+        &run->launch.program->native, memory_order_acquire);
+    struct tile_code *front = atomic_load_explicit(&attachment->tiles, memory_order_acquire);
+    struct tile_code *found = find_tile(front, run, tile);
+    if (found != NULL) {
+        return function_of(found);
+    }
+    struct tile_code *fresh = compile_tile(run, tile);
+    if (fresh == NULL) {
+        return NULL;
+    }
+    do { /* two threads may have compiled the same: both stay, and the last is found */
+        fresh->next = front;
+    } while (!atomic_compare_exchange_weak_explicit(&attachment->tiles, &front, fresh,
+                                                    memory_order_release, memory_order_acquire));
+    return function_of(fresh);
 }

@@ -44,6 +44,12 @@ static bool find_range(const struct hg_launch *launch, const struct hg_native_ac
 {
     struct hg_operand operand;
     const uint64_t *params = launch->params;
+    if (access->lane == HG_NATIVE_MATRIX) {
+        operand = launch->operands[access->slot];
+        range->first = (uintptr_t)operand.base;
+        range->end = range->first + access->offset;
+        return access->offset <= operand.bytes;
+    }
     uint64_t elements = access->lane == HG_LANE_STRIDE ? params[HG_PARAM_N]
                         : access->lane == HG_LANE_NONE ? 1
                         : access->lane == HG_LANE_MOD  ? params[HG_PARAM_COLS]
@@ -94,6 +100,12 @@ static bool is_plain(const struct hg_launch *launch, const struct hg_native_code
         return false;
     }
     if (params[HG_PARAM_ROWS] > 1 && code->region_count > 1 && !code->row_by_row) {
+        return false;
+    }
+    const struct hg_native_region *first = &code->regions[0];
+    if (first->product != HG_NATIVE_NO_PRODUCT &&
+        (params[HG_PARAM_ROWS] != first->rows || params[HG_PARAM_COLS] != first->cols ||
+         launch->fuel != 0)) {
         return false;
     }
     bool watched = launch->deadline_ns != 0 || launch->cancelled != NULL;
@@ -260,7 +272,7 @@ bool hg_native_launch(const struct hg_launch *launch, enum hg_status *status,
     walk.frame.fail_lane = HG_NATIVE_NO_FAILURE;
     uint32_t saved = hg_fp_enter(launch->fp_mode);
     if (code->region_count == 1 && !code->regions[0].by_row && code->regions[0].has_lanes) {
-        walk.frame.lane = 0;
+        walk.frame.lane = walk.frame.col = 0;
         walk.frame.count = launch->params[HG_PARAM_N];
         walk.frame.is_first = 1;
         code->regions[0].run(&walk.frame);

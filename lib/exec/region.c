@@ -68,7 +68,12 @@ static void cut_product(struct hg_run *run)
     hg_run_product(run, &run->code.steps[run->region.mma], product);
     product->tile_cols = 480; /* a multiple of every level's register tile */
     product->tile_rows = 96;
-    if (run->region.reduce_count != 0) {
+    const struct hg_native_region *native = run->native_region;
+    run->native_region =
+        native != NULL && hg_native_takes_product(run, native, product) ? native : NULL;
+    if (run->native_region != NULL) {
+        hg_native_cut_product(native, product);
+    } else if (run->region.reduce_count != 0) {
         product->tile_cols = product->n;
         product->tile_rows = 1;
     } else if (product->dot) {

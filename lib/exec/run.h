@@ -10,6 +10,7 @@
 #include "lib/exec/exec.h"
 #include "lib/exec/kernels.h"
 #include "lib/exec/walk.h"
+#include "lib/native/native.h"
 
 /* What a place holds between segments: a launch-uniform value, or one per row. */
 struct hg_kept {
@@ -83,8 +84,6 @@ struct hg_failure {
 };
 
 struct hg_block_memory;
-struct hg_native_code;
-struct hg_native_region;
 struct hg_native_reduce;
 struct hg_native_frame;
 
@@ -202,6 +201,22 @@ const struct hg_native_code *hg_native_code_of(const struct hg_program *program,
 /* What REDUCE number INDEX of a region has made of a leaf, as KERNEL's images are. */
 uint64_t hg_native_sum(const struct hg_native_reduce *reduce, struct hg_native_frame *frame,
                        unsigned index, const struct hg_kernel_reduce *kernel);
+/* The function for tiles of shape TILE of the current region, compiled by the first who asks; NULL
+ * if there is none. */
+hg_native_fn *hg_native_tile_of(const struct hg_run *run, struct hg_native_tile tile);
+
+/* ---- native_product.c ------------------------------------------------------------------------ */
+
+/* Whether REGION's code computes PRODUCT as this launch sizes it. */
+bool hg_native_takes_product(const struct hg_run *run, const struct hg_native_region *region,
+                             const struct hg_product *product);
+/* Chooses PRODUCT's units of work. */
+void hg_native_cut_product(const struct hg_native_region *region, struct hg_product *product);
+/* Runs PART with FRAME, of which everything is filled but what says where. */
+void hg_native_product_part(struct hg_run *run, uint32_t part, struct hg_native_frame *frame);
+
+/* ---- native_launch.c ------------------------------------------------------------------------- */
+
 /* Runs LAUNCH at once, if that is all that its program needs, and gives the outcome; false if it
  * has not been run. */
 bool hg_native_launch(const struct hg_launch *launch, enum hg_status *status,

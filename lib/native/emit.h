@@ -78,6 +78,8 @@ struct hg_stream {
 struct hg_emit_region {
     bool has_lanes, by_row, can_fail;
     uint32_t fuel;
+    uint8_t product;    /* enum hg_native_product */
+    uint8_t rows, cols; /* of WHOLE */
     uint8_t reduce_count, input_count, output_count;
     struct hg_native_reduce reduces[HG_NATIVE_REDUCES];
     struct hg_native_value inputs[HG_NATIVE_VALUES];

@@ -50,8 +50,8 @@ hg_val hg_emit_op(struct hg_emit *emit, enum hg_vop_code op, unsigned width, uns
         return 0;
     }
     uint16_t at = emit->op_count++;
-    bool lanes = op == HG_VOP_LOAD || op == HG_VOP_INDEX || op == HG_VOP_STORE ||
-                 op == HG_VOP_CHECK || op == HG_VOP_REDUCE;
+    bool lanes = op == HG_VOP_LOAD || op == HG_VOP_SUM || op == HG_VOP_INDEX ||
+                 op == HG_VOP_STORE || op == HG_VOP_CHECK || op == HG_VOP_REDUCE;
     uint8_t flags = (uint8_t)(lanes ? 0 : HG_VOP_UNIFORM);
     flags = use(emit, a, flags);
     flags = use(emit, b, flags);

@@ -29,7 +29,17 @@ static bool is_uniform(const struct hg_vop *vop)
 
 /* ---- pointers -------------------------------------------------------------------------------- */
 
-static void assign_pointers(struct hg_code_gen *gen)
+static unsigned pointer_count(const struct hg_emit *emit)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < emit->stream_count; i++) {
+        unsigned kind = emit->streams[i].kind;
+        count += kind == HG_STREAM_LANE || kind == HG_STREAM_COL;
+    }
+    return count;
+}
+
+void hg_code_enter(struct hg_code_gen *gen, bool saves_all)
 {
     unsigned used = 0;
     for (unsigned i = 0; i < gen->emit->stream_count; i++) {
@@ -43,23 +53,13 @@ static void assign_pointers(struct hg_code_gen *gen)
         }
         gen->pointer[i] = pointer_registers[used++];
     }
+    used = saves_all ? sizeof pointer_registers : used;
     for (unsigned i = FREE_POINTERS; i < used; i++) {
         hg_x86_r(&gen->x, HG_X86_PUSH, pointer_registers[i]);
     }
 }
 
-static unsigned pointer_count(const struct hg_emit *emit)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < emit->stream_count; i++) {
-        unsigned kind = emit->streams[i].kind;
-        count += kind == HG_STREAM_LANE || kind == HG_STREAM_COL;
-    }
-    return count;
-}
-
-/* Each points to the element of the stretch's first lane, or column. */
-static void load_pointers(struct hg_code_gen *gen)
+void hg_code_load_pointers(struct hg_code_gen *gen)
 {
     struct hg_x86 *x = &gen->x;
     bool lane_ready = false;
@@ -122,7 +122,7 @@ static void start_sums(struct hg_code_gen *gen)
     }
 }
 
-static void front(struct hg_code_gen *gen)
+void hg_code_front(struct hg_code_gen *gen)
 {
     const struct hg_emit *emit = gen->emit;
     gen->in_body = false;
@@ -147,7 +147,7 @@ static void front(struct hg_code_gen *gen)
 
 /* ---- the loops ------------------------------------------------------------------------------- */
 
-static void body(struct hg_code_gen *gen)
+void hg_code_body(struct hg_code_gen *gen)
 {
     const struct hg_emit *emit = gen->emit;
     gen->in_body = true;
@@ -212,7 +212,7 @@ static void main_loop(struct hg_code_gen *gen)
     uint32_t top = hg_x86_here(x);
     gen->masked = false;
     for (gen->copy = 0; gen->copy < gen->unroll; gen->copy++) {
-        body(gen);
+        hg_code_body(gen);
     }
     gen->copy = 0;
     if (gen->unroll == 1) {
@@ -264,7 +264,7 @@ static void masked_loop(struct hg_code_gen *gen)
     uint32_t last = hg_x86_jump_if(x, HG_X86_CC_B);
     uint32_t top = hg_x86_here(x);
     gen->masked = true;
-    body(gen);
+    hg_code_body(gen);
     rotate_sums(gen);
     uint32_t failed = 0;
     if (gen->emit->region->can_fail) {
@@ -348,16 +348,6 @@ static void store_sums(struct hg_code_gen *gen)
     }
 }
 
-static void leave(struct hg_code_gen *gen)
-{
-    hg_x86_0(&gen->x, HG_X86_VZEROUPPER);
-    unsigned pointers = pointer_count(gen->emit);
-    for (unsigned i = pointers; i > FREE_POINTERS; i--) {
-        hg_x86_r(&gen->x, HG_X86_POP, pointer_registers[i - 1]);
-    }
-    hg_x86_0(&gen->x, HG_X86_RET);
-}
-
 /* Where VALUE's bytes lie; those that are no operation's have places of their own. */
 static uint32_t place(struct hg_code_gen *gen, hg_val value)
 {
@@ -394,26 +384,49 @@ static void place_constants(struct hg_code_gen *gen)
     }
 }
 
+void hg_code_init(struct hg_code_gen *gen, struct hg_emit *emit, uint8_t *buffer, size_t size)
+{
+    gen->emit = emit;
+    gen->failed = false;
+    gen->refer_count = 0;
+    gen->copy = 0;
+    gen->masked = false;
+    gen->is_product = false;
+    gen->held = 0;
+    hg_x86_init(&gen->x, buffer, size,
+                emit->level == HG_ISA_AVX512 ? HG_X86_AVX512_FEATURES : HG_X86_AVX2_FEATURES);
+}
+
+size_t hg_code_leave(struct hg_code_gen *gen, bool saves_all)
+{
+    hg_x86_0(&gen->x, HG_X86_VZEROUPPER);
+    unsigned saved = saves_all ? sizeof pointer_registers : pointer_count(gen->emit);
+    for (unsigned i = saved; i > FREE_POINTERS; i--) {
+        hg_x86_r(&gen->x, HG_X86_POP, pointer_registers[i - 1]);
+    }
+    hg_x86_0(&gen->x, HG_X86_RET);
+    place_constants(gen);
+    size_t written;
+    if (gen->failed || hg_x86_fini(&gen->x, &written) != HG_OK) {
+        return 0;
+    }
+    return written;
+}
+
 size_t hg_emit_code(struct hg_emit *emit, uint8_t *buffer, size_t size)
 {
     struct hg_code_gen gen;
-    gen.emit = emit;
-    gen.failed = false;
-    gen.refer_count = 0;
-    gen.copy = 0;
-    gen.masked = false;
-    hg_x86_init(&gen.x, buffer, size,
-                emit->level == HG_ISA_AVX512 ? HG_X86_AVX512_FEATURES : HG_X86_AVX2_FEATURES);
+    hg_code_init(&gen, emit, buffer, size);
     plan_sums(&gen);
     hg_regs_plan(&gen);
-    assign_pointers(&gen);
-    load_pointers(&gen);
+    hg_code_enter(&gen, false);
+    hg_code_load_pointers(&gen);
     if (emit->region->has_lanes) {
         hg_x86_rm(&gen.x, HG_X86_MOV | HG_X86_W64, HG_X86_RCX,
                   frame(offsetof(struct hg_native_frame, count)));
         hg_x86_rr(&gen.x, HG_X86_XOR, HG_X86_RAX, HG_X86_RAX);
     }
-    front(&gen);
+    hg_code_front(&gen);
     if (emit->region->has_lanes) {
         gen.unroll = (uint8_t)unrolled(&gen);
         if (gen.unroll > 1 || !hg_code_has_masks(&gen)) {
@@ -422,11 +435,5 @@ size_t hg_emit_code(struct hg_emit *emit, uint8_t *buffer, size_t size)
         masked_loop(&gen);
         store_sums(&gen);
     }
-    leave(&gen);
-    place_constants(&gen);
-    size_t written;
-    if (gen.failed || hg_x86_fini(&gen.x, &written) != HG_OK) {
-        return 0;
-    }
-    return written;
+    return hg_code_leave(&gen, false);
 }

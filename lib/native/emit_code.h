@@ -24,7 +24,7 @@
 #define HG_SPARE_MASK  2u /* k2: of checks and gathers, never allocated */
 #define HG_FIRST_MASK  3u
 #define HG_MASK_END    8u
-#define HG_CODE_REFERS 512
+#define HG_CODE_REFERS 768
 
 /* A memory operand whose constant gets its place at the end; or one of these. */
 #define HG_REFER_INDEX HG_VAL_NONE                 /* 0, 1, 2 … */
@@ -52,7 +52,12 @@ struct hg_code_gen {
     uint8_t sum_first[HG_NATIVE_REDUCES]; /* registers of accumulators */
     uint8_t sum_count[HG_NATIVE_REDUCES];
     uint8_t pointer[HG_EMIT_STREAMS]; /* general register of a stream */
-    uint8_t tail_mask[2];             /* AVX2: for elements of 4 and 8 bytes, or HG_NO_REG */
+    /* Of products: registers that the tile's sums take, and the one that the vector at hand is in
+     * (HG_NO_REG: it lies in the frame's tile, at rcx). */
+    bool is_product;
+    uint8_t held;
+    uint8_t sum;
+    uint8_t tail_mask[2]; /* AVX2: for elements of 4 and 8 bytes, or HG_NO_REG */
     bool failed;
     uint16_t refer_count;
     struct hg_code_refer refers[HG_CODE_REFERS];
@@ -65,6 +70,21 @@ struct hg_code_gen {
 
 #define HG_USED_IN_BODY 1u /* a uniform value that the loop reads */
 #define HG_KEPT_IN_REG  2u /* and that stays in its register */
+
+/* ---- emit_code.c ----------------------------------------------------------------------------- */
+
+/* Fills GEN for EMIT; its bytes go to BUFFER. */
+void hg_code_init(struct hg_code_gen *gen, struct hg_emit *emit, uint8_t *buffer, size_t size);
+/* Gives streams their registers, and saves those that are the caller's; all, if SAVES_ALL. */
+void hg_code_enter(struct hg_code_gen *gen, bool saves_all);
+/* Pointers to the elements of the lane and the column in the frame; rax and rdx are clobbered. */
+void hg_code_load_pointers(struct hg_code_gen *gen);
+/* What is uniform. */
+void hg_code_front(struct hg_code_gen *gen);
+/* The other operations, for a vector. */
+void hg_code_body(struct hg_code_gen *gen);
+/* Gives the length of the function, with its constants; 0 if it has failed. */
+size_t hg_code_leave(struct hg_code_gen *gen, bool saves_all);
 
 /* ---- emit_regs.c ----------------------------------------------------------------------------- */
 

@@ -114,6 +114,7 @@ void hg_regs_plan(struct hg_code_gen *gen)
     for (unsigned i = 0; i < emit->region->reduce_count; i++) {
         needed += gen->sum_count[i];
     }
+    needed += gen->held;
     needed += emit->level == HG_ISA_AVX512 ? 0 : 4; /* masks of the tail, copies of compares */
     keep_uniform(gen, needed < count ? count - needed : 0);
 }

@@ -45,6 +45,9 @@ void hg_code_broadcast(struct hg_code_gen *gen, unsigned width, unsigned r,
 static struct hg_x86_mem lane_memory(const struct hg_code_gen *gen, const struct hg_vop *vop)
 {
     int32_t ahead = (int32_t)(gen->copy * vector_bytes(gen, vop->width));
+    if (gen->is_product && gen->emit->streams[vop->imm].kind == HG_STREAM_COL) {
+        return hg_x86_at(gen->pointer[vop->imm], (int32_t)vop->bits + ahead);
+    }
     return hg_x86_indexed(gen->pointer[vop->imm], HG_X86_RAX, vop->width,
                           (int32_t)vop->bits + ahead);
 }
@@ -135,6 +138,12 @@ static void source(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d
     switch (vop->op) {
     case HG_VOP_LOAD:
         load(gen, vop, d);
+        return;
+    case HG_VOP_SUM:
+        hg_x86_rm(&gen->x, HG_X86_VMOVUPS | hg_code_length(gen, vop->width), d,
+                  hg_x86_indexed(HG_X86_RDI, HG_X86_RCX, 0,
+                                 (int32_t)offsetof(struct hg_native_frame, tile) +
+                                     gen->copy * HG_NATIVE_VECTOR));
         return;
     case HG_VOP_LOADU:
         hg_code_broadcast(gen, vop->width, d, one_memory(gen, vop));
@@ -476,7 +485,11 @@ void hg_code_vop(struct hg_code_gen *gen)
     insn |= one_insn ? 0 : hg_code_length(gen, vop->width);
     switch (row->form) {
     case HG_VFORM_SOURCE:
-        if (vop->op != HG_VOP_CONST) {
+        if (vop->op == HG_VOP_SUM && gen->sum != HG_NO_REG) {
+            gen->kept &= ~(1u << gen->sum); /* from here on a value like others */
+            gen->locked = gen->kept;
+            hg_regs_define(gen, gen->at, gen->sum);
+        } else if (vop->op != HG_VOP_CONST) {
             unsigned d = hg_regs_take(gen);
             source(gen, vop, d);
             hg_regs_define(gen, gen->at, d);

@@ -3,7 +3,7 @@
  * Compilation of a program: its regions, found as the executor finds them, each lowered and
  * written behind the one before, then put into the arena together.
  *
- * Not emitted, so run another way: regions with control flow, products, scratch, POOL, class
+ * Not emitted, so run another way: regions with control flow, scratch, POOL, class
  * arithmetic, addresses that are computed or strided, and what the emitter's other files refuse.
  */
 #include "lib/native/native.h"
@@ -14,9 +14,12 @@
 #include "lib/base/check.h"
 #include "lib/native/arena.h"
 #include "lib/native/emit.h"
+#include "lib/native/mma.h"
 
 #define INSNS_MAX 128   /* of a program */
 #define CODE_MAX  32768 /* bytes of a program */
+
+#define EVERY_REGION UINT32_MAX
 
 /* What compilation needs; on the caller's stack, and mostly untouched. */
 struct compiler {
@@ -40,6 +43,8 @@ struct compiler {
     uint8_t handle_count;
     bool loops;
     bool row_level[HG_REGISTER_COUNT]; /* registers that may differ from row to row */
+    uint32_t tile_start; /* of the one region that is wanted, as tiles; or EVERY_REGION */
+    struct hg_native_tile tile;
     struct hg_insn insns[INSNS_MAX];
     struct hg_emit emit;
     uint8_t bytes[CODE_MAX];
@@ -216,6 +221,9 @@ static void lower_region(struct compiler *compiler, uint32_t index)
     struct hg_emit *emit = &compiler->emit;
     hg_emit_init(emit, compiler->level, compiler->mode,
                  hg_lower_lanes(compiler->insns, first, after, compiler->level), region);
+    if (first < end && compiler->insns[first].op == HG_OP_MMA) {
+        hg_mma_lower(&lower, &compiler->insns[first++]);
+    }
     hg_lower_insns(&lower, compiler->insns, first, end);
     for (uint32_t pc = end; pc < after && !emit->failed; pc++) {
         hg_lower_reduce(&lower, &compiler->insns[pc]);
@@ -227,6 +235,23 @@ static void lower_region(struct compiler *compiler, uint32_t index)
         region->by_row |= (emit->ops[i].flags & HG_VOP_ROW) != 0;
     }
     emit->failed |= !repeats_well(emit);
+    if (region->product != HG_NATIVE_NO_PRODUCT) {
+        hg_mma_check(emit);
+    }
+}
+
+/* The bytes of the region's function; 0 if there is none. */
+static size_t write_region(struct compiler *compiler, uint32_t index, uint8_t *buffer, size_t size)
+{
+    struct hg_emit *emit = &compiler->emit;
+    const struct hg_insn *first = &compiler->insns[compiler->extents[index].first];
+    if (compiler->tile_start != EVERY_REGION) {
+        return hg_mma_emit_tiles(emit, first, compiler->tile, buffer, size);
+    }
+    if (emit->region->product == HG_NATIVE_WHOLE) {
+        return hg_mma_emit_whole(emit, first, buffer, size);
+    }
+    return hg_emit_code(emit, buffer, size);
 }
 
 static void emit_region(struct compiler *compiler, uint32_t index)
@@ -235,14 +260,26 @@ static void emit_region(struct compiler *compiler, uint32_t index)
     region->has_lanes = region->by_row = region->can_fail = false;
     region->fuel = 0;
     region->reduce_count = region->input_count = region->output_count = 0;
-    lower_region(compiler, index);
+    region->product = HG_NATIVE_NO_PRODUCT;
+    region->rows = region->cols = 0;
     compiler->offsets[index] = SIZE_MAX;
+    bool wanted = compiler->tile_start == EVERY_REGION ||
+                  compiler->tile_start == compiler->extents[index].first;
+    if (!wanted) {
+        return;
+    }
+    lower_region(compiler, index);
     if (compiler->emit.failed) {
+        region->product = HG_NATIVE_NO_PRODUCT;
+        return;
+    }
+    if (region->product == HG_NATIVE_TILES && compiler->tile_start == EVERY_REGION) {
+        compiler->emitted++; /* each tile when it is wanted */
         return;
     }
     size_t start = (compiler->used + 15) / 16 * 16;
     size_t bytes = start < CODE_MAX
-                       ? hg_emit_code(&compiler->emit, compiler->bytes + start, CODE_MAX - start)
+                       ? write_region(compiler, index, compiler->bytes + start, CODE_MAX - start)
                        : 0;
     if (bytes != 0) {
         memset(compiler->bytes + compiler->used, 0xcc, start - compiler->used);
@@ -327,13 +364,20 @@ static bool is_direct(struct compiler *compiler)
     for (uint32_t i = 0; i < compiler->region_count; i++) {
         const struct hg_emit_region *region = &compiler->regions[i];
         bool fails = region->can_fail && compiler->region_count > 1;
-        if (compiler->offsets[i] == SIZE_MAX || fails || region->fuel != 0) {
+        bool strips = region->product != HG_NATIVE_NO_PRODUCT && compiler->region_count > 1;
+        if (compiler->offsets[i] == SIZE_MAX || fails || strips || region->fuel != 0) {
             return false;
         }
     }
     for (uint32_t i = 0; i < compiler->insn_count; i++) {
         const struct hg_insn *insn = &compiler->insns[i];
-        if (hg_insn_has_addr(insn) && !add_access(compiler, insn)) {
+        if (insn->op == HG_OP_MMA) {
+            struct hg_native_access *both = &compiler->accesses[compiler->access_count];
+            if (compiler->access_count + 2 > HG_NATIVE_ACCESSES || !hg_mma_accesses(insn, both)) {
+                return false;
+            }
+            compiler->access_count += 2;
+        } else if (hg_insn_has_addr(insn) && !add_access(compiler, insn)) {
             return false;
         }
     }
@@ -384,7 +428,10 @@ static void fill_regions(const struct compiler *compiler, struct hg_native_code 
                                         .output_count = from->output_count,
                                         .has_lanes = from->has_lanes,
                                         .by_row = from->by_row,
-                                        .can_fail = from->can_fail};
+                                        .can_fail = from->can_fail,
+                                        .product = from->product,
+                                        .rows = from->rows,
+                                        .cols = from->cols};
         if (compiler->offsets[i] != SIZE_MAX) {
             void *entry = (uint8_t *)code->text + compiler->offsets[i];
             memcpy(&to->run, &entry, sizeof entry); /* C has no cast for this */
@@ -409,8 +456,11 @@ static enum hg_status finish(struct compiler *compiler, struct hg_native_code **
     if (code == NULL) {
         return HG_RESOURCE_EXHAUSTED;
     }
-    enum hg_status status =
-        hg_code_arena_put(hg_code_arena_shared(), compiler->bytes, compiler->used, &code->text);
+    code->text = NULL; /* of tiles that are not wanted yet */
+    enum hg_status status = compiler->used == 0
+                                ? HG_OK
+                                : hg_code_arena_put(hg_code_arena_shared(), compiler->bytes,
+                                                    compiler->used, &code->text);
     if (status != HG_OK) {
         hg_free(HG_TAG_EXEC, code);
         return status;
@@ -425,12 +475,14 @@ static enum hg_status finish(struct compiler *compiler, struct hg_native_code **
     return HG_OK;
 }
 
-enum hg_status hg_native_compile(const struct hg_program *program, enum hg_isa_level level,
-                                 enum hg_fp_mode mode, struct hg_native_code **code)
+/* With the region that starts at START alone, as TILE; or every region. */
+static enum hg_status compile(const struct hg_program *program, enum hg_isa_level level,
+                              enum hg_fp_mode mode, uint32_t start, struct hg_native_tile tile,
+                              struct hg_native_code **code)
 {
     *code = NULL;
     const struct hg_code_facts *facts = &program->facts;
-    bool other = (facts->facts & (HG_FACT_MMA | HG_FACT_COMPUTED)) != 0;
+    bool other = (facts->facts & HG_FACT_COMPUTED) != 0;
     if (facts->insn_count > INSNS_MAX || other || level < HG_ISA_AVX2 ||
         hg_code_arena_shared() == NULL) {
         return HG_OK;
@@ -439,6 +491,8 @@ enum hg_status hg_native_compile(const struct hg_program *program, enum hg_isa_l
     compiler.program = program;
     compiler.level = level;
     compiler.mode = mode;
+    compiler.tile_start = start;
+    compiler.tile = tile;
     compiler.insn_count = facts->insn_count;
     compiler.region_count = compiler.emitted = 0;
     compiler.used = 0;
@@ -460,6 +514,19 @@ enum hg_status hg_native_compile(const struct hg_program *program, enum hg_isa_l
     return compiler.emitted == 0 ? HG_OK : finish(&compiler, code);
 }
 
+enum hg_status hg_native_compile(const struct hg_program *program, enum hg_isa_level level,
+                                 enum hg_fp_mode mode, struct hg_native_code **code)
+{
+    return compile(program, level, mode, EVERY_REGION, (struct hg_native_tile){0}, code);
+}
+
+enum hg_status hg_native_compile_tile(const struct hg_program *program, enum hg_isa_level level,
+                                      enum hg_fp_mode mode, uint32_t start,
+                                      struct hg_native_tile tile, struct hg_native_code **code)
+{
+    return compile(program, level, mode, start, tile, code);
+}
+
 uint64_t hg_native_bytes(const struct hg_native_code *code)
 {
     return hg_alloc_block_bytes(code) + hg_code_arena_bytes(code->bytes);
@@ -470,7 +537,9 @@ void hg_native_destroy(struct hg_native_code **code)
     struct hg_native_code *dropped = *code;
     *code = NULL;
     if (dropped != NULL) {
-        hg_code_arena_drop(hg_code_arena_shared(), dropped->text, dropped->bytes);
+        if (dropped->text != NULL) {
+            hg_code_arena_drop(hg_code_arena_shared(), dropped->text, dropped->bytes);
+        }
         hg_free(HG_TAG_EXEC, dropped);
     }
 }

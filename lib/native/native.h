@@ -29,7 +29,27 @@
  * 4 and 8 bytes: then the first has the sum. */
 #define HG_NATIVE_SUM_BYTES 256
 
+/* Sums of a tile of a product that are kept in registers at most, and the longest vector. */
+#define HG_NATIVE_TILE_SUMS 28
+#define HG_NATIVE_VECTOR    64
+
 #define HG_NATIVE_NO_FAILURE UINT64_MAX
+
+/* What a function that computes tiles of a product works on: some of them, one under the other. */
+struct hg_native_strip {
+    const uint8_t *a; /* the first row's first term */
+    uint64_t a_step;  /* bytes from row to row; if A is transposed, from term to term */
+    const uint8_t *b; /* the first column's first term; columns lie side by side */
+    uint64_t b_step;  /* bytes from term to term */
+    uint64_t terms;   /* at least 1 */
+    uint64_t tiles;   /* at least 1 */
+    uint64_t cols;    /* of the product: lanes from row to row */
+    uint64_t mask;    /* lanes of the last vector, where the function is `masked` */
+    uint8_t *sums;    /* of terms before and after these: a vector after the other, row by row */
+    uint64_t stage;   /* HG_NATIVE_FIRST | HG_NATIVE_LAST */
+};
+#define HG_NATIVE_FIRST 1u /* no terms before: sums start from 0 */
+#define HG_NATIVE_LAST  2u /* none after: the region's other instructions follow */
 
 /*
  * What a function works on, and its scratch. The caller fills the first part; the code knows the
@@ -52,6 +72,8 @@ struct hg_native_frame {
     /* Written: the accumulators of each REDUCE, folded if region->folds says so. */
     _Alignas(64) uint8_t sums[HG_NATIVE_REDUCES][HG_NATIVE_SUM_BYTES];
     _Alignas(64) uint8_t spills[HG_NATIVE_SPILLS][64];
+    struct hg_native_strip strip;
+    _Alignas(64) uint8_t tile[HG_NATIVE_TILE_SUMS][HG_NATIVE_VECTOR];
 };
 
 typedef void hg_native_fn(struct hg_native_frame *frame);
@@ -71,6 +93,20 @@ struct hg_native_reduce {
     bool folds;   /* the code folds its accumulators */
 };
 
+/* A region that starts with MMA. */
+enum hg_native_product {
+    HG_NATIVE_NO_PRODUCT,
+    HG_NATIVE_WHOLE, /* `run` computes all of it: lane and col are 0, the strip is not filled */
+    HG_NATIVE_TILES  /* there is no `run`, but hg_native_compile_tile gives functions */
+};
+
+/* Rows and vectors of a tile of sums; masked: the last vector has fewer columns. */
+struct hg_native_tile {
+    uint8_t rows;
+    uint8_t vectors;
+    bool masked;
+};
+
 struct hg_native_region {
     hg_native_fn *run;    /* NULL: not emitted */
     uint32_t fuel;        /* what its loops cost, a block */
@@ -82,12 +118,17 @@ struct hg_native_region {
     bool has_lanes; /* else all of it is uniform: call it once per row, with no lanes */
     bool by_row;    /* a stretch must lie in one row */
     bool can_fail;
+    uint8_t product;    /* enum hg_native_product */
+    uint8_t rows, cols; /* of WHOLE */
 };
+
+/* The whole of a matrix: `offset` is its end, in bytes from the operand's start. */
+#define HG_NATIVE_MATRIX 0xff
 
 /* How a program touches an operand: bounds and aliasing of a launch follow from these. */
 struct hg_native_access {
     uint8_t slot; /* of frame->base; HG_NATIVE_BOUNDARY: offset says which class */
-    uint8_t lane; /* enum hg_lane_mode */
+    uint8_t lane; /* enum hg_lane_mode, or HG_NATIVE_MATRIX */
     uint8_t width;
     bool written;
     uint32_t offset;
@@ -153,6 +194,22 @@ bool hg_native_available(void);
 HG_MUST_CHECK enum hg_status hg_native_compile(const struct hg_program *program,
                                                enum hg_isa_level level, enum hg_fp_mode mode,
                                                struct hg_native_code **code);
+/*
+ * The function that computes tiles of shape TILE in the region that starts at instruction START and
+ * is HG_NATIVE_TILES, as code of its own: it has `run`. *CODE is NULL, with HG_OK, if there is
+ * none. Errors: HG_RESOURCE_EXHAUSTED.
+ */
+HG_MUST_CHECK enum hg_status hg_native_compile_tile(const struct hg_program *program,
+                                                    enum hg_isa_level level, enum hg_fp_mode mode,
+                                                    uint32_t start, struct hg_native_tile tile,
+                                                    struct hg_native_code **code);
+/*
+ * How a product of ROWS rows by VECTORS vectors over TERMS terms is cut best: VECTORS of a strip,
+ * the last of which may have fewer, and ROWS of its tiles, some of which may have one less.
+ */
+struct hg_native_tile hg_native_choose_tile(uint64_t rows, uint64_t vectors, uint64_t terms);
+/* The height of tiles of VECTORS vectors that ROWS rows are cut into, as evenly as can be. */
+uint8_t hg_native_tile_rows(uint64_t rows, unsigned vectors);
 /* What CODE occupies, in memory and in the arena. */
 uint64_t hg_native_bytes(const struct hg_native_code *code);
 /* Frees *CODE, which nothing runs any more, and NULLs it. */

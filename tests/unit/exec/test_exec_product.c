@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * MMA against straightforward loops: order of terms, order=dot, pairs of BF16, transposes, leading
- * dimensions, edges of every tile, epilogues; both executors, every ISA level, any parts.
+ * dimensions, edges of every tile, epilogues; all executors, every ISA level, any parts.
  */
 #include <math.h>
 
@@ -135,15 +135,22 @@ static uint64_t expected(const struct gemm *g, const struct region *a, const str
 
 /* ---- launches -------------------------------------------------------------------------------- */
 
-static struct hg_program *gemm_program(const struct gemm *g, bool looped, const char *epilogue)
+enum form { UNROLLED, LOOPED, BAKED };
+
+static struct hg_program *gemm_program(const struct gemm *g, enum form form)
 {
     char text[600];
+    char sizes[160] = "m=%1, n=%2, k=%3, lda=%4, ldb=%5";
+    if (form == BAKED) {
+        snprintf(sizes, sizeof sizes, "m=%llu, n=%llu, k=%llu, lda=%llu, ldb=%llu",
+                 (unsigned long long)g->m, (unsigned long long)g->n, (unsigned long long)g->k,
+                 (unsigned long long)lda_of(g), (unsigned long long)ldb_of(g));
+    }
     snprintf(text, sizeof text,
-             "%smma.%s r1, [b0], [b1], m=%%1, n=%%2, k=%%3, lda=%%4, ldb=%%5%s%s%s\n"
-             "%sstg.%s [b2 + lane], r1\n%sexit\n",
-             looped ? "loop.blocks @end\n" : "", hg_dtype_name(g->type),
+             "%smma.%s r1, [b0], [b1], %s%s%s%s\nstg.%s [b2 + lane], r1\n%sexit\n",
+             form == LOOPED ? "loop.blocks @end\n" : "", hg_dtype_name(g->type), sizes,
              g->trans_a ? ", trans_a" : "", g->trans_b ? ", trans_b" : "", g->dot ? ", dot" : "",
-             epilogue, g->type == HG_F64 ? "f64" : "f32", looped ? "end:\n" : "");
+             g->type == HG_F64 ? "f64" : "f32", form == LOOPED ? "end:\n" : "");
     return program_of(text);
 }
 
@@ -182,18 +189,25 @@ static void check_program(const struct gemm *g, const struct hg_program *program
                           const struct region *a, const struct region *b, const uint64_t *want)
 {
     size_t size = g->m * g->n * (g->type == HG_F64 ? 8 : 4);
-    for (int run = 0; run < 2 * HG_ISA_LEVEL_COUNT + 1; run++) {
-        bool reference = run == 2 * HG_ISA_LEVEL_COUNT;
-        hg_cpu_limit((enum hg_isa_level)(reference ? HG_ISA_AVX512 : run / 2));
+    for (unsigned run = 0; run < HG_EXECUTOR_COUNT * HG_ISA_LEVEL_COUNT * 3; run++) {
+        enum hg_executor executor = (enum hg_executor)(run % HG_EXECUTOR_COUNT);
+        enum hg_isa_level level = (enum hg_isa_level)(run / HG_EXECUTOR_COUNT % HG_ISA_LEVEL_COUNT);
+        unsigned workers = run / (HG_EXECUTOR_COUNT * HG_ISA_LEVEL_COUNT); /* 0: all at once */
+        if (executor == HG_EXECUTOR_REFERENCE && (level != HG_ISA_AVX512 || workers != 0)) {
+            continue;
+        }
+        hg_cpu_limit(level);
         struct region c = region_new(size, 4);
         struct hg_launch launch = gemm_launch(program, g, a, b, &c);
-        launch.executor = reference ? HG_EXECUTOR_REFERENCE : HG_EXECUTOR_BLOCK;
+        launch.executor = executor;
         struct hg_error error = HG_ERROR_INIT;
-        if (run_in_parts(&launch, run % 2 == 0 ? 1 : 3, &error) != HG_OK) {
+        enum hg_status status = workers == 0 ? hg_exec_launch(&launch, &error)
+                                             : run_in_parts(&launch, 2 * workers - 1, &error);
+        if (status != HG_OK) {
             print_error("%s\n", error.message);
             fail();
         }
-        compare(g, &c, want, reference ? "reference" : hg_exec_isa_level());
+        compare(g, &c, want, hg_executor_name(executor));
         region_free(&c);
     }
     hg_cpu_limit(HG_ISA_AVX512);
@@ -217,14 +231,16 @@ static void check_gemm(const struct gemm *g, bool specials)
     for (uint64_t i = 0; i < g->m * g->n; i++) {
         want[i] = expected(g, &a, &b, i / g->n, i % g->n);
     }
-    struct hg_program *looped = gemm_program(g, true, "");
-    check_program(g, looped, &a, &b, want);
-    if (g->m * g->n <= looped->facts.block_lanes) {
-        struct hg_program *unrolled = gemm_program(g, false, "");
-        check_program(g, unrolled, &a, &b, want);
-        hg_program_unref(&unrolled);
+    uint64_t block = g->type == HG_F64 ? 1536 : 3072;
+    for (enum form form = UNROLLED; form <= BAKED; form++) {
+        bool fits = form == LOOPED || g->m * g->n <= block;
+        bool small = g->m <= 64 && g->n <= 64 && g->k <= 64;
+        if (fits && (form != BAKED || small)) {
+            struct hg_program *program = gemm_program(g, form);
+            check_program(g, program, &a, &b, want);
+            hg_program_unref(&program);
+        }
     }
-    hg_program_unref(&looped);
     free(want);
     region_free(&a);
     region_free(&b);
@@ -232,9 +248,11 @@ static void check_gemm(const struct gemm *g, bool specials)
 
 static const struct {
     uint64_t m, n, k;
-} sizes[] = {{1, 1, 1},   {2, 3, 4},     {1, 10, 64},  {8, 48, 5},   {9, 49, 7},  {17, 33, 3},
-             {3, 97, 40}, {5, 0, 3},     {4, 4, 0},    {30, 2, 257}, {7, 500, 9}, {100, 3, 2},
-             {2, 970, 3}, {11, 16, 513}, {97, 481, 3}, {193, 7, 300}};
+} sizes[] = {{1, 1, 1},     {2, 3, 4},    {1, 10, 64}, {8, 48, 5},     {9, 49, 7},
+             {17, 33, 3},   {3, 97, 40},  {5, 0, 3},   {4, 4, 0},      {30, 2, 257},
+             {7, 500, 9},   {100, 3, 2},  {2, 970, 3}, {11, 16, 513},  {97, 481, 3},
+             {193, 7, 300}, {1, 449, 33}, {29, 15, 5}, {15, 32, 1537}, {170, 130, 300},
+             {9, 129, 3075}};
 
 /* Every type and transposition, at sizes around register tiles, panels, units and steps over k. */
 static void products(void **state)
@@ -255,6 +273,24 @@ static void products(void **state)
                 check_gemm(&g, s % 2 == 0);
             }
         }
+    }
+}
+
+/* Sizes from 1 to 40 and the types that native code has, with any transposition and distance of
+ * rows: whatever tiles they are cut into. */
+static void small_products(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 250; i++) {
+        uint64_t draw = next_random(&seed);
+        struct gemm g = {.type = (draw & 3) == 0 ? HG_F64 : HG_F32,
+                         .m = 1 + (draw >> 8) % 40,
+                         .n = 2 + (draw >> 16) % 39,
+                         .k = 1 + (draw >> 24) % 40,
+                         .trans_a = (draw >> 3 & 1) != 0,
+                         .trans_b = (draw >> 4 & 3) == 0,
+                         .pad = draw >> 6 & 3};
+        check_gemm(&g, i % 2 == 0);
     }
 }
 
@@ -297,7 +333,7 @@ static void pairs_flush(void **state)
     for (uint64_t i = 0; i < 1600; i++) {
         want[i] = expected(&g, &a, &b, i / 40, i % 40);
     }
-    struct hg_program *program = gemm_program(&g, false, "");
+    struct hg_program *program = gemm_program(&g, UNROLLED);
     check_program(&g, program, &a, &b, want);
     hg_program_unref(&program);
     region_free(&a);
@@ -322,8 +358,8 @@ static void epilogues(void **state)
         uint64_t n = shapes[s][1];
         uint64_t k = shapes[s][2];
         size_t bytes[] = {m * k * 4, k * n * 4, m * n * 4, n * 4, m * 4};
-        struct region results[2][5];
-        for (int e = 0; e < 2; e++) {
+        struct region results[HG_EXECUTOR_COUNT][5];
+        for (int e = 0; e < HG_EXECUTOR_COUNT; e++) {
             uint64_t same = 5;
             struct hg_launch launch = launch_of(program, m, n);
             launch.params[3] = k;
@@ -344,11 +380,12 @@ static void epilogues(void **state)
                 fail();
             }
         }
-        assert_memory_equal(results[0][2].data, results[1][2].data, bytes[2]);
-        assert_memory_equal(results[0][4].data, results[1][4].data, bytes[4]);
-        for (int i = 0; i < 5; i++) {
-            region_free(&results[0][i]);
-            region_free(&results[1][i]);
+        for (int e = 1; e < HG_EXECUTOR_COUNT; e++) {
+            assert_memory_equal(results[0][2].data, results[e][2].data, bytes[2]);
+            assert_memory_equal(results[0][4].data, results[e][4].data, bytes[4]);
+        }
+        for (int i = 0; i < HG_EXECUTOR_COUNT * 5; i++) {
+            region_free(&results[i / 5][i % 5]);
         }
     }
     hg_program_unref(&program);
@@ -391,8 +428,8 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(products),  cmocka_unit_test(dots),     cmocka_unit_test(pairs_flush),
-        cmocka_unit_test(epilogues), cmocka_unit_test(refusals),
+        cmocka_unit_test(products),    cmocka_unit_test(small_products), cmocka_unit_test(dots),
+        cmocka_unit_test(pairs_flush), cmocka_unit_test(epilogues),      cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

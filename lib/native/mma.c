@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The functions of products. Where the tile's sums leave no registers for the operations that
+ * follow, or these are many, the sums go through the frame's tile and the operations are written
+ * once for each vector of a row, in a loop over rows.
+ */
+#include "lib/native/mma.h"
+
+#include <stddef.h>
+
+#include "lib/base/check.h"
+
+/* Operations up to which each vector of sums has its own copy of them. */
+#define FLAT_OPS 6
+
+static struct hg_x86_mem frame(size_t offset)
+{
+    return hg_x86_at(HG_X86_RDI, (int32_t)offset);
+}
+#define FRAME(field) frame(offsetof(struct hg_native_frame, field))
+
+/* ---- lowering -------------------------------------------------------------------------------- */
+
+/* Whether a step of ELEMENTS for each of up to 64 rows or terms can be part of an address. */
+static bool is_short(uint32_t elements)
+{
+    return elements < 1u << 20;
+}
+
+void hg_mma_lower(struct hg_lower *lower, const struct hg_insn *insn)
+{
+    struct hg_emit *emit = lower->emit;
+    const struct hg_mma *mma = &insn->u.mma;
+    bool is_float = insn->type == HG_F32 || insn->type == HG_F64;
+    unsigned width = insn->type == HG_F64 ? 3 : 2;
+    if (emit->level != HG_ISA_AVX512 || !is_float || emit->lanes != HG_NATIVE_VECTOR >> width ||
+        (mma->flags & HG_MMA_ORDER_DOT) != 0) {
+        emit->failed = true;
+        return;
+    }
+    bool whole = (mma->flags & (HG_MMA_PARAMS | HG_MMA_TRANS_B)) == 0 && is_short(mma->lda) &&
+                 is_short(mma->ldb) && mma->a.mode == HG_ADDR_BUFFER &&
+                 mma->b.mode == HG_ADDR_BUFFER && mma->a.slot != HG_SLOT_HANDLE &&
+                 mma->b.slot != HG_SLOT_HANDLE && mma->m != 0 && mma->n != 0;
+    emit->region->product = whole ? HG_NATIVE_WHOLE : HG_NATIVE_TILES;
+    emit->region->rows = whole ? (uint8_t)mma->m : 0;
+    emit->region->cols = whole ? (uint8_t)mma->n : 0;
+    emit->region->has_lanes = true;
+    lower->regs[insn->dst] =
+        hg_emit_op(emit, HG_VOP_SUM, width, 0, HG_VAL_NONE, HG_VAL_NONE, HG_VAL_NONE);
+}
+
+/* What differs from row to row is computed in front of the lanes elsewhere: here a function spans
+ * rows. Reductions, checks and stores that lanes share need stretches that start and end somewhere.
+ */
+void hg_mma_check(struct hg_emit *emit)
+{
+    const struct hg_emit_region *region = emit->region;
+    emit->failed |= region->reduce_count != 0 || region->can_fail || region->input_count != 0 ||
+                    region->output_count != 0;
+    for (uint16_t i = 0; i < emit->op_count; i++) {
+        const struct hg_vop *vop = &emit->ops[i];
+        emit->failed |= (vop->flags & HG_VOP_ROW) != 0 || vop->op == HG_VOP_INDEX ||
+                        vop->op == HG_VOP_FIELD || vop->op > HG_VOP_STORE;
+    }
+    emit->region->by_row = false;
+}
+
+bool hg_mma_accesses(const struct hg_insn *insn, struct hg_native_access accesses[2])
+{
+    const struct hg_mma *mma = &insn->u.mma;
+    uint32_t bytes = hg_dtype_bytes((enum hg_dtype)insn->type);
+    bool trans_a = (mma->flags & HG_MMA_TRANS_A) != 0;
+    uint32_t a_rows = trans_a ? mma->k : mma->m;
+    uint32_t a_cols = trans_a ? mma->m : mma->k;
+    bool any = a_rows != 0 && a_cols != 0;
+    accesses[0] = (struct hg_native_access){
+        .slot = mma->a.slot,
+        .lane = HG_NATIVE_MATRIX,
+        .width = (uint8_t)bytes,
+        .offset = any ? ((a_rows - 1) * mma->lda + a_cols) * bytes : 0,
+    };
+    accesses[1] = (struct hg_native_access){
+        .slot = mma->b.slot,
+        .lane = HG_NATIVE_MATRIX,
+        .width = (uint8_t)bytes,
+        .offset = mma->k != 0 ? ((mma->k - 1) * mma->ldb + mma->n) * bytes : 0,
+    };
+    return mma->a.offset == 0 && mma->b.offset == 0;
+}
+
+/* ---- the operations that follow -------------------------------------------------------------- */
+
+static unsigned body_length(const struct hg_emit *emit)
+{
+    unsigned length = 0;
+    for (uint16_t i = 0; i < emit->op_count; i++) {
+        const struct hg_vop *vop = &emit->ops[i];
+        length += (vop->flags & HG_VOP_UNIFORM) == 0 && (vop->uses > 0 || vop->op >= HG_VOP_STORE);
+    }
+    return length;
+}
+
+static bool is_flat(const struct hg_code_gen *gen)
+{
+    return body_length(gen->emit) <= FLAT_OPS;
+}
+
+/* rax: lanes from the tile's first row to the one at hand; one row further. */
+static void next_row(const struct hg_mma_tile *tile, uint32_t cols)
+{
+    struct hg_x86 *x = &tile->gen->x;
+    if (tile->is_known) {
+        hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RAX, (int32_t)cols);
+    } else {
+        hg_x86_rm(x, HG_X86_ADD | HG_X86_W64, HG_X86_RAX, FRAME(strip.cols));
+    }
+}
+
+static void follow_row(const struct hg_mma_tile *tile, const uint8_t *sums)
+{
+    struct hg_code_gen *gen = tile->gen;
+    for (unsigned v = 0; v < tile->vectors; v++) {
+        gen->copy = (uint8_t)v;
+        gen->masked = tile->masked && v + 1 == tile->vectors;
+        gen->sum = sums != NULL ? sums[v] : HG_NO_REG;
+        hg_code_body(gen);
+    }
+}
+
+static void follow_flat(const struct hg_mma_tile *tile, uint32_t cols)
+{
+    for (unsigned row = 0; row < tile->rows; row++) {
+        follow_row(tile, tile->sums + row * tile->vectors);
+        if (row + 1 < tile->rows) {
+            next_row(tile, cols);
+        }
+    }
+}
+
+/* Through the frame's tile. */
+static void follow_in_loop(const struct hg_mma_tile *tile, uint32_t cols)
+{
+    struct hg_code_gen *gen = tile->gen;
+    struct hg_x86 *x = &gen->x;
+    unsigned count = tile->rows * tile->vectors;
+    uint32_t store = HG_X86_VMOVUPS_M | hg_code_length(gen, tile->width);
+    for (unsigned i = 0; i < count; i++) {
+        hg_x86_mr(x, store,
+                  frame(offsetof(struct hg_native_frame, tile) + (size_t)i * HG_NATIVE_VECTOR),
+                  tile->sums[i]);
+        gen->free |= 1u << tile->sums[i];
+        gen->kept &= ~(1u << tile->sums[i]);
+    }
+    hg_x86_rr(x, HG_X86_XOR, HG_X86_RCX, HG_X86_RCX);
+    uint32_t top = hg_x86_here(x);
+    follow_row(tile, NULL);
+    next_row(tile, cols);
+    hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RCX,
+              (int32_t)(tile->vectors * HG_NATIVE_VECTOR));
+    hg_x86_ri(x, HG_X86_CMP_I | HG_X86_W64, HG_X86_RCX, (int32_t)(count * HG_NATIVE_VECTOR));
+    hg_x86_jump_if_to(x, HG_X86_CC_B, top);
+}
+
+static void follow(const struct hg_mma_tile *tile, uint32_t cols)
+{
+    struct hg_code_gen *gen = tile->gen;
+    hg_code_load_pointers(gen);
+    hg_x86_rr(&gen->x, HG_X86_XOR, HG_X86_RAX, HG_X86_RAX);
+    if (is_flat(gen)) {
+        follow_flat(tile, cols);
+    } else {
+        follow_in_loop(tile, cols);
+    }
+}
+
+/* ---- a tile ---------------------------------------------------------------------------------- */
+
+/* Registers for the sums, from the top; what is left is free for the terms. */
+static void take_registers(struct hg_mma_tile *tile)
+{
+    struct hg_code_gen *gen = tile->gen;
+    unsigned count = tile->rows * tile->vectors;
+    unsigned taken = 0;
+    unsigned left = 0;
+    for (unsigned r = 32; r-- > 0;) {
+        if ((gen->free >> r & 1u) == 0) {
+            continue;
+        }
+        if (taken < count) {
+            tile->sums[taken++] = (uint8_t)r;
+            gen->free &= ~(1u << r);
+            gen->kept |= 1u << r;
+            gen->locked |= 1u << r;
+        } else {
+            tile->free[left++] = (uint8_t)r;
+        }
+    }
+    gen->failed |= taken < count || left < hg_mma_spare(tile->rows, tile->vectors);
+}
+
+/* Whatever they hold now. */
+static void give_registers_back(struct hg_mma_tile *tile)
+{
+    struct hg_code_gen *gen = tile->gen;
+    for (unsigned i = 0; i < tile->rows * tile->vectors; i++) {
+        gen->kept &= ~(1u << tile->sums[i]);
+        gen->free |= 1u << tile->sums[i];
+        gen->holds[tile->sums[i]] = HG_VAL_NONE;
+    }
+    gen->locked = gen->kept;
+    gen->in_body = true;
+    hg_regs_restart(gen);
+}
+
+static void start_from_zero(const struct hg_mma_tile *tile)
+{
+    for (unsigned i = 0; i < tile->rows * tile->vectors; i++) {
+        unsigned r = tile->sums[i];
+        hg_x86_rrr(&tile->gen->x, HG_X86_VPXORD | HG_X86_512, r, r, r);
+    }
+}
+
+static void move_sums(const struct hg_mma_tile *tile, bool load)
+{
+    struct hg_x86 *x = &tile->gen->x;
+    uint32_t length = hg_code_length(tile->gen, tile->width);
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RAX, FRAME(strip.sums));
+    for (unsigned i = 0; i < tile->rows * tile->vectors; i++) {
+        struct hg_x86_mem memory = hg_x86_at(HG_X86_RAX, (int32_t)(i * HG_NATIVE_VECTOR));
+        if (load) {
+            hg_x86_rm(x, HG_X86_VMOVUPS | length, tile->sums[i], memory);
+        } else {
+            hg_x86_mr(x, HG_X86_VMOVUPS_M | length, memory, tile->sums[i]);
+        }
+    }
+}
+
+/* Of some terms, of which there may have been others and may come others. */
+static void staged_tile(const struct hg_mma_tile *tile)
+{
+    struct hg_x86 *x = &tile->gen->x;
+    hg_x86_mi(x, HG_X86_TEST_I, FRAME(strip.stage), HG_NATIVE_FIRST);
+    uint32_t others_before = hg_x86_jump_if(x, HG_X86_CC_E);
+    start_from_zero(tile);
+    uint32_t started = hg_x86_jump(x);
+    hg_x86_land(x, others_before);
+    move_sums(tile, true);
+    hg_x86_land(x, started);
+    hg_mma_terms(tile);
+    hg_x86_mi(x, HG_X86_TEST_I, FRAME(strip.stage), HG_NATIVE_LAST);
+    uint32_t last = hg_x86_jump_if(x, HG_X86_CC_NE);
+    move_sums(tile, false);
+    uint32_t done = hg_x86_jump(x);
+    hg_x86_land(x, last);
+    follow(tile, 0);
+    hg_x86_land(x, done);
+}
+
+static void load_mask(struct hg_code_gen *gen)
+{
+    hg_x86_rr(&gen->x, HG_X86_KMOVQ_R, HG_TAIL_MASK, HG_X86_RDX);
+}
+
+/* ---- functions ------------------------------------------------------------------------------- */
+
+/* For tiles of any shape. */
+static void start_gen(struct hg_code_gen *gen, struct hg_emit *emit, uint8_t *buffer, size_t size,
+                      bool saves_all)
+{
+    hg_code_init(gen, emit, buffer, size);
+    gen->is_product = true;
+    gen->held = HG_NATIVE_TILE_SUMS;
+    hg_regs_plan(gen);
+    hg_code_enter(gen, saves_all);
+    hg_code_front(gen);
+}
+
+/* To the tile below: of A, of the lanes, of the sums kept. */
+static void step_down(const struct hg_mma_tile *tile)
+{
+    struct hg_x86 *x = &tile->gen->x;
+    int32_t rows = (int32_t)tile->rows;
+    if (tile->trans_a) {
+        hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.a), rows << tile->width);
+    } else {
+        hg_x86_rmi(x, HG_X86_IMUL_I | HG_X86_W64, HG_X86_RAX, FRAME(strip.a_step), rows);
+        hg_x86_mr(x, HG_X86_ADD_M | HG_X86_W64, FRAME(strip.a), HG_X86_RAX);
+    }
+    hg_x86_rmi(x, HG_X86_IMUL_I | HG_X86_W64, HG_X86_RAX, FRAME(strip.cols), rows);
+    hg_x86_mr(x, HG_X86_ADD_M | HG_X86_W64, FRAME(lane), HG_X86_RAX);
+    hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.sums),
+              rows * (int32_t)(tile->vectors * HG_NATIVE_VECTOR));
+}
+
+size_t hg_mma_emit_tiles(struct hg_emit *emit, const struct hg_insn *insn,
+                         struct hg_native_tile shape, uint8_t *buffer, size_t size)
+{
+    struct hg_code_gen gen;
+    start_gen(&gen, emit, buffer, size, true);
+    struct hg_mma_tile tile = {.gen = &gen,
+                               .width = insn->type == HG_F64 ? 3 : 2,
+                               .rows = shape.rows,
+                               .vectors = shape.vectors,
+                               .masked = shape.masked,
+                               .trans_a = (insn->u.mma.flags & HG_MMA_TRANS_A) != 0};
+    struct hg_x86 *x = &gen.x;
+    if (shape.masked) {
+        hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RDX, FRAME(strip.mask));
+        load_mask(&gen);
+    }
+    take_registers(&tile);
+    uint32_t top = hg_x86_here(x);
+    staged_tile(&tile);
+    step_down(&tile);
+    hg_x86_mi(x, HG_X86_SUB_I | HG_X86_W64, FRAME(strip.tiles), 1);
+    hg_x86_jump_if_to(x, HG_X86_CC_NE, top);
+    return hg_code_leave(&gen, true);
+}
+
+/* ---- whole products -------------------------------------------------------------------------- */
+
+struct whole {
+    struct hg_code_gen gen;
+    const struct hg_mma *mma;
+    unsigned width;
+};
+
+/* COUNT tiles of ROWS under each other. */
+static void whole_tiles(struct whole *whole, struct hg_native_tile shape, unsigned count)
+{
+    const struct hg_mma *mma = whole->mma;
+    struct hg_x86 *x = &whole->gen.x;
+    struct hg_mma_tile tile = {.gen = &whole->gen,
+                               .width = whole->width,
+                               .rows = shape.rows,
+                               .vectors = shape.vectors,
+                               .masked = shape.masked,
+                               .trans_a = (mma->flags & HG_MMA_TRANS_A) != 0,
+                               .is_known = true,
+                               .a_step = (int32_t)(mma->lda << whole->width),
+                               .b_step = (int32_t)(mma->ldb << whole->width),
+                               .terms = mma->k};
+    if (count > 1) {
+        hg_x86_mi(x, HG_X86_MOV_I | HG_X86_W64, FRAME(strip.tiles), (int32_t)count);
+    }
+    take_registers(&tile);
+    uint32_t top = hg_x86_here(x);
+    start_from_zero(&tile);
+    hg_mma_terms(&tile);
+    follow(&tile, mma->n);
+    give_registers_back(&tile);
+    int32_t rows = shape.rows;
+    hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.a),
+              tile.trans_a ? rows << whole->width : rows * tile.a_step);
+    hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(lane), rows * (int32_t)mma->n);
+    if (count > 1) {
+        hg_x86_mi(x, HG_X86_SUB_I | HG_X86_W64, FRAME(strip.tiles), 1);
+        hg_x86_jump_if_to(x, HG_X86_CC_NE, top);
+    }
+}
+
+/* A strip of columns from top to bottom. */
+static void whole_strip(struct whole *whole, struct hg_native_tile shape, unsigned col)
+{
+    const struct hg_mma *mma = whole->mma;
+    struct hg_x86 *x = &whole->gen.x;
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RAX,
+              frame(offsetof(struct hg_native_frame, base) + mma->a.slot * sizeof(uint8_t *)));
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RDX,
+              frame(offsetof(struct hg_native_frame, base) + mma->b.slot * sizeof(uint8_t *)));
+    if (mma->a.offset != 0) {
+        hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RAX, (int32_t)mma->a.offset);
+    }
+    int64_t offset = mma->b.offset + (int64_t)((uint64_t)col << whole->width);
+    if (offset != 0) {
+        hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RDX, (int32_t)offset);
+    }
+    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, FRAME(strip.a), HG_X86_RAX);
+    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, FRAME(strip.b), HG_X86_RDX);
+    hg_x86_mi(x, HG_X86_MOV_I | HG_X86_W64, FRAME(lane), (int32_t)col);
+    hg_x86_mi(x, HG_X86_MOV_I | HG_X86_W64, FRAME(col), (int32_t)col);
+    unsigned tiles = (mma->m + shape.rows - 1u) / shape.rows;
+    unsigned longer = mma->m - tiles * (shape.rows - 1u); /* tiles of that many rows */
+    whole_tiles(whole, shape, longer);
+    if (longer < tiles) {
+        shape.rows--;
+        whole_tiles(whole, shape, tiles - longer);
+    }
+}
+
+size_t hg_mma_emit_whole(struct hg_emit *emit, const struct hg_insn *insn, uint8_t *buffer,
+                         size_t size)
+{
+    const struct hg_mma *mma = &insn->u.mma;
+    struct whole whole = {.mma = mma, .width = insn->type == HG_F64 ? 3 : 2};
+    unsigned lanes = emit->lanes;
+    unsigned vectors = (mma->n + lanes - 1) / lanes;
+    unsigned rest = mma->n % lanes;
+    struct hg_native_tile shape = hg_native_choose_tile(mma->m, vectors, mma->k);
+    if (mma->a.offset > INT32_MAX / 2 || mma->b.offset > INT32_MAX / 2) {
+        return 0;
+    }
+    start_gen(&whole.gen, emit, buffer, size, false);
+    if (rest != 0) {
+        hg_x86_load(&whole.gen.x, HG_X86_RDX, (UINT64_C(1) << rest) - 1);
+        load_mask(&whole.gen);
+    }
+    for (unsigned v = 0; v < vectors; v += shape.vectors) {
+        if (vectors - v < shape.vectors) {
+            shape = hg_native_choose_tile(mma->m, vectors - v, mma->k);
+        }
+        shape.masked = rest != 0 && v + shape.vectors == vectors;
+        whole_strip(&whole, shape, v * lanes);
+    }
+    return hg_code_leave(&whole.gen, false);
+}
