@@ -168,7 +168,7 @@ static unsigned unrolled(const struct hg_code_gen *gen)
     for (uint16_t i = 0; i < emit->op_count; i++) {
         const struct hg_vop *vop = &emit->ops[i];
         length += !is_uniform(vop) && (vop->uses > 0 || vop->op >= HG_VOP_STORE);
-        if (vop->op == HG_VOP_INDEX || vop->op == HG_VOP_CHECK) {
+        if (vop->op == HG_VOP_INDEX || vop->op == HG_VOP_CHECK || vop->op == HG_VOP_PICK) {
             return 1;
         }
     }

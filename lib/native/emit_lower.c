@@ -20,6 +20,21 @@ static bool goes_through_f64(uint8_t op)
            op == HG_OP_TAN || op == HG_OP_ERF || op == HG_OP_POW;
 }
 
+/* Whether the lane term of ADDR needs an index for each lane: what is neither stride 1 nor by cols.
+ */
+static bool is_indexed(const struct hg_addr *addr)
+{
+    switch (addr->lane) {
+    case HG_LANE_STRIDE:
+        return addr->factor != 1;
+    case HG_LANE_MOD:
+    case HG_LANE_DIV:
+        return addr->factor != 0;
+    default:
+        return false;
+    }
+}
+
 /* Bytes of the widest lane that INSN names or needs on the way. */
 static unsigned widest(const struct hg_insn *insn)
 {
@@ -35,7 +50,7 @@ static unsigned widest(const struct hg_insn *insn)
         bytes = from > bytes ? from : bytes;
         return via_f32 && bytes < 4 ? 4 : bytes;
     }
-    if (goes_through_f64(insn->op)) {
+    if (goes_through_f64(insn->op) || (insn->op == HG_OP_LDG && is_indexed(&insn->u.addr))) {
         return 8;
     }
     if (half && !moves) {
@@ -148,16 +163,54 @@ static unsigned stream_of(struct hg_lower *lower, const struct hg_insn *insn,
     struct hg_emit *emit = lower->emit;
     const struct hg_addr *addr = &insn->u.addr;
     bool line = addr->mode == HG_ADDR_BUFFER || addr->mode == HG_ADDR_PHI;
-    bool plain = addr->lane == HG_LANE_STRIDE ? addr->factor == 1 : addr->factor == 0;
-    *kind = addr->lane == HG_LANE_STRIDE ? HG_STREAM_LANE
-            : addr->lane == HG_LANE_MOD  ? HG_STREAM_COL
-            : addr->lane == HG_LANE_NONE ? HG_STREAM_ONE
-                                         : HG_STREAM_ROW;
+    bool plain = !is_indexed(addr) || insn->op == HG_OP_LDG;
+    *kind = is_indexed(addr)               ? HG_STREAM_ONE
+            : addr->lane == HG_LANE_STRIDE ? HG_STREAM_LANE
+            : addr->lane == HG_LANE_MOD    ? HG_STREAM_COL
+            : addr->lane == HG_LANE_NONE   ? HG_STREAM_ONE
+                                           : HG_STREAM_ROW;
     if (!line || !plain || addr->offset > INT32_MAX / 2) {
         emit->failed = true;
         return 0;
     }
     return hg_emit_stream(emit, slot_of(lower, addr), *kind, log2_bytes((enum hg_dtype)insn->type));
+}
+
+/* The index of each lane's element. Lanes are below 2^48, so that the quotient as F64 is rounded to
+ * no integer that it does not reach. */
+static hg_val lane_index(struct hg_lower *lower, const struct hg_addr *addr)
+{
+    struct hg_emit *emit = lower->emit;
+    hg_val lane = read_reg(lower, HG_REG_LANE, HG_U64);
+    hg_val factor = hg_emit_const(emit, 3, addr->factor);
+    if (addr->lane == HG_LANE_STRIDE) {
+        return hg_emit_binary(emit, HG_VOP_IMUL, 3, lane, factor);
+    }
+    hg_val wide = hg_emit_unary(emit, HG_VOP_F64_I64, 3, lane);
+    hg_val divisor = hg_emit_const_f64(emit, (double)addr->factor);
+    hg_val quotient = hg_emit_unary(emit, HG_VOP_TI64_F64, 3,
+                                    hg_emit_binary(emit, HG_VOP_FDIV, 3, wide, divisor));
+    if (addr->lane == HG_LANE_DIV) {
+        return quotient;
+    }
+    hg_val whole = hg_emit_binary(emit, HG_VOP_IMUL, 3, quotient, factor);
+    return hg_emit_binary(emit, HG_VOP_ISUB, 3, lane, whole);
+}
+
+/* Elements that do not lie side by side; those of 4 and 8 bytes, which can be gathered. */
+static hg_val pick(struct hg_lower *lower, const struct hg_insn *insn, unsigned stream)
+{
+    struct hg_emit *emit = lower->emit;
+    unsigned width = log2_bytes((enum hg_dtype)insn->type);
+    if (width < 2 || emit->level != HG_ISA_AVX512) {
+        emit->failed = true;
+        return 0;
+    }
+    hg_val index = lane_index(lower, &insn->u.addr);
+    hg_val v = hg_emit_op(emit, HG_VOP_PICK, width, stream, index, HG_VAL_NONE, HG_VAL_NONE);
+    emit->ops[v].bits = (uint64_t)insn->u.addr.offset;
+    emit->region->has_lanes = true;
+    return v;
 }
 
 static hg_val load(struct hg_lower *lower, const struct hg_insn *insn)
@@ -168,6 +221,9 @@ static hg_val load(struct hg_lower *lower, const struct hg_insn *insn)
     unsigned width = log2_bytes((enum hg_dtype)insn->type);
     /* One element for the lanes of a row, but none where there are no lanes. */
     emit->region->has_lanes |= insn->u.addr.lane == HG_LANE_DIV;
+    if (is_indexed(&insn->u.addr)) {
+        return pick(lower, insn, stream);
+    }
     bool lanes = kind == HG_STREAM_LANE || kind == HG_STREAM_COL;
     hg_val v = hg_emit_op(emit, lanes ? HG_VOP_LOAD : HG_VOP_LOADU, width, stream, HG_VAL_NONE,
                           HG_VAL_NONE, HG_VAL_NONE);

@@ -375,6 +375,22 @@ static void gather(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t i
     hg_regs_define(gen, gen->at, d);
 }
 
+/* Lanes that do not exist are not read: their index means nothing. */
+static void pick(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+{
+    const struct hg_stream *stream = &gen->emit->streams[vop->imm];
+    size_t base = offsetof(struct hg_native_frame, base) + stream->slot * sizeof(uint8_t *);
+    unsigned ra = hg_regs_of(gen, vop->a);
+    unsigned d = hg_regs_take(gen);
+    hg_x86_rm(&gen->x, HG_X86_MOV | HG_X86_W64, HG_X86_R11, hg_x86_at(HG_X86_RDI, (int32_t)base));
+    hg_x86_rr(&gen->x, HG_X86_KMOVQ, HG_SPARE_MASK, HG_TAIL_MASK);
+    hg_x86_rrr(&gen->x, HG_X86_VPXORD | HG_X86_512, d, d, d);
+    hg_x86_rm(&gen->x, insn | HG_X86_512 | HG_X86_K(HG_SPARE_MASK), d,
+              hg_x86_indexed(HG_X86_R11, ra, vop->width, (int32_t)vop->bits));
+    hg_regs_release(gen);
+    hg_regs_define(gen, gen->at, d);
+}
+
 /* ---- effects --------------------------------------------------------------------------------- */
 
 /* A zero among the lanes of k1: the lowest is remembered, and only lanes below it go on. */
@@ -522,7 +538,11 @@ void hg_code_vop(struct hg_code_gen *gen)
         mask_op(gen, vop, insn);
         break;
     case HG_VFORM_GATHER:
-        gather(gen, vop, insn);
+        if (vop->op == HG_VOP_PICK) {
+            pick(gen, vop, row->insn[vop->width]);
+        } else {
+            gather(gen, vop, insn);
+        }
         break;
     default:
         effect(gen, vop, insn);

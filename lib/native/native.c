@@ -307,6 +307,10 @@ static uint8_t slot_of(const struct compiler *compiler, const struct hg_addr *ad
 static bool add_access(struct compiler *compiler, const struct hg_insn *insn)
 {
     const struct hg_addr *addr = &insn->u.addr;
+    bool by_cols = addr->lane == HG_LANE_STRIDE ? addr->factor == 1 : addr->factor == 0;
+    if (!by_cols) {
+        return false;
+    }
     const struct hg_native_access access = {
         .slot = slot_of(compiler, addr),
         .lane = addr->lane,

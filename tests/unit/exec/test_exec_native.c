@@ -170,6 +170,15 @@ static const struct subject subjects[] = {
      3,
      "LOOP\nldg.i32 r1, [b0 + lane]\nldg.i32 r2, [b1 + lane]\nmov_imm.i32 r9, 1\n"
      "or.i32 r2, r2, r9\ndiv.i32 r3, r1, r2\nstg.i32 [b2 + lane], r3\nEND\nexit\n"},
+    {"strides",
+     false,
+     false,
+     {HG_F32, HG_F64, HG_F64},
+     1,
+     3,
+     "LOOP\nldg.f32 r1, [b0 + lane/3]\nldg.f64 r2, [b1 + lane%7]\nldg.f32 r3, [b0 + lane%1000]\n"
+     "cvt.f64.f32 r1, r1\ncvt.f64.f32 r3, r3\nfma.f64 r4, r1, r2, r3\n"
+     "stg.f64 [b2 + lane], r4\nEND\nexit\n"},
     {"indices",
      true,
      true,
