@@ -117,7 +117,6 @@ static void what_is_left(void **state)
         "ldg.u8 r2, [b1 + lane*3]\nstg.u8 [b2 + lane], r2\nexit\n",
         "ldg.f32 r2, [b1 + lane]\nstg.f32 [b2 + lane*3], r2\nexit\n",
         ".scratch 16384\nldg.f32 r1, [b0 + lane]\nsts.f32 [s + lane], r1\nexit\n",
-        "mma.f32 r1, [b0], [b1], m=4, n=4, k=4, lda=4, ldb=4\nstg.f32 [b2 + lane], r1\nexit\n",
         "mov.u32 r1, r252\nstg.u32 [b0 + lane], r1\nexit\n",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
