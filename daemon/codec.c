@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/codec_cache.h"
+#include "daemon/codec_graph.h"
 #include "daemon/codec_hot.h"
 #include "daemon/codec_scan.h"
 #include "daemon/limits.h"
@@ -274,6 +275,10 @@ static enum hg_status convert_step(const Hologram__V1__Step *wire, struct hg_are
         step->kind = HG_REQUEST_EXECUTE_PREPARED;
         step->execute_prepared = convert_execute_prepared(wire->execute_prepared);
         return HG_OK;
+    case HOLOGRAM__V1__STEP__BODY_RUN_GRAPH:
+        return hg_codec_convert_run_graph(wire->run_graph, arena, step, error);
+    case HOLOGRAM__V1__STEP__BODY_EVAL:
+        return hg_codec_convert_eval(wire->eval, arena, step, error);
     default:
         return hg_fail(error, HG_UNIMPLEMENTED, "no body that this server knows");
     }
@@ -296,8 +301,8 @@ static enum hg_status convert_batch(const Hologram__V1__Batch *wire, struct hg_a
 }
 
 /* What stands alone in a request: everything that a batch cannot hold. */
-static enum hg_status convert_rest(const Hologram__V1__Request *wire, struct hg_step *step,
-                                   struct hg_error *error)
+static enum hg_status convert_rest(const Hologram__V1__Request *wire, struct hg_arena *arena,
+                                   struct hg_step *step, struct hg_error *error)
 {
     switch (wire->body_case) {
     case HOLOGRAM__V1__REQUEST__BODY_HELLO:
@@ -365,7 +370,7 @@ static enum hg_status convert_rest(const Hologram__V1__Request *wire, struct hg_
     default:
         return hg_codec_convert_cache(wire, step)
                    ? HG_OK
-                   : hg_fail(error, HG_UNIMPLEMENTED, "request: no body that this server knows");
+                   : hg_codec_convert_graph(wire, arena, step, error);
     }
 }
 
@@ -402,7 +407,7 @@ static enum hg_status convert_request(const Hologram__V1__Request *wire, struct 
         step->kind = HG_REQUEST_BATCH;
         return convert_batch(wire->batch, arena, &step->batch, error);
     default:
-        return convert_rest(wire, step, error);
+        return convert_rest(wire, arena, step, error);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/codec_cache.h"
+#include "daemon/codec_graph.h"
 #include "daemon/codec_hot.h"
 #include "daemon/limits.h"
 #include "lib/base/check.h"
@@ -87,8 +88,9 @@ static enum hg_status finish(struct encoder *encoder)
 
 static enum hg_status encode_hello(struct encoder *encoder)
 {
-    static const char *const features[] = {"batch",    "cancel",   "deadline",      "named-buffers",
-                                           "prepared", "programs", "shared-memory", "streams"};
+    static const char *const features[] = {"batch",    "cancel",        "deadline",
+                                           "graphs",   "named-buffers", "prepared",
+                                           "programs", "shared-memory", "streams"};
     const struct hg_hello_reply *hello = &encoder->reply->hello;
     char *names[HG_ARRAY_COUNT(features)];
     for (size_t i = 0; i < HG_ARRAY_COUNT(features); i++) {
@@ -177,6 +179,13 @@ static enum hg_status encode_cache(struct encoder *encoder)
 {
     const enum hg_status status =
         hg_codec_fill_cache(encoder->reply, encoder->arena, &encoder->response);
+    return status == HG_OK ? finish(encoder) : status;
+}
+
+static enum hg_status encode_graph(struct encoder *encoder)
+{
+    const enum hg_status status =
+        hg_codec_fill_graph(encoder->reply, encoder->arena, &encoder->response);
     return status == HG_OK ? finish(encoder) : status;
 }
 
@@ -442,6 +451,11 @@ enum hg_status hg_codec_encode_general(const struct hg_reply *reply, struct hg_a
     case HG_REQUEST_CACHE_FLUSH:
     case HG_REQUEST_CACHE_WHAT_IF:
         return encode_cache(&encoder);
+    case HG_REQUEST_LOAD_GRAPH:
+    case HG_REQUEST_RUN_GRAPH:
+    case HG_REQUEST_EXPLAIN_GRAPH:
+    case HG_REQUEST_LIST_GRAPHS:
+        return encode_graph(&encoder);
     case HG_REQUEST_PREPARE:
         return encode_prepare(&encoder);
     case HG_REQUEST_BATCH:

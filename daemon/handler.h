@@ -54,7 +54,7 @@ hg_handler_fn hg_handle_list_buffers;
 
 /* ---- handlers_work.c ------------------------------------------------------------------------- */
 
-/* Execute, execute_prepared, run_program. */
+/* Execute, execute_prepared, run_program, run_graph, eval. */
 hg_handler_fn hg_handle_execute;
 hg_ended_fn hg_handle_execute_ended;
 hg_handler_fn hg_handle_batch;
@@ -65,6 +65,21 @@ hg_handler_fn hg_handle_load;
 hg_handler_fn hg_handle_unload;
 hg_handler_fn hg_handle_prepare;
 hg_handler_fn hg_handle_unprepare;
+
+/* ---- handlers_graph.c ------------------------------------------------------------------------ */
+
+hg_handler_fn hg_handle_load_graph;
+hg_handler_fn hg_handle_unload_graph;
+hg_handler_fn hg_handle_explain_graph;
+hg_ended_fn hg_handle_explain_graph_ended;
+hg_handler_fn hg_handle_save_graph;
+hg_handler_fn hg_handle_open_graph;
+hg_handler_fn hg_handle_remove_graph;
+hg_handler_fn hg_handle_list_graphs;
+/* Of run_graph and eval, which handlers_work.c runs: submits the task, which is prepared, and says
+ * how it went. */
+enum hg_submitted hg_handle_graph_submit(struct hg_request *request, const struct hg_step *step);
+void hg_handle_graph_reply(struct hg_request *request, const struct hg_execute_reply *execute);
 
 /* ---- handlers_cache.c ------------------------------------------------------------------------ */
 

@@ -41,6 +41,15 @@ static const struct handler handlers[HG_REQUEST_KIND_COUNT] = {
     [HG_REQUEST_CACHE_FLUSH] = {hg_handle_cache_flush, hg_handle_cache_ended},
     [HG_REQUEST_CACHE_PIN] = {hg_handle_cache_pin, hg_handle_cache_ended},
     [HG_REQUEST_CACHE_WHAT_IF] = {hg_handle_cache_what_if, hg_handle_cache_ended},
+    [HG_REQUEST_LOAD_GRAPH] = {hg_handle_load_graph, NULL},
+    [HG_REQUEST_UNLOAD_GRAPH] = {hg_handle_unload_graph, NULL},
+    [HG_REQUEST_RUN_GRAPH] = {hg_handle_execute, hg_handle_execute_ended},
+    [HG_REQUEST_EVAL] = {hg_handle_execute, hg_handle_execute_ended},
+    [HG_REQUEST_EXPLAIN_GRAPH] = {hg_handle_explain_graph, hg_handle_explain_graph_ended},
+    [HG_REQUEST_SAVE_GRAPH] = {hg_handle_save_graph, NULL},
+    [HG_REQUEST_OPEN_GRAPH] = {hg_handle_open_graph, NULL},
+    [HG_REQUEST_REMOVE_GRAPH] = {hg_handle_remove_graph, NULL},
+    [HG_REQUEST_LIST_GRAPHS] = {hg_handle_list_graphs, NULL},
 };
 
 enum hg_handled hg_handle(struct hg_request *request)

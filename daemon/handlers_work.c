@@ -19,6 +19,8 @@ static void prepare_task(struct hg_request *request)
     /* A long batch leaves the loop to others: what is over the turn goes to the workers. */
     task->allow_inline =
         request->steps_done == 0 || hg_client_look(request->client) < request->client->turn_end_ns;
+    request->graph.output_count = 0;
+    request->graph.again = false;
     task->wants_times = request->steps_done % HG_STEPS_PER_TIMED == 0;
 }
 
@@ -56,8 +58,14 @@ static enum hg_handled end_task(struct hg_request *request)
     count_operation(request);
     if (task->error.status != HG_OK) {
         request->reply.error = task->error;
+        hg_session_graph_failed(request->client->session, &request->graph);
     }
     return HG_HANDLED_DONE;
+}
+
+static bool is_graph(const struct hg_step *step)
+{
+    return step->kind == HG_REQUEST_RUN_GRAPH || step->kind == HG_REQUEST_EVAL;
 }
 
 static void reply_execute(struct hg_request *request)
@@ -66,8 +74,7 @@ static void reply_execute(struct hg_request *request)
     if (request->reply.error.status != HG_OK) {
         return;
     }
-    request->reply.kind = HG_REQUEST_EXECUTE;
-    request->reply.execute = (struct hg_execute_reply){
+    const struct hg_execute_reply execute = {
         .cache = task->cache,
         .outcome = task->cache != NULL ? hg_cache_outcome_name(task->outcome) : NULL,
         .queue_ns = task->queue_ns,
@@ -75,12 +82,22 @@ static void reply_execute(struct hg_request *request)
         .build_ns = task->build_ns,
         .run_ns = task->run_ns,
     };
+    if (is_graph(&request->message.step)) {
+        hg_handle_graph_reply(request, &execute);
+        return;
+    }
+    request->reply.kind = HG_REQUEST_EXECUTE;
+    request->reply.execute = execute;
 }
 
-static enum hg_submitted submit(struct hg_session *session, const struct hg_step *step,
-                                struct hg_task *task)
+static enum hg_submitted submit(struct hg_request *request, const struct hg_step *step)
 {
+    struct hg_session *session = request->client->session;
+    struct hg_task *task = &request->task;
     switch (step->kind) {
+    case HG_REQUEST_RUN_GRAPH:
+    case HG_REQUEST_EVAL:
+        return hg_handle_graph_submit(request, step);
     case HG_REQUEST_EXECUTE:
         return hg_session_execute(session, &step->execute, task);
     case HG_REQUEST_EXECUTE_PREPARED:
@@ -90,11 +107,11 @@ static enum hg_submitted submit(struct hg_session *session, const struct hg_step
     }
 }
 
-/* Submits an execute, execute_prepared or run_program step. */
+/* Submits what hg_handle_execute is for, alone or as a step. */
 static enum hg_handled submit_task(struct hg_request *request, const struct hg_step *step)
 {
     prepare_task(request);
-    if (submit(request->client->session, step, &request->task) == HG_TASK_PENDING) {
+    if (submit(request, step) == HG_TASK_PENDING) {
         return HG_HANDLED_PENDING;
     }
     return end_task(request);
@@ -110,11 +127,32 @@ enum hg_handled hg_handle_execute(struct hg_request *request, const struct hg_st
     return handled;
 }
 
-enum hg_handled hg_handle_execute_ended(struct hg_request *request)
+/* Why what follows must not start: cancelled, or too late. */
+static bool is_over(struct hg_request *request)
+{
+    if (request->cancelled) {
+        (void)hg_fail(&request->reply.error, HG_CANCELLED, "cancelled");
+    } else if (request->deadline_ns != 0 &&
+               hg_client_look(request->client) >= request->deadline_ns) {
+        (void)hg_fail(&request->reply.error, HG_DEADLINE_EXCEEDED, "deadline passed");
+    }
+    return request->reply.error.status != HG_OK;
+}
+
+/* The task of STEP ended on a worker. A large graph is only planned then: its run follows. */
+static enum hg_handled task_ended(struct hg_request *request, const struct hg_step *step)
 {
     request->reply.kind = HG_REQUEST_NONE;
     request->reply.error.status = HG_OK;
-    const enum hg_handled handled = end_task(request);
+    if (!request->graph.again) {
+        return end_task(request);
+    }
+    return is_over(request) ? HG_HANDLED_DONE : submit_task(request, step);
+}
+
+enum hg_handled hg_handle_execute_ended(struct hg_request *request)
+{
+    const enum hg_handled handled = task_ended(request, &request->message.step);
     if (handled == HG_HANDLED_DONE) {
         reply_execute(request);
     }
@@ -130,6 +168,8 @@ static enum hg_handled handle_step(struct hg_request *request, const struct hg_s
     case HG_REQUEST_EXECUTE:
     case HG_REQUEST_EXECUTE_PREPARED:
     case HG_REQUEST_RUN_PROGRAM:
+    case HG_REQUEST_RUN_GRAPH:
+    case HG_REQUEST_EVAL:
         return submit_task(request, step);
     case HG_REQUEST_ALLOC: {
         if (step->alloc.spec.pool == HG_POOL_SHARED) {
@@ -147,18 +187,6 @@ static enum hg_handled handle_step(struct hg_request *request, const struct hg_s
     default:
         return hg_handle_write(request, step);
     }
-}
-
-/* Why the next step of a batch must not start: cancelled, or too late. */
-static bool batch_is_over(struct hg_request *request)
-{
-    if (request->cancelled) {
-        (void)hg_fail(&request->reply.error, HG_CANCELLED, "cancelled");
-    } else if (request->deadline_ns != 0 &&
-               hg_client_look(request->client) >= request->deadline_ns) {
-        (void)hg_fail(&request->reply.error, HG_DEADLINE_EXCEEDED, "deadline passed");
-    }
-    return request->reply.error.status != HG_OK;
 }
 
 /* The reply of a batch: its status is that of the failed step, named in the text and, bare, in the
@@ -179,7 +207,7 @@ static enum hg_handled end_batch(struct hg_request *request)
 static enum hg_handled run_batch(struct hg_request *request)
 {
     const struct hg_batch_args *batch = &request->message.step.batch;
-    while (request->steps_done < batch->count && !batch_is_over(request)) {
+    while (request->steps_done < batch->count && !is_over(request)) {
         const enum hg_handled handled = handle_step(request, &batch->steps[request->steps_done]);
         if (handled != HG_HANDLED_DONE) {
             return handled;
@@ -205,9 +233,8 @@ enum hg_handled hg_handle_batch(struct hg_request *request, const struct hg_step
 
 enum hg_handled hg_handle_batch_ended(struct hg_request *request)
 {
-    request->reply.kind = HG_REQUEST_NONE;
-    request->reply.error.status = HG_OK;
-    const enum hg_handled handled = end_task(request);
+    const enum hg_handled handled =
+        task_ended(request, &request->message.step.batch.steps[request->steps_done]);
     if (handled != HG_HANDLED_DONE) {
         return handled;
     }

@@ -29,6 +29,7 @@
 #define HG_REQUESTS_KEPT_BYTES_MAX (8u << 20)
 
 #define HG_LISTED_BUFFERS_MAX 4096u
+#define HG_LISTED_GRAPHS_MAX  1024u
 
 /* A connection's receive buffer: its resting size, and what one read may bring. */
 #define HG_RECEIVE_BYTES 16384u

@@ -48,7 +48,16 @@
     HG_REQUEST_KIND(CACHE_SHOW, "cache_show")                                                      \
     HG_REQUEST_KIND(CACHE_FLUSH, "cache_flush")                                                    \
     HG_REQUEST_KIND(CACHE_PIN, "cache_pin")                                                        \
-    HG_REQUEST_KIND(CACHE_WHAT_IF, "cache_what_if")
+    HG_REQUEST_KIND(CACHE_WHAT_IF, "cache_what_if")                                                \
+    HG_REQUEST_KIND(LOAD_GRAPH, "load_graph")                                                      \
+    HG_REQUEST_KIND(UNLOAD_GRAPH, "unload_graph")                                                  \
+    HG_REQUEST_KIND(RUN_GRAPH, "run_graph")                                                        \
+    HG_REQUEST_KIND(EVAL, "eval")                                                                  \
+    HG_REQUEST_KIND(EXPLAIN_GRAPH, "explain_graph")                                                \
+    HG_REQUEST_KIND(SAVE_GRAPH, "save_graph")                                                      \
+    HG_REQUEST_KIND(OPEN_GRAPH, "open_graph")                                                      \
+    HG_REQUEST_KIND(REMOVE_GRAPH, "remove_graph")                                                  \
+    HG_REQUEST_KIND(LIST_GRAPHS, "list_graphs")
 
 enum hg_request_kind {
 #define HG_REQUEST_KIND_ENUM(name, label) HG_REQUEST_##name,
@@ -135,6 +144,11 @@ struct hg_what_if_args {
     uint32_t count;
 };
 
+struct hg_load_graph_args {
+    uint64_t id;
+    const struct hg_graph_source *source;
+};
+
 /* What to do. Of the union the member that KIND names is set; `id` is that of kinds with nothing
  * else (free of a program, cancel). */
 struct hg_step {
@@ -149,9 +163,9 @@ struct hg_step {
         struct hg_batch_args batch;
         struct hg_load_args load;
         struct hg_run_request run;
-        struct hg_publish_args publish;
-        const char *unpublish_name;
-        struct hg_open_args open;
+        struct hg_publish_args publish; /* save_graph, too */
+        const char *unpublish_name;     /* remove_graph, too */
+        struct hg_open_args open;       /* open_graph, too */
         struct hg_list_args list;
         struct hg_prepare_request prepare;
         struct hg_execute_prepared_request execute_prepared;
@@ -159,6 +173,9 @@ struct hg_step {
         struct hg_bytes key_file; /* cache_warm */
         struct hg_cache_args cache;
         struct hg_what_if_args what_if;
+        struct hg_load_graph_args load_graph;
+        const struct hg_graph_request *run_graph; /* eval, too */
+        const struct hg_graph_explain_request *explain_graph;
         uint64_t id;
     };
 };
@@ -224,6 +241,24 @@ struct hg_what_if_reply {
     uint32_t count;
 };
 
+/* Of load_graph and open_graph: the names are the loaded graph's. */
+struct hg_graph_reply {
+    struct hg_graph_facts facts;
+    const char *const *inputs;
+    const char *const *outputs;
+};
+
+struct hg_run_graph_reply {
+    struct hg_execute_reply execute;
+    const struct hg_graph_result *result;
+};
+
+struct hg_list_graphs_reply {
+    const struct hg_named_graph_info *graphs;
+    uint32_t count;
+    bool truncated;
+};
+
 struct hg_stats_reply {
     uint64_t uptime_ns;
     uint64_t requests;
@@ -256,6 +291,10 @@ struct hg_reply {
         const struct hg_cache_shown *shown; /* cache_show */
         uint64_t dropped;                   /* cache_flush */
         struct hg_what_if_reply what_if;
+        const struct hg_graph_reply *graph;         /* load_graph */
+        const struct hg_run_graph_reply *run_graph; /* run_graph */
+        const char *explanation;                    /* explain_graph */
+        struct hg_list_graphs_reply graphs;         /* list_graphs */
     };
 };
 

@@ -157,6 +157,40 @@ static void put_process(struct hg_metrics_text *text, const struct hg_metrics_vi
                      stats->alloc.retained_bytes);
 }
 
+static void put_plan_times(struct hg_metrics_text *text, const struct hg_graph_stats *stats)
+{
+    uint64_t count = 0;
+    hg_metrics_head(text, "graph_plan_duration_seconds", "histogram",
+                    "Time of planning graphs for types and shapes.");
+    for (unsigned i = 0; i < HG_HISTOGRAM_BUCKETS; i++) {
+        count += stats->planned_in[i];
+        const uint64_t bound_ns = hg_histogram_bound_ns(i);
+        if (bound_ns != UINT64_MAX) {
+            hg_metrics_put(text,
+                           "hologram_graph_plan_duration_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+                           (double)bound_ns / 1e9, count);
+        }
+    }
+    hg_metrics_put(text,
+                   "hologram_graph_plan_duration_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n"
+                   "hologram_graph_plan_duration_seconds_sum %.9f\n"
+                   "hologram_graph_plan_duration_seconds_count %" PRIu64 "\n",
+                   count, (double)stats->plan_ns / 1e9, count);
+}
+
+static void put_graphs(struct hg_metrics_text *text, const struct hg_metrics_view *view)
+{
+    struct hg_graph_stats stats;
+    hg_engine_graph_stats(view->engine, &stats);
+    hg_metrics_gauge(text, "graphs", "Graphs that are known.", stats.graphs);
+    hg_metrics_gauge(text, "graphs_pinned", "Graphs that are loaded or named.", stats.pinned);
+    hg_metrics_gauge(text, "graph_plans", "Plans of graphs that are kept.", stats.plans);
+    hg_metrics_gauge(text, "graph_bytes", "Memory of graphs and plans.", stats.bytes);
+    hg_metrics_counter(text, "graphs_evicted_total", "Graphs that had to make room.",
+                       stats.evicted);
+    put_plan_times(text, &stats);
+}
+
 void hg_metrics_totals(const struct hg_metrics *metrics, uint64_t *requests, uint64_t *errors)
 {
     uint64_t all = 0;
@@ -178,6 +212,7 @@ enum hg_status hg_metrics_text(const struct hg_metrics_view *view, char **text, 
     put_connections(&out, view);
     put_requests(&out, view->metrics);
     put_stages(&out, view->metrics);
+    put_graphs(&out, view);
     hg_metrics_put_caches(&out, view);
     put_pools(&out, &view->stats->engine.pool);
     if (out.failed) {

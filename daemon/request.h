@@ -47,7 +47,8 @@ struct hg_request {
     struct hg_message message;
     struct hg_reply reply;
     struct hg_task task;
-    struct hg_view view; /* of a write's destination or a read's source; data NULL: none */
+    struct hg_graph_result graph; /* of run_graph and eval; its outputs are the arena's */
+    struct hg_view view;          /* of a write's destination or a read's source; data NULL: none */
     bool view_held;
     int adopted_fd;               /* came with an adopt; -1: none */
     struct hg_descriptor passing; /* goes with the reply */

@@ -307,6 +307,8 @@ static void engine_options(const struct hg_config *config, struct hg_engine_opti
     options->heap_bytes_max = config->engine_heap_bytes_max;
     options->cache_entries_max = config->cache_entries_max;
     options->cache_bytes_max = config->cache_bytes_max;
+    options->graphs_max = (uint32_t)config->graphs_entries_max;
+    options->graph_bytes_max = config->graphs_bytes_max;
     options->lock_boundary = config->engine_lock_boundary;
     options->fusion = config->engine_fusion;
     options->specialize_full = config->cache_specialize != 0;

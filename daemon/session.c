@@ -95,6 +95,7 @@ enum hg_status hg_client_open(struct hg_client *client, struct hg_error *error)
     options.shared_buffers_max = (uint32_t)config->limits_shared_buffers_max;
     options.programs_max = (uint32_t)config->limits_programs_max;
     options.prepared_max = (uint32_t)config->limits_prepared_max;
+    options.graphs_max = (uint32_t)config->limits_graphs_max;
     options.fuel_max = config->limits_fuel_max;
     const enum hg_status status =
         hg_session_create(client->server->engine, &options, &client->session, error);

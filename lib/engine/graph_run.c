@@ -337,12 +337,23 @@ struct graph_run {
     struct hg_operand operands[]; /* inputs, then outputs */
 };
 
+/* A program that the cache does not have, any more or yet. */
+struct absent {
+    const struct hg_engine_options *options;
+    const struct hg_program *original;
+};
+
 static enum hg_status put_back(const struct hg_key *key, void *context, struct hg_program **program,
                                struct hg_error *error)
 {
-    const struct hg_program *original = context;
-    return hg_program_copy_verified(key, &original->facts, original->words, original->word_count,
-                                    program, error);
+    const struct absent *absent = context;
+    const struct hg_program *original = absent->original;
+    enum hg_status status = hg_program_copy_verified(key, &original->facts, original->words,
+                                                     original->word_count, program, error);
+    if (status == HG_OK) {
+        hg_exec_prepare(*program, absent->options->executor, absent->options->fp_mode);
+    }
+    return status;
 }
 
 static struct hg_operand operand_of(const struct graph_run *run,
@@ -363,8 +374,9 @@ static enum hg_status make_launch(struct hg_script *script, struct hg_prepared *
     struct graph_run *run = (struct graph_run *)script;
     const struct hg_ready_launch *from = &run->plan->launches[step];
     struct hg_cache_loan loan;
-    enum hg_status status = hg_cache_borrow(prepared->engine->cache, &from->key, put_back,
-                                            from->original, &loan, NULL, error);
+    struct absent absent = {&prepared->engine->options, from->original};
+    enum hg_status status =
+        hg_cache_borrow(prepared->engine->cache, &from->key, put_back, &absent, &loan, NULL, error);
     if (status != HG_OK) {
         return status;
     }
@@ -604,7 +616,7 @@ static struct hg_known_graph *find_graph(struct hg_session *session,
                                          struct hg_error *error)
 {
     struct hg_known_graph *known = NULL;
-    if (request->graph == 0) {
+    if (request->graph == 0 && (request->source.text != NULL || request->source.list != NULL)) {
         (void)!hg_graph_table_open(&session->engine->graphs, &request->source, &known, error);
         return known;
     }

@@ -458,6 +458,7 @@ void hg_graph_table_keep(struct hg_graph_table *table, struct hg_known_graph *kn
     hg_mutex_lock(&table->lock);
     table->stats.planned++;
     table->stats.plan_ns += ns;
+    table->stats.planned_in[ns <= HG_HISTOGRAM_FIRST_NS ? 0 : hg_histogram_later_bucket(ns)]++;
     touch(table, known);
     if (find_plan(known, &wanted) == NULL && make_room(table, 0, plan->bytes)) {
         if (known->plan_count == HG_GRAPH_PLANS_MAX) {

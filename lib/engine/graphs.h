@@ -188,7 +188,8 @@ struct hg_graph_stats {
     uint64_t bytes;
     uint64_t planned; /* plans made since the start, and the time that took */
     uint64_t plan_ns;
-    uint64_t evicted; /* graphs that had to make room */
+    uint64_t planned_in[HG_HISTOGRAM_BUCKETS]; /* by duration, as in lib/base/metric.h */
+    uint64_t evicted;                          /* graphs that had to make room */
 };
 void hg_engine_graph_stats(struct hg_engine *engine, struct hg_graph_stats *stats);
 
