@@ -17,6 +17,7 @@
 #define ROW_UNIT    56u /* rows of a unit of work: a multiple of most tiles' */
 #define COL_UNIT    64u /* columns: strips are 32 of them */
 #define TERMS_MAX   1536u
+#define CALL_TERMS  (1u << 21) /* multiply-adds of a call, about */
 #define CACHE_BYTES (1u << 20) /* of A at a time */
 #define PACKED_MAX  (8u << 20) /* of B at a time */
 
@@ -34,7 +35,11 @@ struct work {
     uint8_t *packed_b; /* [strip][term][vector], or NULL */
     uint8_t *packed_a; /* rows of the block at hand, or NULL */
     uint64_t packed_a_step;
+    uint64_t packed_row; /* the first of them */
     uint8_t *sums;
+    uint64_t vectors; /* what shape was chosen for; 0 = nothing yet */
+    struct hg_native_tile shape;
+    bool packs_b;
     struct hg_native_frame *frame;
     bool lacks_code;
 };
@@ -90,6 +95,29 @@ static void find_block(struct work *work, uint32_t part)
     work->cols = by_rows ? product->n : least(end * product->tile_cols, product->n) - first_col;
 }
 
+/* ---- shapes ---------------------------------------------------------------------------------- */
+
+/* The tiles of a strip that has LEFT vectors to its right; strips that are packed are of two. */
+static struct hg_native_tile choose(struct work *work, uint64_t left)
+{
+    uint64_t vectors = work->packs_b ? least(left, 2) : left;
+    bool is_known =
+        work->vectors != 0 &&
+        (vectors == work->vectors || (vectors < work->vectors && vectors >= work->shape.vectors));
+    if (!is_known) {
+        work->vectors = vectors;
+        work->shape = hg_native_choose_tile(work->rows, vectors, work->product->k);
+    }
+    return work->shape;
+}
+
+/* The lanes of the last of some vectors that LEFT columns fill. */
+static uint64_t last_lanes(const struct work *work, uint64_t left)
+{
+    uint64_t rest = left % work->lanes;
+    return rest == 0 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
+}
+
 /* ---- packing --------------------------------------------------------------------------------- */
 
 /* COUNT columns from COL of all terms, as vectors of WIDTH columns, zeros behind the last. */
@@ -112,9 +140,10 @@ static void pack_strip(const struct work *work, uint8_t *panel, uint64_t col, ui
     }
 }
 
-static void pack_rows(const struct work *work, uint64_t row, uint64_t rows)
+static void pack_rows(struct work *work, uint64_t row, uint64_t rows)
 {
     const struct hg_product *product = work->product;
+    work->packed_row = row;
     for (uint64_t i = 0; i < rows; i++) {
         memcpy(work->packed_a + i * work->packed_a_step,
                product->a + (row + i) * product->lda * work->width, product->k * work->width);
@@ -123,53 +152,58 @@ static void pack_rows(const struct work *work, uint64_t row, uint64_t rows)
 
 /* ---- strips ---------------------------------------------------------------------------------- */
 
-struct strip {
-    uint64_t col, cols; /* of the product */
+/* Strips of the same width side by side, for some rows. */
+struct strips {
     uint64_t row, rows;
+    uint64_t col;   /* of the first */
+    uint64_t count; /* at least 1 */
     struct hg_native_tile tile;
+    uint64_t mask; /* of the last vector */
     const uint8_t *b;
-    uint64_t b_step;
+    uint64_t b_step, b_next;
 };
 
-static const uint8_t *first_of_a(const struct work *work, const struct strip *strip)
+static const uint8_t *row_of_a(const struct work *work, uint64_t row)
 {
     const struct hg_product *product = work->product;
     if (work->packed_a != NULL) {
-        return work->packed_a;
+        return work->packed_a + (row - work->packed_row) * work->packed_a_step;
     }
-    return product->a + strip->row * (product->trans_a ? 1 : product->lda) * work->width;
+    return product->a + row * (product->trans_a ? 1 : product->lda) * work->width;
 }
 
-/* TILES of TILE from row ROW of the strip on, over COUNT terms from FIRST. */
-static bool run_tiles(struct work *work, const struct strip *strip, struct hg_native_tile tile,
-                      uint64_t row, uint64_t tiles, uint64_t first, uint64_t count)
+/* TILES (perhaps none) of HEIGHT rows from ROW on, over COUNT terms from FIRST. */
+static bool run_tiles(struct work *work, const struct strips *strips, unsigned height, uint64_t row,
+                      uint64_t tiles, uint64_t first, uint64_t count)
 {
+    if (tiles == 0) {
+        return true;
+    }
     const struct hg_product *product = work->product;
-    hg_native_fn *run = tiles == 0 ? NULL : hg_native_tile_of(work->run, tile);
-    if (tiles != 0 && run == NULL) {
+    struct hg_native_tile tile = strips->tile;
+    tile.rows = (uint8_t)height;
+    hg_native_fn *run = hg_native_tile_of(work->run, tile);
+    if (run == NULL) {
         work->lacks_code = true;
         return false;
     }
-    if (run == NULL) {
-        return true;
-    }
     uint64_t a_step = work->packed_a != NULL ? work->packed_a_step : product->lda * work->width;
-    uint64_t row_bytes = product->trans_a ? work->width : a_step;
-    uint64_t term_bytes = product->trans_a ? a_step : work->width;
-    uint64_t rest = strip->cols % work->lanes;
+    uint64_t sums = (row - strips->row) * tile.vectors * HG_NATIVE_VECTOR;
     struct hg_native_frame *frame = work->frame;
-    frame->lane = (strip->row + row) * product->n + strip->col;
-    frame->col = strip->col;
+    frame->col = strips->col;
     frame->strip = (struct hg_native_strip){
-        .a = first_of_a(work, strip) + row * row_bytes + first * term_bytes,
+        .a = row_of_a(work, row) + first * (product->trans_a ? a_step : work->width),
         .a_step = a_step,
-        .b = strip->b + first * strip->b_step,
-        .b_step = strip->b_step,
+        .b = strips->b + first * strips->b_step,
+        .b_step = strips->b_step,
+        .b_next = strips->b_next,
         .terms = count,
         .tiles = tiles,
+        .strips = strips->count,
+        .lane = row * product->n + strips->col,
         .cols = product->n,
-        .mask = rest == 0 ? UINT64_MAX : (UINT64_C(1) << rest) - 1,
-        .sums = work->sums + row * tile.vectors * HG_NATIVE_VECTOR,
+        .mask = strips->mask,
+        .sums = work->sums + sums,
         .stage = (first == 0 ? HG_NATIVE_FIRST : 0u) |
                  (first + count == product->k ? HG_NATIVE_LAST : 0u),
     };
@@ -177,56 +211,60 @@ static bool run_tiles(struct work *work, const struct strip *strip, struct hg_na
     return true;
 }
 
-static bool run_strip(struct work *work, const struct strip *strip)
+static bool run_strips(struct work *work, const struct strips *strips)
 {
     const struct hg_product *product = work->product;
-    struct hg_native_tile tile = strip->tile;
-    tile.rows = hg_native_tile_rows(strip->rows, tile.vectors);
-    tile.masked = strip->cols % work->lanes != 0;
-    uint64_t tiles = hg_div_up_u64(strip->rows, tile.rows);
-    uint64_t longer = strip->rows - tiles * (tile.rows - 1u); /* the others have a row less */
-    struct hg_native_tile shorter = tile;
-    shorter.rows--;
+    unsigned height = hg_native_tile_rows(strips->rows, strips->tile.vectors);
+    uint64_t tiles = hg_div_up_u64(strips->rows, height);
+    uint64_t longer = strips->rows - tiles * (height - 1u); /* the others have a row less */
+    uint64_t rest = strips->row + longer * height;
     for (uint64_t first = 0; first < product->k; first += TERMS_MAX) {
         uint64_t count = least(product->k - first, TERMS_MAX);
-        if (!run_tiles(work, strip, tile, 0, longer, first, count) ||
-            !run_tiles(work, strip, shorter, longer * tile.rows, tiles - longer, first, count)) {
+        if (!run_tiles(work, strips, height, strips->row, longer, first, count) ||
+            !run_tiles(work, strips, height - 1, rest, tiles - longer, first, count)) {
             return false;
         }
     }
     return true;
 }
 
+/* How many strips beside each other a call should take: few enough that a wish to end is seen, and
+ * one if sums are kept between calls or B should stay in the first cache. */
+static uint64_t strips_at_once(const struct work *work, uint64_t rows, uint64_t width)
+{
+    uint64_t terms = rows * width * work->product->k;
+    return work->product->k > TERMS_MAX || terms > CALL_TERMS ? 1 : CALL_TERMS / (terms + 1) + 1;
+}
+
 /* The columns of a chunk of B, for some rows. */
 static bool run_rows(struct work *work, uint64_t col, uint64_t cols, uint64_t row, uint64_t rows)
 {
     const struct hg_product *product = work->product;
-    const uint8_t *packed = work->packed_b;
+    struct strips strips = {.row = row, .rows = rows, .b = work->packed_b};
     if (work->packed_a != NULL) {
         pack_rows(work, row, rows);
     }
     for (uint64_t done = 0; done < cols;) {
-        uint64_t left = hg_div_up_u64(cols - done, work->lanes);
-        struct hg_native_tile tile = work->packed_b == NULL || left < 2
-                                         ? hg_native_choose_tile(work->rows, left, product->k)
-                                         : hg_native_choose_tile(work->rows, 2, product->k);
-        uint64_t width = (uint64_t)tile.vectors * work->lanes;
-        struct strip strip = {.col = col + done,
-                              .cols = least(width, cols - done),
-                              .row = row,
-                              .rows = rows,
-                              .tile = tile,
-                              .b = product->b + (col + done) * work->width,
-                              .b_step = product->ldb * work->width};
-        if (packed != NULL) {
-            strip.b = packed;
-            strip.b_step = width * work->width;
-            packed += product->k * strip.b_step;
+        uint64_t left = cols - done;
+        strips.tile = choose(work, hg_div_up_u64(left, work->lanes));
+        uint64_t width = (uint64_t)strips.tile.vectors * work->lanes;
+        strips.tile.masked = left < width;
+        strips.mask = strips.tile.masked ? last_lanes(work, left) : UINT64_MAX;
+        strips.count = least(left < width ? 1 : left / width, strips_at_once(work, rows, width));
+        strips.col = col + done;
+        if (work->packed_b != NULL) {
+            strips.b_step = width * work->width;
+            strips.b_next = product->k * strips.b_step;
+        } else {
+            strips.b = product->b + strips.col * work->width;
+            strips.b_step = product->ldb * work->width;
+            strips.b_next = width * work->width;
         }
-        if (hg_run_poll(work->run, true) || !run_strip(work, &strip)) {
+        if (hg_run_poll(work->run, true) || !run_strips(work, &strips)) {
             return false;
         }
-        done += width;
+        strips.b += strips.count * strips.b_next;
+        done += strips.count * width;
     }
     return true;
 }
@@ -237,9 +275,7 @@ static void pack_chunk(struct work *work, uint64_t col, uint64_t cols)
     uint8_t *panel = work->packed_b;
     for (uint64_t done = 0; done < cols;) {
         uint64_t left = hg_div_up_u64(cols - done, work->lanes);
-        uint64_t vectors =
-            hg_native_choose_tile(work->rows, left < 2 ? left : 2, work->product->k).vectors;
-        uint64_t width = vectors * work->lanes;
+        uint64_t width = (uint64_t)choose(work, left).vectors * work->lanes;
         pack_strip(work, panel, col + done, least(width, cols - done), width);
         panel += work->product->k * width * work->width;
         done += width;
@@ -287,6 +323,7 @@ static void run_block(struct work *work, struct hg_workspace *workspace)
 {
     const struct hg_product *product = work->product;
     bool packs_b = wants_packed_b(work);
+    work->packs_b = packs_b;
     bool packs_a = !product->trans_a && work->rows >= 8 && work->cols >= 128 &&
                    product->lda * work->width % CROWDED_BYTES == 0;
     uint64_t chunk = work->cols;

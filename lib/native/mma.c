@@ -282,15 +282,40 @@ static void step_down(const struct hg_mma_tile *tile)
     struct hg_x86 *x = &tile->gen->x;
     int32_t rows = (int32_t)tile->rows;
     if (tile->trans_a) {
-        hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.a), rows << tile->width);
+        hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.tile_a), rows << tile->width);
     } else {
         hg_x86_rmi(x, HG_X86_IMUL_I | HG_X86_W64, HG_X86_RAX, FRAME(strip.a_step), rows);
-        hg_x86_mr(x, HG_X86_ADD_M | HG_X86_W64, FRAME(strip.a), HG_X86_RAX);
+        hg_x86_mr(x, HG_X86_ADD_M | HG_X86_W64, FRAME(strip.tile_a), HG_X86_RAX);
     }
     hg_x86_rmi(x, HG_X86_IMUL_I | HG_X86_W64, HG_X86_RAX, FRAME(strip.cols), rows);
     hg_x86_mr(x, HG_X86_ADD_M | HG_X86_W64, FRAME(lane), HG_X86_RAX);
     hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.sums),
               rows * (int32_t)(tile->vectors * HG_NATIVE_VECTOR));
+}
+
+static void copy_field(struct hg_x86 *x, struct hg_x86_mem to, struct hg_x86_mem from)
+{
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RAX, from);
+    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, to, HG_X86_RAX);
+}
+
+/* To the first tile of the strip that the frame describes. */
+static void start_strip(struct hg_x86 *x)
+{
+    copy_field(x, FRAME(strip.tile_a), FRAME(strip.a));
+    copy_field(x, FRAME(strip.tiles_left), FRAME(strip.tiles));
+    copy_field(x, FRAME(lane), FRAME(strip.lane));
+}
+
+/* To the strip beside. */
+static void step_aside(const struct hg_mma_tile *tile)
+{
+    struct hg_x86 *x = &tile->gen->x;
+    int32_t columns = (int32_t)(tile->vectors * (HG_NATIVE_VECTOR >> tile->width));
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RAX, FRAME(strip.b_next));
+    hg_x86_mr(x, HG_X86_ADD_M | HG_X86_W64, FRAME(strip.b), HG_X86_RAX);
+    hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.lane), columns);
+    hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(col), columns);
 }
 
 size_t hg_mma_emit_tiles(struct hg_emit *emit, const struct hg_insn *insn,
@@ -310,11 +335,16 @@ size_t hg_mma_emit_tiles(struct hg_emit *emit, const struct hg_insn *insn,
         load_mask(&gen);
     }
     take_registers(&tile);
+    uint32_t strip = hg_x86_here(x);
+    start_strip(x);
     uint32_t top = hg_x86_here(x);
     staged_tile(&tile);
     step_down(&tile);
-    hg_x86_mi(x, HG_X86_SUB_I | HG_X86_W64, FRAME(strip.tiles), 1);
+    hg_x86_mi(x, HG_X86_SUB_I | HG_X86_W64, FRAME(strip.tiles_left), 1);
     hg_x86_jump_if_to(x, HG_X86_CC_NE, top);
+    step_aside(&tile);
+    hg_x86_mi(x, HG_X86_SUB_I | HG_X86_W64, FRAME(strip.strips), 1);
+    hg_x86_jump_if_to(x, HG_X86_CC_NE, strip);
     return hg_code_leave(&gen, true);
 }
 
@@ -342,7 +372,7 @@ static void whole_tiles(struct whole *whole, struct hg_native_tile shape, unsign
                                .b_step = (int32_t)(mma->ldb << whole->width),
                                .terms = mma->k};
     if (count > 1) {
-        hg_x86_mi(x, HG_X86_MOV_I | HG_X86_W64, FRAME(strip.tiles), (int32_t)count);
+        hg_x86_mi(x, HG_X86_MOV_I | HG_X86_W64, FRAME(strip.tiles_left), (int32_t)count);
     }
     take_registers(&tile);
     uint32_t top = hg_x86_here(x);
@@ -351,11 +381,11 @@ static void whole_tiles(struct whole *whole, struct hg_native_tile shape, unsign
     follow(&tile, mma->n);
     give_registers_back(&tile);
     int32_t rows = shape.rows;
-    hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.a),
+    hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.tile_a),
               tile.trans_a ? rows << whole->width : rows * tile.a_step);
     hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(lane), rows * (int32_t)mma->n);
     if (count > 1) {
-        hg_x86_mi(x, HG_X86_SUB_I | HG_X86_W64, FRAME(strip.tiles), 1);
+        hg_x86_mi(x, HG_X86_SUB_I | HG_X86_W64, FRAME(strip.tiles_left), 1);
         hg_x86_jump_if_to(x, HG_X86_CC_NE, top);
     }
 }
@@ -376,7 +406,7 @@ static void whole_strip(struct whole *whole, struct hg_native_tile shape, unsign
     if (offset != 0) {
         hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RDX, (int32_t)offset);
     }
-    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, FRAME(strip.a), HG_X86_RAX);
+    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, FRAME(strip.tile_a), HG_X86_RAX);
     hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, FRAME(strip.b), HG_X86_RDX);
     hg_x86_mi(x, HG_X86_MOV_I | HG_X86_W64, FRAME(lane), (int32_t)col);
     hg_x86_mi(x, HG_X86_MOV_I | HG_X86_W64, FRAME(col), (int32_t)col);

@@ -50,17 +50,33 @@ static double strip_cycles(uint64_t rows, unsigned vectors, double terms, unsign
     return tiles * (terms * term_cycles(*height, vectors) + TILE_COST + *height * vectors);
 }
 
+/* The most vectors that fit beside each other in one tile over all ROWS. */
+static unsigned most_vectors(uint64_t rows)
+{
+    unsigned vectors = HG_NATIVE_TILE_SUMS;
+    while (vectors > 1 && most_rows(vectors) < rows) {
+        vectors--;
+    }
+    return vectors;
+}
+
+/* Tries some that can be best, not all: this is done for each launch. */
 struct hg_native_tile hg_native_choose_tile(uint64_t rows, uint64_t vectors, uint64_t terms)
 {
-    struct hg_native_tile best = {1, 1, false};
-    double least = 0;
-    for (unsigned v = 1; v <= HG_NATIVE_TILE_SUMS && v <= vectors && most_rows(v) > 0; v++) {
+    enum { SQUARE = 4, NEAR = 3 }; /* widths of tiles about as high as wide; near the widest */
+    unsigned widest = most_vectors(rows);
+    struct hg_native_tile best = {hg_native_tile_rows(rows, 1), 1, false};
+    double least = INFINITY;
+    for (unsigned v = widest > SQUARE ? widest : SQUARE; v >= 1; v--) {
+        if (v > vectors || (v > SQUARE && v + NEAR <= widest && v + NEAR < vectors)) {
+            continue;
+        }
         unsigned height;
         double cycles = floor((double)vectors / v) * strip_cycles(rows, v, (double)terms, &height);
         unsigned rest = (unsigned)(vectors % v);
         unsigned ignored;
         cycles += rest != 0 ? strip_cycles(rows, rest, (double)terms, &ignored) : 0;
-        if (v == 1 || cycles < least) {
+        if (cycles < least) {
             least = cycles;
             best = (struct hg_native_tile){(uint8_t)height, (uint8_t)v, false};
         }

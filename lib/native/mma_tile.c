@@ -153,7 +153,8 @@ static void load_pointers(const struct hg_mma_tile *tile)
 {
     struct hg_x86 *x = &tile->gen->x;
     hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RSI, strip(offsetof(struct hg_native_strip, b)));
-    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_R8, strip(offsetof(struct hg_native_strip, a)));
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_R8,
+              strip(offsetof(struct hg_native_strip, tile_a)));
     if (tile->is_known) {
         return;
     }

@@ -35,18 +35,24 @@
 
 #define HG_NATIVE_NO_FAILURE UINT64_MAX
 
-/* What a function that computes tiles of a product works on: some of them, one under the other. */
+/* What a function that computes tiles of a product works on: some of them, one under the other, in
+ * some strips of columns, one beside the other. What is _left is used up. */
 struct hg_native_strip {
     const uint8_t *a; /* the first row's first term */
     uint64_t a_step;  /* bytes from row to row; if A is transposed, from term to term */
-    const uint8_t *b; /* the first column's first term; columns lie side by side */
-    uint64_t b_step;  /* bytes from term to term */
+    const uint8_t *b; /* the first column's first term; columns lie side by side; used up */
+    uint64_t b_step;  /* bytes from term to term, */
+    uint64_t b_next;  /*   and from strip to strip */
     uint64_t terms;   /* at least 1 */
     uint64_t tiles;   /* at least 1 */
+    uint64_t strips;  /* at least 1; used up */
+    uint64_t lane;    /* of the first row's first column; used up */
     uint64_t cols;    /* of the product: lanes from row to row */
     uint64_t mask;    /* lanes of the last vector, where the function is `masked` */
     uint8_t *sums;    /* of terms before and after these: a vector after the other, row by row */
-    uint64_t stage;   /* HG_NATIVE_FIRST | HG_NATIVE_LAST */
+    uint64_t stage;   /* HG_NATIVE_FIRST | HG_NATIVE_LAST: both, for several strips */
+    const uint8_t *tile_a; /* the function's own: of the tile at hand, */
+    uint64_t tiles_left;   /*   and how many there are with it */
 };
 #define HG_NATIVE_FIRST 1u /* no terms before: sums start from 0 */
 #define HG_NATIVE_LAST  2u /* none after: the region's other instructions follow */

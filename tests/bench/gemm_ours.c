@@ -14,6 +14,7 @@
 #include "lib/base/cpu.h"
 #include "lib/cache/cache.h"
 #include "lib/exec/exec.h"
+#include "lib/native/native.h"
 #include "lib/ops/ops.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/gemm_subjects.h"
@@ -25,7 +26,9 @@ static struct {
     struct hg_op_call call;
     struct hg_plan plan;
     struct hg_launch launch;
-    struct hg_program *program; /* of the case at hand */
+    struct hg_program *program;  /* of the case at hand */
+    struct hg_native_code *code; /* where one function does all of it: called without a launch */
+    struct hg_native_frame frame;
     unsigned threads;
     pthread_t helper;
 } ours;
@@ -128,6 +131,13 @@ static void launch_shared(void)
 
 /* ---- the case -------------------------------------------------------------------------------- */
 
+static void forget_code(void)
+{
+    if (ours.code != NULL) {
+        hg_native_destroy(&ours.code);
+    }
+}
+
 void gemm_ours_start(void)
 {
     struct hg_error error = HG_ERROR_INIT;
@@ -144,6 +154,7 @@ void gemm_ours_stop(void)
     pthread_cond_signal(&shared.wake);
     pthread_mutex_unlock(&shared.mutex);
     pthread_join(ours.helper, NULL);
+    forget_code();
     hg_cache_destroy(&ours.cache);
     hg_exec_release_cached();
 }
@@ -198,6 +209,26 @@ static void bind_launch(void)
     }
 }
 
+static void find_code(void)
+{
+    forget_code();
+    struct hg_native_code *code = NULL;
+    if (!hg_native_available() || ours.threads > 1 ||
+        hg_native_compile(ours.program, hg_native_level(), HG_FP_IEEE, &code) != HG_OK ||
+        code == NULL) {
+        return;
+    }
+    ours.code = code;
+    if (code->region_count != 1 || code->regions[0].product != HG_NATIVE_WHOLE) {
+        forget_code();
+        return;
+    }
+    ours.frame.params = ours.launch.params;
+    for (unsigned i = 0; i < ours.launch.operand_count; i++) {
+        ours.frame.base[i] = ours.launch.operands[i].base;
+    }
+}
+
 static bool prepare(const char *op, unsigned threads)
 {
     ours.threads = threads;
@@ -212,6 +243,7 @@ static bool prepare(const char *op, unsigned threads)
     hg_cache_hold(&loan);
     ours.launch.program = ours.program = loan.program;
     hg_cache_return(&loan); /* the cache keeps it: nothing is evicted here */
+    find_code();
     return true;
 }
 
@@ -237,7 +269,7 @@ bool gemm_ours_linear_prepare(const struct gemm_case *task, unsigned threads)
     return prepare("linear", threads);
 }
 
-void gemm_ours_kernel(void)
+static void launch(void)
 {
     if (ours.threads > 1) {
         launch_shared();
@@ -247,11 +279,20 @@ void gemm_ours_kernel(void)
     require_ok(hg_exec_launch(&ours.launch, &error), &error);
 }
 
+void gemm_ours_kernel(void)
+{
+    if (ours.code != NULL) {
+        ours.code->regions[0].run(&ours.frame);
+    } else {
+        launch();
+    }
+}
+
 void gemm_ours_warm(void)
 {
     struct hg_cache_loan loan = look_up();
     ours.launch.program = loan.program;
-    gemm_ours_kernel();
+    launch();
     hg_cache_return(&loan);
 }
 
