@@ -17,8 +17,9 @@ PACKAGES += liburcu-dev
 
 # `make bench-deps`: comparators whose rows are left out without them. redis-tools has Redis's server
 # (as redis-check-rdb: it is one program) without the service that redis-server would start.
-# The rest is what matrix products are compared with.
+# The rest is what matrix products and kernels are compared with.
 BENCH_PACKAGES := redis-tools libopenblas0-pthread libblis4-pthread libxsmm-dev libdnnl-dev \
+                  python3-torch python3-numexpr \
                   python3-numpy python3-numexpr python3-torch
 
 # `make lint` and `make fuzz`; prometheus has promtool (and starts a server where systemd runs, so

@@ -1,82 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operations in process, through the engine on the calling thread, beside plain C loops over the
- * same buffers. The loops are what a programmer would write and this compiler vectorises for the
- * baseline CPU; for memory-bound sizes they are the machine's floor.
+ * Operations in process, through the engine on the calling thread, beside plain C loops, oneDNN,
+ * numpy, numexpr and torch on one thread each; in turn, round by round. Our own time is taken twice
+ * in each round: the ratio of the two ("again") is the noise of the run. Then: what emitting the
+ * programs' native code costs, and how large it is.
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/check.h"
 #include "lib/engine/engine.h"
+#include "lib/native/native.h"
+#include "lib/ops/ops.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/kernels_peers.h"
 
-#define REPEATS 15
+#define ROUNDS 7
 
-typedef void loop_fn(const float *a, const float *b, float *c, size_t n);
-
-__attribute__((target_clones("default", "avx2", "avx512f"))) static void
-plain_add(const float *a, const float *b, float *c, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        c[i] = a[i] + b[i];
-    }
-}
-
-__attribute__((target_clones("default", "avx2", "avx512f"))) static void
-plain_relu(const float *a, const float *b, float *c, size_t n)
-{
-    (void)b;
-    for (size_t i = 0; i < n; i++) {
-        c[i] = a[i] > 0 ? a[i] : 0;
-    }
-}
-
-/* libm, one element at a time: what the loop costs without a vector library. */
-static void plain_gelu(const float *a, const float *b, float *c, size_t n)
-{
-    (void)b;
-    for (size_t i = 0; i < n; i++) {
-        float x = a[i];
-        c[i] = 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
-    }
-}
-
-static void plain_copy(const float *a, const float *b, float *c, size_t n)
-{
-    (void)b;
-    memcpy(c, a, n * sizeof *c);
-}
-
-static void plain_softmax(const float *a, const float *b, float *c, size_t n)
-{
-    (void)b;
-    float most = a[0];
-    float sum = 0;
-    for (size_t i = 1; i < n; i++) {
-        most = a[i] > most ? a[i] : most;
-    }
-    for (size_t i = 0; i < n; i++) {
-        c[i] = expf(a[i] - most);
-        sum += c[i];
-    }
-    for (size_t i = 0; i < n; i++) {
-        c[i] /= sum;
-    }
-}
+static const struct kernels_peer peers[] = {
+    {"plain C loop", kernels_loop_start, kernels_loop_time},
+    {"oneDNN", kernels_onednn_start, kernels_onednn_time},
+    {"numpy", kernels_python_start, kernels_python_time},
+    {"numexpr", kernels_python_start, kernels_python_time},
+    {"torch", kernels_python_start, kernels_python_time},
+};
+#define PEERS HG_ARRAY_COUNT(peers)
 
 static const struct {
     const char *op;
-    uint32_t inputs;
-    loop_fn *loop;
+    enum hg_op_id id;
+    bool folds; /* to one element */
+    bool is_loss;
 } subjects[] = {
-    {"vector_add", 2, plain_add}, {"relu", 1, plain_relu},       {"copy", 1, plain_copy},
-    {"gelu", 1, plain_gelu},      {"softmax", 1, plain_softmax},
+    {"vector_add", HG_OP_ID_VECTOR_ADD, false, false},
+    {"relu", HG_OP_ID_RELU, false, false},
+    {"gelu", HG_OP_ID_GELU, false, false},
+    {"sigmoid", HG_OP_ID_SIGMOID, false, false},
+    {"tanh", HG_OP_ID_TANH, false, false},
+    {"softmax", HG_OP_ID_SOFTMAX, false, false},
+    {"sum", HG_OP_ID_SUM, true, false},
+    {"mse", HG_OP_ID_MSE, true, true},
+    {"binary_cross_entropy", HG_OP_ID_BINARY_CROSS_ENTROPY, true, true},
 };
 
-static const size_t sizes[] = {256, 3072, 100000, 4u << 20};
+static const size_t sizes[] = {256, 3072, 100000, 4000000};
 
 static void require_ok(enum hg_status status, const struct hg_error *error)
 {
@@ -101,92 +69,174 @@ static struct hg_session *open_session(struct hg_engine **engine)
     return session;
 }
 
-static void allocate(struct hg_session *session, uint64_t id, size_t n)
+/* ---- ours ------------------------------------------------------------------------------------ */
+
+/* A buffer and where it lies. */
+static float *allocate(struct hg_session *session, uint64_t id, size_t n)
 {
     struct hg_error error = HG_ERROR_INIT;
+    struct hg_view view;
     struct hg_buffer_spec spec = {.dtype = HG_F32, .rank = 1, .shape = {n}, .pool = HG_POOL_HEAP};
     require_ok(hg_session_alloc(session, id, &spec, NULL, &error), &error);
+    require_ok(hg_session_view(session, id, 0, n * sizeof(float), true, &view, NULL, &error),
+               &error);
+    float *data = (float *)(void *)view.data;
+    hg_view_release(&view); /* the memory stays: the id holds it */
+    return data;
 }
 
-static void run_once(struct hg_session *session, size_t subject)
+static double time_ours(struct hg_session *session, size_t subject, size_t calls)
 {
     const uint64_t inputs[] = {1, 2};
     const uint64_t outputs[] = {3};
+    const struct hg_op *op = hg_op_info(subjects[subject].id);
     struct hg_execute_request request = {
         .op = subjects[subject].op,
         .op_length = strlen(subjects[subject].op),
         .inputs = inputs,
-        .input_count = subjects[subject].inputs,
+        .input_count = op->inputs,
         .outputs = outputs,
         .output_count = 1,
     };
-    struct hg_task task = {.allow_inline = true};
-    require_ok(hg_session_execute_wait(session, &request, &task), &task.error);
+    uint64_t start_ns = bench_now_ns();
+    for (size_t call = 0; call < calls; call++) {
+        struct hg_task task = {.allow_inline = true};
+        require_ok(hg_session_execute_wait(session, &request, &task), &task.error);
+    }
+    return (double)(bench_now_ns() - start_ns) / (double)calls;
 }
 
-/* Microseconds per call of the subject (LOOP NULL) or of the loop over the same memory. */
-static double time_calls(struct hg_session *session, size_t subject, loop_fn *loop,
-                         float *const m[3], size_t n, size_t calls)
+static void fill(size_t subject, float *a, float *b, size_t n)
 {
-    uint64_t start = bench_now_ns();
-    for (size_t call = 0; call < calls; call++) {
-        if (loop != NULL) {
-            loop(m[0], m[1], m[2], n);
-            __asm__ volatile("" ::: "memory");
-        } else {
-            run_once(session, subject);
+    for (size_t i = 0; i < n; i++) {
+        a[i] = subjects[subject].is_loss ? (float)(i % 613 + 1) / 640.0f
+                                         : (float)(i % 613) / 100.0f - 3.0f;
+        b[i] =
+            subjects[subject].is_loss ? (float)(i % 509) / 508.0f : (float)(i % 509) / 50.0f - 5.0f;
+    }
+}
+
+/* Some milliseconds of calls. */
+static size_t calls_of(size_t n)
+{
+    return n < 10000 ? 2000 : n < 1000000 ? 40 : 2;
+}
+
+static void measure(struct hg_session *session, size_t subject, size_t n, const bool here[PEERS])
+{
+    double ours[ROUNDS];
+    double again[ROUNDS];
+    double theirs[PEERS][ROUNDS];
+    struct hg_error error = HG_ERROR_INIT;
+    float *a = allocate(session, 1, n);
+    float *b = allocate(session, 2, n);
+    float *c = allocate(session, 3, subjects[subject].folds ? 1 : n);
+    const struct kernels_work work = {subjects[subject].op, n, a, b, c};
+    fill(subject, a, b, n);
+    (void)time_ours(session, subject, 1);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        ours[round] = time_ours(session, subject, calls_of(n));
+        for (size_t peer = 0; peer < PEERS; peer++) {
+            theirs[peer][round] =
+                here[peer] ? peers[peer].time(peers[peer].name, &work, calls_of(n)) : -1;
+        }
+        again[round] = time_ours(session, subject, calls_of(n));
+    }
+    const double value = bench_median(ours, ROUNDS) / 1e3;
+    const double second = bench_median(again, ROUNDS) / 1e3;
+    char name[80];
+    snprintf(name, sizeof(name), "%s n=%zu again", work.op, n);
+    bench_row(name, value, "us", second, value / second);
+    for (size_t peer = 0; peer < PEERS; peer++) {
+        const double median = bench_median(theirs[peer], ROUNDS) / 1e3;
+        if (median > 0) {
+            snprintf(name, sizeof(name), "%s n=%zu / %s", work.op, n, peers[peer].name);
+            bench_row(name, value, "us", median, value / median);
         }
     }
-    return (double)(bench_now_ns() - start) / 1e3 / (double)calls;
-}
-
-static void measure(struct hg_session *session, size_t subject, size_t n)
-{
-    float *m[3];
-    struct hg_error error = HG_ERROR_INIT;
-    struct hg_view views[3];
-    for (uint64_t id = 1; id <= 3; id++) {
-        allocate(session, id, n);
-        require_ok(
-            hg_session_view(session, id, 0, n * sizeof(float), true, &views[id - 1], NULL, &error),
-            &error);
-        m[id - 1] = (float *)(void *)views[id - 1].data;
-    }
-    for (size_t i = 0; i < n; i++) {
-        m[0][i] = (float)(i % 613) / 100.0f - 3.0f;
-        m[1][i] = (float)(i % 509) / 50.0f - 5.0f;
-    }
-    for (int i = 0; i < 3; i++) {
-        hg_view_release(&views[i]); /* the memory stays: the ids hold it */
-    }
-    double ours[REPEATS], theirs[REPEATS];
-    size_t calls = n < 10000 ? 2000 : n < 1000000 ? 50 : 2;
-    (void)time_calls(session, subject, NULL, m, n, 1);
-    (void)time_calls(session, subject, subjects[subject].loop, m, n, 1);
-    for (size_t repeat = 0; repeat < REPEATS; repeat++) {
-        ours[repeat] = time_calls(session, subject, NULL, m, n, calls);
-        theirs[repeat] = time_calls(session, subject, subjects[subject].loop, m, n, calls);
-    }
-    double value = bench_median(ours, REPEATS);
-    double baseline = bench_median(theirs, REPEATS);
-    char name[80];
-    snprintf(name, sizeof name, "%s n=%zu vs plain C loop", subjects[subject].op, n);
-    bench_row(name, value, "us", baseline, value / baseline);
     for (uint64_t id = 1; id <= 3; id++) {
         require_ok(hg_session_free(session, id, &error), &error);
     }
 }
 
+/* ---- emission -------------------------------------------------------------------------------- */
+
+static struct hg_program *program_of(enum hg_op_id id, uint64_t n)
+{
+    struct hg_error error = HG_ERROR_INIT;
+    struct hg_op_call call = {.op = hg_op_info(id), .policy = {.fusion = true}};
+    struct hg_plan plan;
+    struct hg_program *program = NULL;
+    call.operand_count = (uint8_t)(call.op->inputs + call.op->outputs);
+    for (unsigned i = 0; i < call.operand_count; i++) {
+        call.operands[i] = (struct hg_op_operand){
+            .type = HG_F32,
+            .rank = 1,
+            .shape = {n},
+            .elements = n,
+            .base = (const void *)((uintptr_t)(i + 1) << 40), /* NOLINT: never dereferenced */
+            .boundary_class = -1,
+        };
+    }
+    require_ok(hg_op_plan(&call, &plan, &error), &error);
+    require_ok(hg_op_build(&plan.steps[0].key, &program, &error), &error);
+    return program;
+}
+
+/* The median of emitting code for both forms. */
+static void measure_emission(size_t subject, enum hg_isa_level level)
+{
+    enum { TIMES = 501 };
+    static double ns[TIMES];
+    for (unsigned loop = 0; loop < 2; loop++) {
+        struct hg_program *program = program_of(subjects[subject].id, loop == 0 ? 256 : 100000);
+        uint64_t bytes = 0;
+        for (size_t i = 0; i < TIMES; i++) {
+            struct hg_native_code *code = NULL;
+            uint64_t start_ns = bench_now_ns();
+            enum hg_status status = hg_native_compile(program, level, HG_FP_IEEE, &code);
+            ns[i] = (double)(bench_now_ns() - start_ns);
+            if (status != HG_OK || code == NULL) {
+                hg_program_unref(&program);
+                return;
+            }
+            bytes = code->bytes;
+            hg_native_destroy(&code);
+        }
+        char name[80];
+        snprintf(name, sizeof(name), "emit %s%s, %s", subjects[subject].op,
+                 loop == 0 ? "" : " loop", hg_isa_level_name(level));
+        bench_plain(name, bench_median(ns, TIMES) / 1e3, "us");
+        snprintf(name, sizeof(name), "code of %s%s, %s", subjects[subject].op,
+                 loop == 0 ? "" : " loop", hg_isa_level_name(level));
+        bench_plain(name, (double)bytes, "B");
+        hg_program_unref(&program);
+    }
+}
+
 int main(void)
 {
+    bool here[PEERS];
+    for (size_t peer = 0; peer < PEERS; peer++) { /* before there are threads: one is forked */
+        here[peer] = peers[peer].start(peers[peer].name);
+    }
     struct hg_engine *engine;
     struct hg_session *session = open_session(&engine);
+    struct hg_engine_stats stats;
+    hg_engine_stats(engine, &stats);
     bench_begin("kernels");
     bench_floors();
-    printf("kernels in use: %s\n", hg_exec_isa_level());
+    printf("executor: %s, native code: %s; peers have one thread, OPENBLAS_CORETYPE=SkylakeX, "
+           "ATEN_CPU_CAPABILITY of this CPU\n",
+           stats.executor, stats.native);
     for (size_t subject = 0; subject < HG_ARRAY_COUNT(subjects); subject++) {
         for (size_t size = 0; size < HG_ARRAY_COUNT(sizes); size++) {
-            measure(session, subject, sizes[size]);
+            measure(session, subject, sizes[size], here);
+        }
+    }
+    for (unsigned level = HG_ISA_AVX2; level <= hg_native_level(); level++) {
+        for (size_t subject = 0; subject < HG_ARRAY_COUNT(subjects); subject++) {
+            measure_emission(subject, (enum hg_isa_level)level);
         }
     }
     hg_session_destroy(&session);

@@ -34,8 +34,11 @@ CFLAGS_tests/bench/gemm_onednn := -DGEMM_HAS_ONEDNN=$(GEMM_ONEDNN)
 
 BENCH_SOURCES_graph := tests/bench/python_peer.c
 
-# The plain loops, vectorised as the kernels are.
-CFLAGS_tests/bench/bench_kernels := -O3
+# The plain loops, as good as this compiler makes them for this machine.
+BENCH_SOURCES_kernels := tests/bench/peers.c $(wildcard tests/bench/kernels_*.c)
+BENCH_ARCHIVES_kernels := client proto
+BENCH_LIBS_kernels    := $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
+CFLAGS_tests/bench/kernels_loops := -O3 -march=native -ffast-math
 
 define bench_suite
 $(call program,bench/bench_$(1),tests/bench/bench_$(1).c tests/bench/bench.c $(BENCH_SOURCES_$(1)),$(BENCH_ARCHIVES_$(1)) $(BENCH_ARCHIVES),$(BENCH_LIBS) $(BENCH_LIBS_$(1)))

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernels suite stands beside. Each peer has its own way to run the subjects over the same
+ * sizes, on one thread, and is asked in turn with the others.
+ */
+#ifndef HG_TESTS_BENCH_KERNELS_PEERS_H
+#define HG_TESTS_BENCH_KERNELS_PEERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Operations by the names of ops.def. */
+struct kernels_work {
+    const char *op;
+    size_t n;
+    const float *a; /* inputs in (0, 1) of losses, else around 0 */
+    const float *b;
+    float *c;
+};
+
+struct kernels_peer {
+    const char *name;
+    /* False if the peer is not here. */
+    bool (*start)(const char *name);
+    /* Nanoseconds of one call, the mean of CALLS; below 0 if the peer has no such operation. */
+    double (*time)(const char *name, const struct kernels_work *work, size_t calls);
+};
+
+/* ---- kernels_loops.c: plain C, compiled with -O3 -march=native (and -ffast-math, so that the C
+ * library's vector functions are called): what a programmer gets without any of this ------------
+ */
+bool kernels_loop_start(const char *name);
+double kernels_loop_time(const char *name, const struct kernels_work *work, size_t calls);
+
+/* ---- kernels_onednn.c: primitives made beforehand ----------------------------------------------
+ */
+bool kernels_onednn_start(const char *name);
+double kernels_onednn_time(const char *name, const struct kernels_work *work, size_t calls);
+
+/* ---- kernels_python.c: numpy, numexpr, torch in a process of their own; with outputs given, so
+ * that no memory is made -------------------------------------------------------------------------
+ */
+bool kernels_python_start(const char *name);
+double kernels_python_time(const char *name, const struct kernels_work *work, size_t calls);
+
+#endif
