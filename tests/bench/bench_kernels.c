@@ -2,8 +2,9 @@
 /*
  * Operations in process, through the engine on the calling thread, beside plain C loops, oneDNN,
  * numpy, numexpr and torch on one thread each; in turn, round by round. Our own time is taken twice
- * in each round: the ratio of the two ("again") is the noise of the run. Then: what emitting the
- * programs' native code costs, and how large it is.
+ * in each round: the ratio of the two ("again") is the noise of the run. "launch" is the program's
+ * launch alone, without request, session and cache, which is what peers' kernels compare with.
+ * Then: what emitting the programs' native code costs, and how large it is.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,47 @@ static double time_ours(struct hg_session *session, size_t subject, size_t calls
     return (double)(bench_now_ns() - start_ns) / (double)calls;
 }
 
+/* The program of an operation over N elements, and its launch without operands. */
+static struct hg_program *program_of(enum hg_op_id id, uint64_t n, struct hg_launch *launch)
+{
+    struct hg_error error = HG_ERROR_INIT;
+    struct hg_op_call call = {.op = hg_op_info(id), .policy = {.fusion = true}};
+    struct hg_plan plan;
+    struct hg_program *program = NULL;
+    call.operand_count = (uint8_t)(call.op->inputs + call.op->outputs);
+    for (unsigned i = 0; i < call.operand_count; i++) {
+        call.operands[i] = (struct hg_op_operand){
+            .type = HG_F32,
+            .rank = 1,
+            .shape = {n},
+            .elements = n,
+            .base = (const void *)((uintptr_t)(i + 1) << 40), /* NOLINT: never dereferenced */
+            .boundary_class = -1,
+        };
+    }
+    require_ok(hg_op_plan(&call, &plan, &error), &error);
+    require_ok(hg_op_build(&plan.steps[0].key, &program, &error), &error);
+    *launch = (struct hg_launch){
+        .program = program,
+        .operand_count = call.operand_count,
+        .first_class = -1,
+        .executor = HG_EXECUTOR_NATIVE,
+    };
+    memcpy(launch->params, plan.steps[0].params, sizeof(launch->params));
+    return program;
+}
+
+/* The launch alone: what is left of a call when its program is at hand. */
+static double time_launch(const struct hg_launch *launch, size_t calls)
+{
+    struct hg_error error = HG_ERROR_INIT;
+    uint64_t start_ns = bench_now_ns();
+    for (size_t call = 0; call < calls; call++) {
+        require_ok(hg_exec_launch(launch, &error), &error);
+    }
+    return (double)(bench_now_ns() - start_ns) / (double)calls;
+}
+
 static void fill(size_t subject, float *a, float *b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -126,6 +168,7 @@ static void measure(struct hg_session *session, size_t subject, size_t n, const 
 {
     double ours[ROUNDS];
     double again[ROUNDS];
+    double launches[ROUNDS];
     double theirs[PEERS][ROUNDS];
     struct hg_error error = HG_ERROR_INIT;
     float *a = allocate(session, 1, n);
@@ -133,9 +176,19 @@ static void measure(struct hg_session *session, size_t subject, size_t n, const 
     float *c = allocate(session, 3, subjects[subject].folds ? 1 : n);
     const struct kernels_work work = {subjects[subject].op, n, a, b, c};
     fill(subject, a, b, n);
+    struct hg_launch launch;
+    struct hg_program *program = program_of(subjects[subject].id, n, &launch);
+    for (uint32_t i = 0; i < launch.operand_count; i++) {
+        bool is_output = i + 1 == launch.operand_count;
+        float *data = is_output ? c : i == 0 ? a : b;
+        launch.operands[i] = (struct hg_operand){
+            data, (is_output && subjects[subject].folds ? 1 : n) * sizeof(float), is_output};
+    }
     (void)time_ours(session, subject, 1);
+    (void)time_launch(&launch, 1);
     for (size_t round = 0; round < ROUNDS; round++) {
         ours[round] = time_ours(session, subject, calls_of(n));
+        launches[round] = time_launch(&launch, calls_of(n));
         for (size_t peer = 0; peer < PEERS; peer++) {
             theirs[peer][round] =
                 here[peer] ? peers[peer].time(peers[peer].name, &work, calls_of(n)) : -1;
@@ -144,6 +197,7 @@ static void measure(struct hg_session *session, size_t subject, size_t n, const 
     }
     const double value = bench_median(ours, ROUNDS) / 1e3;
     const double second = bench_median(again, ROUNDS) / 1e3;
+    const double launched = bench_median(launches, ROUNDS) / 1e3;
     char name[80];
     snprintf(name, sizeof(name), "%s n=%zu again", work.op, n);
     bench_row(name, value, "us", second, value / second);
@@ -152,8 +206,11 @@ static void measure(struct hg_session *session, size_t subject, size_t n, const 
         if (median > 0) {
             snprintf(name, sizeof(name), "%s n=%zu / %s", work.op, n, peers[peer].name);
             bench_row(name, value, "us", median, value / median);
+            snprintf(name, sizeof(name), "launch %s n=%zu / %s", work.op, n, peers[peer].name);
+            bench_row(name, launched, "us", median, launched / median);
         }
     }
+    hg_program_unref(&program);
     for (uint64_t id = 1; id <= 3; id++) {
         require_ok(hg_session_free(session, id, &error), &error);
     }
@@ -161,35 +218,15 @@ static void measure(struct hg_session *session, size_t subject, size_t n, const 
 
 /* ---- emission -------------------------------------------------------------------------------- */
 
-static struct hg_program *program_of(enum hg_op_id id, uint64_t n)
-{
-    struct hg_error error = HG_ERROR_INIT;
-    struct hg_op_call call = {.op = hg_op_info(id), .policy = {.fusion = true}};
-    struct hg_plan plan;
-    struct hg_program *program = NULL;
-    call.operand_count = (uint8_t)(call.op->inputs + call.op->outputs);
-    for (unsigned i = 0; i < call.operand_count; i++) {
-        call.operands[i] = (struct hg_op_operand){
-            .type = HG_F32,
-            .rank = 1,
-            .shape = {n},
-            .elements = n,
-            .base = (const void *)((uintptr_t)(i + 1) << 40), /* NOLINT: never dereferenced */
-            .boundary_class = -1,
-        };
-    }
-    require_ok(hg_op_plan(&call, &plan, &error), &error);
-    require_ok(hg_op_build(&plan.steps[0].key, &program, &error), &error);
-    return program;
-}
-
 /* The median of emitting code for both forms. */
 static void measure_emission(size_t subject, enum hg_isa_level level)
 {
     enum { TIMES = 501 };
     static double ns[TIMES];
     for (unsigned loop = 0; loop < 2; loop++) {
-        struct hg_program *program = program_of(subjects[subject].id, loop == 0 ? 256 : 100000);
+        struct hg_launch launch;
+        struct hg_program *program =
+            program_of(subjects[subject].id, loop == 0 ? 256 : 100000, &launch);
         uint64_t bytes = 0;
         for (size_t i = 0; i < TIMES; i++) {
             struct hg_native_code *code = NULL;

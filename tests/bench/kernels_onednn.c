@@ -5,6 +5,7 @@
 
 #include <dnnl.h>
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,13 @@ static void require(dnnl_status_t status)
 bool kernels_onednn_start(const char *name)
 {
     (void)name;
-    (void)setenv("OMP_NUM_THREADS", "1", 1);
+    /* The environment is too late: its OpenMP has looked already. */
+    void *symbol = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+    if (symbol != NULL) {
+        void (*set_threads)(int);
+        memcpy(&set_threads, &symbol, sizeof(set_threads)); /* C has no cast for this */
+        set_threads(1);
+    }
     require(dnnl_engine_create(&engine, dnnl_cpu, 0));
     require(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags));
     return true;

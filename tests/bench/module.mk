@@ -37,7 +37,7 @@ BENCH_SOURCES_graph := tests/bench/python_peer.c
 # The plain loops, as good as this compiler makes them for this machine.
 BENCH_SOURCES_kernels := tests/bench/peers.c $(wildcard tests/bench/kernels_*.c)
 BENCH_ARCHIVES_kernels := client proto
-BENCH_LIBS_kernels    := $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
+BENCH_LIBS_kernels    := $(if $(wildcard /usr/include/dnnl.h),-ldnnl) -ldl
 CFLAGS_tests/bench/kernels_loops := -O3 -march=native -ffast-math
 
 define bench_suite
