@@ -54,6 +54,7 @@ enum hg_status hg_session_free(struct hg_session *session, uint64_t id, struct h
     hg_mutex_lock(&session->lock);
     hg_idmap_remove(&session->buffers, entry);
     hg_mutex_unlock(&session->lock);
+    session->freed++;
     int class_index = hg_buffer_class(buffer);
     if (class_index >= 0 && session->classes[class_index] == buffer) {
         session->classes[class_index] = NULL;

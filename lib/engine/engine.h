@@ -279,6 +279,7 @@ struct hg_run_request {
 };
 
 struct hg_task;
+struct hg_repeat;
 /* Called once when a pending task ended, on the thread that ended it (never under a lock). */
 typedef void hg_task_done_fn(struct hg_task *task);
 
@@ -290,6 +291,8 @@ struct hg_task {
     bool allow_inline;    /* may run on the calling thread if small */
     bool wants_times; /* measure its stages also in place, for some tens of nanoseconds; of queued
                          work and of builds the times are known anyway */
+    struct hg_repeat *repeat; /* filled if the call ran in place and can run again so, until DONE;
+                                 NULL: nobody wants it */
 
     struct hg_error error;  /* error.status: the outcome */
     const struct hg_op *op; /* what ran; NULL: a user's program, or there is no such operation */
@@ -354,6 +357,32 @@ HG_MUST_CHECK enum hg_status hg_session_prepare(struct hg_session *session,
 /* Forgets HANDLE; work in flight goes on. NOT_FOUND. */
 HG_MUST_CHECK enum hg_status hg_session_unprepare(struct hg_session *session, uint64_t handle,
                                                   struct hg_error *error);
+
+/*
+ * Calls that come again. A repeat holds what a call that ran in place had found: buffers, program,
+ * parameters. Running that does and says what the same call would, and looks at no more than
+ * whether it still would: the same ids are the same buffers, nobody else uses them, and what was
+ * prepared is not forgotten. A call gets into one through hg_task.repeat; into the same one comes
+ * the same call only: operation, ids and attributes, or handle and ids.
+ * Threads: the session's. A repeat is of one session, which may end before it.
+ */
+HG_MUST_CHECK struct hg_repeat *hg_repeat_create(void); /* NULL: out of memory */
+void hg_repeat_destroy(struct hg_repeat **repeat);
+/* False: it holds no call, or none any more. */
+bool hg_repeat_is_set(const struct hg_repeat *repeat);
+/* Of what it holds: the operation, and the cache that its program is in, a static text. */
+const struct hg_op *hg_repeat_op(const struct hg_repeat *repeat);
+const char *hg_repeat_cache(const struct hg_repeat *repeat);
+
+enum hg_repeated {
+    HG_REPEAT_NOT,   /* nothing happened: the call has to be submitted as ever */
+    HG_REPEAT_RAN,   /* a success; it was a hit of the cache */
+    HG_REPEAT_FAILED /* it ran, and the error says what came of it, as a task's would */
+};
+/* *READY_TICKS (NULL: nobody asks) is when it began to run. ERROR is filled by a failure only. */
+HG_MUST_CHECK enum hg_repeated hg_session_repeat(struct hg_session *session,
+                                                 struct hg_repeat *repeat, uint64_t *ready_ticks,
+                                                 struct hg_error *error);
 
 /* Verifies a program's binary and keeps it under ID (programs are shared process-wide by content).
  */

@@ -92,6 +92,9 @@ struct hg_session {
     struct hg_idmap graphs;   /* struct hg_known_graph, pinned */
     struct hg_statements statements;
     struct hg_recent recent; /* calls by name */
+    /* What repeats rest on: how often an id was freed, and a prepared operation forgotten. */
+    uint64_t freed;
+    uint64_t forgotten;
     struct hg_buffer
         *classes[HG_POOL_CLASS_COUNT]; /* by boundary class: made here and still known */
 

@@ -105,6 +105,7 @@ enum hg_status hg_session_unprepare(struct hg_session *session, uint64_t handle,
     slot->statement = NULL;
     /* After 2^32 times a slot starts over, but no handle is 0. */
     slot->generation = slot->generation == UINT32_MAX ? 1 : slot->generation + 1;
+    session->forgotten++;
     statements->count--;
     statements->first_free = index < statements->first_free ? index : statements->first_free;
     return HG_OK;

@@ -8,6 +8,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/engine/precompiled.h"
+#include "lib/engine/repeat.h"
 #include "lib/native/perfmap.h"
 
 /* ---- from a request -------------------------------------------------------------------------- */
@@ -268,5 +269,11 @@ enum hg_status hg_steps_prepare(struct hg_prepared *prepared, const struct hg_op
     if (status == HG_OK) {
         status = prepare_steps(prepared, steps, buffers, error);
     }
-    return status == HG_OK ? HG_OK : hg_error_prefix(error, "%s", op->name);
+    if (status != HG_OK) {
+        return hg_error_prefix(error, "%s", op->name);
+    }
+    if (prepared->task->repeat != NULL) {
+        hg_repeat_note(prepared->task->repeat, prepared, op, steps);
+    }
+    return HG_OK;
 }

@@ -17,6 +17,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/engine/repeat.h"
 
 struct hg_work {
     struct hg_job job; /* first: the scheduler gives this pointer back */
@@ -135,6 +136,9 @@ static void run_in_place(struct hg_prepared *prepared)
     }
     if (status != HG_OK) {
         (void)hg_error_prefix(&task->error, "%s", prepared->label);
+    }
+    if (task->repeat != NULL && status == HG_OK) {
+        hg_repeat_confirm(task->repeat);
     }
     task->ended_ticks = hg_task_ticks(task);
     task->run_ns = hg_clock_ticks_ns(prepared->ready_ticks, task->ended_ticks);

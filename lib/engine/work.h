@@ -33,6 +33,7 @@ struct hg_script {
 
 struct hg_prepared {
     struct hg_engine *engine;
+    const struct hg_session *session; /* while it is prepared: queued work may outlive it */
     struct hg_account *account;
     struct hg_task *task;
     const char *label;   /* the operation, for error texts; static */
@@ -78,6 +79,7 @@ static inline void hg_prepared_init(struct hg_prepared *prepared, struct hg_sess
                                     struct hg_task *task, struct hg_launch *launches)
 {
     prepared->engine = session->engine;
+    prepared->session = session;
     prepared->account = session->account;
     prepared->task = task;
     prepared->label = "";

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls that come again. What a call depends on and a repeat does not look at cannot change while
+ * an id stands for the same buffer: its type, shape, memory and rights, the policy, the bound below
+ * which work runs in place. What can change is looked at: the use of the buffers, whether they were
+ * published, whether an id was freed since, and the program, by its cache's own means.
+ */
+#include "lib/engine/repeat.h"
+
+#include "lib/base/alloc.h"
+
+/* A buffer that the call uses. */
+struct use {
+    struct hg_buffer *buffer; /* valid while its id stands for it */
+    uint64_t id;
+    uint64_t handle; /* of its operand: never another buffer's */
+    bool writes;
+};
+
+struct hg_repeat {
+    bool is_noted;
+    bool is_set;
+    uint8_t use_count;
+    uint64_t freed;     /* of the session when the ids were last looked up */
+    uint64_t forgotten; /* of the session when the call was noted */
+    struct use uses[HG_OP_OPERANDS_MAX];
+    struct hg_cache_handle program; /* of the key below */
+    struct hg_launch launch;
+    const struct hg_op *op;
+    const char *cache;
+    struct hg_key key;
+};
+
+struct hg_repeat *hg_repeat_create(void)
+{
+    return hg_calloc(HG_TAG_SESSION, 1, sizeof(struct hg_repeat));
+}
+
+void hg_repeat_destroy(struct hg_repeat **repeat)
+{
+    hg_free(HG_TAG_SESSION, *repeat);
+    *repeat = NULL;
+}
+
+bool hg_repeat_is_set(const struct hg_repeat *repeat)
+{
+    return repeat->is_set;
+}
+
+const struct hg_op *hg_repeat_op(const struct hg_repeat *repeat)
+{
+    return repeat->op;
+}
+
+const char *hg_repeat_cache(const struct hg_repeat *repeat)
+{
+    return repeat->cache;
+}
+
+/* ---- noting ---------------------------------------------------------------------------------- */
+
+static bool is_repeatable(const struct hg_prepared *prepared, const struct hg_steps *steps)
+{
+    const struct hg_claims *claims = &prepared->claims;
+    return steps->count == 1 && prepared->step_count == 1 && prepared->temp_count == 0 &&
+           prepared->charged_bytes == 0 && !prepared->must_queue && !claims->any_shared &&
+           !claims->unsettled && claims->count <= HG_OP_OPERANDS_MAX;
+}
+
+static void note_uses(struct hg_repeat *repeat, const struct hg_claims *claims)
+{
+    repeat->use_count = (uint8_t)claims->count;
+    for (uint32_t i = 0; i < claims->count; i++) {
+        const struct hg_claim *claim = &claims->items[i];
+        repeat->uses[i] =
+            (struct use){claim->buffer, claim->id, claim->buffer->operand.handle, claim->writes};
+    }
+}
+
+void hg_repeat_note(struct hg_repeat *repeat, const struct hg_prepared *prepared,
+                    const struct hg_op *op, const struct hg_steps *steps)
+{
+    repeat->is_set = false;
+    repeat->is_noted = is_repeatable(prepared, steps);
+    if (!repeat->is_noted) {
+        return;
+    }
+    note_uses(repeat, &prepared->claims);
+    repeat->freed = prepared->session->freed;
+    repeat->forgotten = prepared->session->forgotten;
+    repeat->op = op;
+    repeat->cache = prepared->task->cache;
+    repeat->key = steps->items[0].key;
+    hg_cache_handle_init(prepared->engine->cache, &repeat->key, &repeat->program);
+    repeat->launch = prepared->launches[0];
+    /* Nobody can ask for its end while it runs in place, and what has a deadline is not repeated.
+     */
+    repeat->launch.deadline_ns = 0;
+    repeat->launch.cancelled = NULL;
+}
+
+void hg_repeat_confirm(struct hg_repeat *repeat)
+{
+    repeat->is_set = repeat->is_noted;
+    repeat->is_noted = false;
+}
+
+/* ---- repeating ------------------------------------------------------------------------------- */
+
+/* Ids were freed since: true if those of the call still stand for the same buffers. */
+static bool still_binds(const struct hg_session *session, struct hg_repeat *repeat)
+{
+    if (repeat->forgotten != session->forgotten) {
+        repeat->is_set = false;
+        return false;
+    }
+    for (unsigned i = 0; i < repeat->use_count; i++) {
+        const struct use *use = &repeat->uses[i];
+        const struct hg_idmap_entry *entry = hg_idmap_find(&session->buffers, use->id);
+        if (entry == NULL || entry->value != use->buffer || (use->writes && !entry->flag) ||
+            use->buffer->operand.handle != use->handle) {
+            repeat->is_set = false;
+            return false;
+        }
+    }
+    repeat->freed = session->freed;
+    return true;
+}
+
+/* The use of the buffers, as hg_claims_begin looks at it. */
+static bool is_free(const struct hg_repeat *repeat)
+{
+    for (unsigned i = 0; i < repeat->use_count; i++) {
+        const struct use *use = &repeat->uses[i];
+        if (!hg_buffer_is_free_for(use->buffer, use->writes) || hg_buffer_is_shared(use->buffer)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum hg_repeated hg_session_repeat(struct hg_session *session, struct hg_repeat *repeat,
+                                   uint64_t *ready_ticks, struct hg_error *error)
+{
+    const bool is_current =
+        repeat->freed == session->freed && repeat->forgotten == session->forgotten;
+    if (!repeat->is_set || !(is_current || still_binds(session, repeat)) || !is_free(repeat)) {
+        return HG_REPEAT_NOT;
+    }
+    struct hg_cache_loan loan = hg_cache_lend_handle(session->engine->cache, &repeat->program);
+    if (loan.program == NULL) {
+        return HG_REPEAT_NOT;
+    }
+    repeat->launch.program = loan.program;
+    if (ready_ticks != NULL) {
+        *ready_ticks = hg_clock_ticks();
+    }
+    const enum hg_status status = hg_exec_launch(&repeat->launch, error);
+    hg_cache_return(&loan);
+    if (status != HG_OK) {
+        (void)hg_error_prefix(error, "%s", repeat->op->name);
+        return HG_REPEAT_FAILED;
+    }
+    return HG_REPEAT_RAN;
+}
