@@ -146,11 +146,19 @@ static bool keep_attributes(struct hot *hot, const struct attributes *attributes
     return true;
 }
 
-static bool take_execute(struct hot *hot, struct span span, struct hg_execute_request *request)
+static void begin_call(struct span span, enum hg_request_kind kind, struct hg_step *step)
 {
+    step->kind = kind;
+    step->wire = (struct hg_bytes){span.at, (size_t)(span.end - span.at)};
+}
+
+static bool take_execute(struct hot *hot, struct span span, struct hg_step *step)
+{
+    struct hg_execute_request *request = &step->execute;
     struct attributes attributes;
     uint32_t seen = 0;
     attributes.count = 0;
+    begin_call(span, HG_REQUEST_EXECUTE, step);
     *request = (struct hg_execute_request){.op = ""};
     if (!begin_message(hot)) {
         return false;
@@ -187,10 +195,11 @@ static bool take_execute(struct hot *hot, struct span span, struct hg_execute_re
     return keep_attributes(hot, &attributes, request);
 }
 
-static bool take_prepared(struct hot *hot, struct span span,
-                          struct hg_execute_prepared_request *request)
+static bool take_prepared(struct hot *hot, struct span span, struct hg_step *step)
 {
+    struct hg_execute_prepared_request *request = &step->execute_prepared;
     uint32_t seen = 0;
+    begin_call(span, HG_REQUEST_EXECUTE_PREPARED, step);
     *request = (struct hg_execute_prepared_request){.handle = 0};
     if (!begin_message(hot)) {
         return false;
@@ -292,11 +301,9 @@ static bool take_step(struct hot *hot, struct span span, struct hg_step *step)
         step->kind = HG_REQUEST_WRITE;
         return take_write(hot, body, &step->write);
     case BYTES(4u):
-        step->kind = HG_REQUEST_EXECUTE;
-        return take_execute(hot, body, &step->execute);
+        return take_execute(hot, body, step);
     case BYTES(6u):
-        step->kind = HG_REQUEST_EXECUTE_PREPARED;
-        return take_prepared(hot, body, &step->execute_prepared);
+        return take_prepared(hot, body, step);
     default:
         return false;
     }
@@ -348,14 +355,12 @@ static bool take_body(struct hot *hot, uint32_t tag, struct span body, struct hg
         step->kind = HG_REQUEST_READ;
         return take_read(hot, body, &step->read);
     case BYTES(15u):
-        step->kind = HG_REQUEST_EXECUTE;
-        return take_execute(hot, body, &step->execute);
+        return take_execute(hot, body, step);
     case BYTES(16u):
         step->kind = HG_REQUEST_BATCH;
         return take_batch(hot, body, &step->batch);
     case BYTES(29u):
-        step->kind = HG_REQUEST_EXECUTE_PREPARED;
-        return take_prepared(hot, body, &step->execute_prepared);
+        return take_prepared(hot, body, step);
     case BYTES(27u):
         step->kind = HG_REQUEST_PING;
         return begin_message(hot) && body.at == body.end;
@@ -399,9 +404,11 @@ bool hg_codec_decode_hot(const uint8_t *data, size_t size, struct hg_arena *aren
 {
     struct hot hot = {.arena = arena, .messages = 1};
     message->step.kind = HG_REQUEST_NONE;
+    message->has_wire = true;
     if (take_request(&hot, (struct span){data, data + size}, message)) {
         return true;
     }
     message->step.kind = HG_REQUEST_NONE;
+    message->has_wire = false;
     return false;
 }

@@ -243,6 +243,16 @@ void hg_dispatch_refuse(struct hg_client *client, struct hg_request *request,
     finish(request);
 }
 
+void hg_dispatch_failed(struct hg_client *client, struct hg_request *request,
+                        const struct hg_error *error)
+{
+    admit(client, request);
+    clear_reply(request);
+    request->reply.error = *error;
+    hg_handle_give_up(request);
+    finish(request);
+}
+
 void hg_dispatch_write_begin(struct hg_client *client, struct hg_request *request, uint64_t length)
 {
     HG_REQUIRE(client->writing == NULL);

@@ -19,6 +19,10 @@ void hg_dispatch_submit(struct hg_client *client, struct hg_request *request);
 /* Takes REQUEST and answers it with ERROR. */
 void hg_dispatch_refuse(struct hg_client *client, struct hg_request *request,
                         const struct hg_error *error);
+/* The same for one whose work was begun elsewhere and failed with ERROR; of a batch after
+ * `steps_done`. */
+void hg_dispatch_failed(struct hg_client *client, struct hg_request *request,
+                        const struct hg_error *error);
 
 /* The peer gave up on REQUEST, which is in flight: it is answered as cancelled, now or when a
  * worker lets go of it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Work: operations by name and by handle, users' programs, batches. */
 #include "daemon/handler.h"
+#include "daemon/known.h"
 #include "daemon/server.h"
 
 /* Runs on whatever thread ended the task. */
@@ -10,7 +11,18 @@ static void task_done_cb(struct hg_task *task)
     hg_completion_push(&request->client->server->completions, request);
 }
 
-static void prepare_task(struct hg_request *request)
+/* What the task of STEP is to fill, if the step's bytes may come again. */
+static struct hg_repeat *wanted_repeat(const struct hg_request *request, const struct hg_step *step)
+{
+    struct hg_known *known = request->client->learns;
+    const bool is_call =
+        step->kind == HG_REQUEST_EXECUTE || step->kind == HG_REQUEST_EXECUTE_PREPARED;
+    return known != NULL && is_call && request->message.has_wire
+               ? hg_known_learn(known, step->kind, step->wire.data, step->wire.size)
+               : NULL;
+}
+
+static void prepare_task(struct hg_request *request, const struct hg_step *step)
 {
     struct hg_task *task = &request->task;
     task->done = task_done_cb;
@@ -22,6 +34,7 @@ static void prepare_task(struct hg_request *request)
     request->graph.output_count = 0;
     request->graph.again = false;
     task->wants_times = request->steps_done % HG_STEPS_PER_TIMED == 0;
+    task->repeat = wanted_repeat(request, step);
 }
 
 static unsigned operation_row(const struct hg_op *op)
@@ -110,7 +123,7 @@ static enum hg_submitted submit(struct hg_request *request, const struct hg_step
 /* Submits what hg_handle_execute is for, alone or as a step. */
 static enum hg_handled submit_task(struct hg_request *request, const struct hg_step *step)
 {
-    prepare_task(request);
+    prepare_task(request, step);
     if (submit(request, step) == HG_TASK_PENDING) {
         return HG_HANDLED_PENDING;
     }

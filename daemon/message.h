@@ -153,6 +153,7 @@ struct hg_load_graph_args {
  * else (free of a program, cancel). */
 struct hg_step {
     enum hg_request_kind kind;
+    struct hg_bytes wire; /* the body of an execute or execute_prepared, see hg_message */
     union {
         struct hg_hello hello;
         struct hg_alloc_args alloc; /* adopt, too */
@@ -184,6 +185,7 @@ struct hg_message {
     uint64_t id;
     uint32_t stream;
     uint64_t timeout_us;
+    bool has_wire; /* its steps have `wire`, which lies where the message was decoded from */
     struct hg_step step;
 };
 

@@ -44,6 +44,7 @@ struct hg_request *hg_request_get(struct hg_request_pool *pool)
     request->message.id = 0;
     request->message.stream = 0;
     request->message.timeout_us = 0;
+    request->message.has_wire = false;
     request->message.step.kind = HG_REQUEST_NONE;
     return request;
 }

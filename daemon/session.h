@@ -15,6 +15,7 @@
 #include "daemon/request.h"
 #include "lib/base/clock.h"
 
+struct hg_known;
 struct hg_server;
 
 #define HG_IDENTITY_GROUPS_MAX 64
@@ -62,13 +63,14 @@ struct hg_client {
     uint32_t running;           /* on workers */
     uint32_t views;             /* held for receiving or sending */
     struct hg_request *writing; /* WAITING or RECEIVING, at most one */
-    bool takes_descriptors;     /* the transport receives them for adopt */
-    bool pump;                  /* something queued or parked may be able to run */
-    bool hang_up;               /* no further request is wanted: answer what there is, close */
-    uint64_t turn_end_ns;       /* until when it may work on the loop in this turn */
-    uint64_t now_ns;            /* when it last looked; good enough for most */
-    uint64_t clock_ns;          /* the clock's last reading */
-    uint64_t clock_ticks;       /* and the ticks beside it */
+    struct hg_known *learns; /* while a request is submitted whose bytes are at hand; else NULL */
+    bool takes_descriptors;  /* the transport receives them for adopt */
+    bool pump;               /* something queued or parked may be able to run */
+    bool hang_up;            /* no further request is wanted: answer what there is, close */
+    uint64_t turn_end_ns;    /* until when it may work on the loop in this turn */
+    uint64_t now_ns;         /* when it last looked; good enough for most */
+    uint64_t clock_ns;       /* the clock's last reading */
+    uint64_t clock_ticks;    /* and the ticks beside it */
 };
 
 /* The clock is read this often; between two readings ticks tell the time. */

@@ -168,6 +168,7 @@ void hg_native_close(struct hg_native *native)
         hg_descriptors_fini(&native->descriptors);
         hg_free(HG_TAG_TRANSPORT, native->in);
         native->in = NULL;
+        hg_known_fini(&native->known);
         hg_client_close(&native->client);
     }
     if (native->client.in_flight == 0) {
@@ -390,6 +391,7 @@ enum hg_status hg_native_accept(struct hg_server *server, int fd, struct hg_erro
     }
     hg_client_init(&native->client, server, &native_transport);
     hg_post_init(&native->post, post_cb, native);
+    hg_known_init(&native->known, (uint32_t)server->config.limits_repeats_max);
     native->received_ns = native->client.connected_ns;
     link_native(native);
     watch(native);

@@ -17,6 +17,7 @@
 #ifndef HG_DAEMON_TRANSPORT_NATIVE_H
 #define HG_DAEMON_TRANSPORT_NATIVE_H
 
+#include "daemon/known.h"
 #include "daemon/loop.h"
 #include "daemon/session.h"
 #include "daemon/transport/descriptors.h"
@@ -56,6 +57,7 @@ struct hg_native {
     bool undecided;                    /* the first bytes may be those of HTTP/2 */
     bool closed;                       /* the descriptor is gone; work on workers is waited for */
 
+    struct hg_known known; /* calls that came before */
     struct hg_output output;
     uint32_t unsent;      /* replies queued since the last send */
     uint64_t received_ns; /* when the last byte came */
@@ -81,6 +83,9 @@ void hg_native_close(struct hg_native *native);
 /* Receives and submits until there is nothing more, the client may not, or its turn ends. False in
  * the last case. */
 bool hg_native_receive(struct hg_native *native);
+/* Answers the request at the front if it is a call, or a batch of calls, that came before and can
+ * be repeated. False: nothing happened. (native_repeat.c) */
+bool hg_native_repeat(struct hg_native *native);
 /* True if the peer is in the middle of a frame that we are waiting for. */
 bool hg_native_mid_frame(const struct hg_native *native);
 /* True if the state of things allows reading on. */

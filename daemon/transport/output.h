@@ -36,6 +36,11 @@ struct hg_output_descriptor {
 /* Gives room for SIZE more bytes at the end, or NULL when out of memory. The bytes count as queued.
  */
 HG_MUST_CHECK uint8_t *hg_output_reserve(struct hg_output *output, size_t size);
+/* Gives back SIZE bytes of what was reserved last. */
+static inline void hg_output_give_back(struct hg_output *output, size_t size)
+{
+    output->end -= size;
+}
 /* Queues the view of REQUEST behind what was reserved so far; it stays held. */
 void hg_output_payload(struct hg_output *output, struct hg_request *request);
 

@@ -124,7 +124,9 @@ static void submit(struct hg_native *native, struct hg_request *request)
     const uint64_t payload = native->frame.payload_bytes;
     if (payload == 0) {
         native->state = HG_RECEIVE_HEADER;
+        client->learns = &native->known;
         hg_dispatch_submit(client, request);
+        client->learns = NULL;
         return;
     }
     if (request->message.step.kind != HG_REQUEST_WRITE) {
@@ -401,7 +403,7 @@ bool hg_native_receive(struct hg_native *native)
         if (native->client.now_ns >= native->client.turn_end_ns) {
             return false;
         }
-        if (step(native)) {
+        if (hg_native_repeat(native) || step(native)) {
             if (native->unsent >= HG_REPLIES_PER_SEND) {
                 hg_native_flush(native);
             }

@@ -18,7 +18,6 @@ struct use {
 };
 
 struct hg_repeat {
-    bool is_noted;
     bool is_set;
     uint8_t use_count;
     uint64_t freed;     /* of the session when the ids were last looked up */
@@ -59,12 +58,11 @@ const char *hg_repeat_cache(const struct hg_repeat *repeat)
 
 /* ---- noting ---------------------------------------------------------------------------------- */
 
-static bool is_repeatable(const struct hg_prepared *prepared, const struct hg_steps *steps)
+static bool is_repeatable(const struct hg_prepared *prepared)
 {
     const struct hg_claims *claims = &prepared->claims;
-    return steps->count == 1 && prepared->step_count == 1 && prepared->temp_count == 0 &&
-           prepared->charged_bytes == 0 && !prepared->must_queue && !claims->any_shared &&
-           !claims->unsettled && claims->count <= HG_OP_OPERANDS_MAX;
+    return prepared->step_count == 1 && prepared->temp_count == 0 && prepared->charged_bytes == 0 &&
+           !claims->any_shared && claims->count <= HG_OP_OPERANDS_MAX;
 }
 
 static void note_uses(struct hg_repeat *repeat, const struct hg_claims *claims)
@@ -77,32 +75,24 @@ static void note_uses(struct hg_repeat *repeat, const struct hg_claims *claims)
     }
 }
 
-void hg_repeat_note(struct hg_repeat *repeat, const struct hg_prepared *prepared,
-                    const struct hg_op *op, const struct hg_steps *steps)
+void hg_repeat_note(struct hg_repeat *repeat, const struct hg_prepared *prepared)
 {
-    repeat->is_set = false;
-    repeat->is_noted = is_repeatable(prepared, steps);
-    if (!repeat->is_noted) {
+    repeat->is_set = is_repeatable(prepared);
+    if (!repeat->is_set) {
         return;
     }
     note_uses(repeat, &prepared->claims);
     repeat->freed = prepared->session->freed;
     repeat->forgotten = prepared->session->forgotten;
-    repeat->op = op;
+    repeat->op = prepared->op;
     repeat->cache = prepared->task->cache;
-    repeat->key = steps->items[0].key;
+    repeat->key = prepared->key;
     hg_cache_handle_init(prepared->engine->cache, &repeat->key, &repeat->program);
     repeat->launch = prepared->launches[0];
     /* Nobody can ask for its end while it runs in place, and what has a deadline is not repeated.
      */
     repeat->launch.deadline_ns = 0;
     repeat->launch.cancelled = NULL;
-}
-
-void hg_repeat_confirm(struct hg_repeat *repeat)
-{
-    repeat->is_set = repeat->is_noted;
-    repeat->is_noted = false;
 }
 
 /* ---- repeating ------------------------------------------------------------------------------- */

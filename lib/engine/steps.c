@@ -8,7 +8,6 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/engine/precompiled.h"
-#include "lib/engine/repeat.h"
 #include "lib/native/perfmap.h"
 
 /* ---- from a request -------------------------------------------------------------------------- */
@@ -272,8 +271,9 @@ enum hg_status hg_steps_prepare(struct hg_prepared *prepared, const struct hg_op
     if (status != HG_OK) {
         return hg_error_prefix(error, "%s", op->name);
     }
-    if (prepared->task->repeat != NULL) {
-        hg_repeat_note(prepared->task->repeat, prepared, op, steps);
+    if (prepared->task->repeat != NULL && steps->count == 1) {
+        prepared->op = op;
+        prepared->key = steps->items[0].key;
     }
     return HG_OK;
 }

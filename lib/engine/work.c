@@ -137,8 +137,8 @@ static void run_in_place(struct hg_prepared *prepared)
     if (status != HG_OK) {
         (void)hg_error_prefix(&task->error, "%s", prepared->label);
     }
-    if (task->repeat != NULL && status == HG_OK) {
-        hg_repeat_confirm(task->repeat);
+    if (status == HG_OK && prepared->op != NULL) {
+        hg_repeat_note(task->repeat, prepared);
     }
     task->ended_ticks = hg_task_ticks(task);
     task->run_ns = hg_clock_ticks_ns(prepared->ready_ticks, task->ended_ticks);
