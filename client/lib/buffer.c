@@ -60,6 +60,23 @@ static hologram_status reserve_opened(hologram_client *client)
     return HOLOGRAM_OK;
 }
 
+hologram_status hg_client_note_type(hologram_client *client, hologram_buffer buffer,
+                                    hologram_dtype dtype)
+{
+    uint32_t index;
+    if (is_opened(client, buffer, &index)) {
+        return HOLOGRAM_OK;
+    }
+    hologram_status status = reserve_opened(client);
+    if (status == HOLOGRAM_OK) {
+        memmove(client->opened + index + 1, client->opened + index,
+                (client->opened_count - index) * sizeof *client->opened);
+        client->opened[index] = (struct hg_client_opened){.buffer = buffer, .dtype = dtype};
+        client->opened_count++;
+    }
+    return status;
+}
+
 static void forget_opened(hologram_client *client, hologram_buffer buffer)
 {
     uint32_t index;
@@ -381,8 +398,7 @@ hologram_status hg_client_open(hologram_client *client, const char *name, bool w
     if (status != HOLOGRAM_OK) {
         return status;
     }
-    client->opened[client->opened_count++] =
-        (struct hg_client_opened){.buffer = id, .dtype = info->spec.dtype};
+    (void)hg_client_note_type(client, id, info->spec.dtype); /* room was reserved */
     info->buffer = id;
     *buffer = id;
     return HOLOGRAM_OK;

@@ -38,6 +38,9 @@ hologram_status hg_client_put_message(hologram_client *client, hologram_ticket t
  * TYPE names. */
 hologram_status hg_client_put_body(hologram_client *client, hologram_ticket ticket,
                                    Hologram__V1__Request__BodyCase type, void *body);
+/* The same as a step. */
+hologram_status hg_client_step_body(hologram_client *client, struct hg_client_bytes *steps,
+                                    Hologram__V1__Step__BodyCase type, void *body);
 /* Refuses a call that names no operation or has too many attributes. */
 hologram_status hg_client_check_call(hologram_client *client, const hologram_call *call);
 

@@ -53,9 +53,8 @@ uint8_t *hg_client_add_step(hologram_client *client, struct hg_client_bytes *ste
     return at + prefix_bytes;
 }
 
-/* As hg_client_put_body. */
-static hologram_status add_body(hologram_client *client, struct hg_client_bytes *steps,
-                                Hologram__V1__Step__BodyCase type, void *body)
+hologram_status hg_client_step_body(hologram_client *client, struct hg_client_bytes *steps,
+                                    Hologram__V1__Step__BodyCase type, void *body)
 {
     Hologram__V1__Step step = HOLOGRAM__V1__STEP__INIT;
     step.body_case = type;
@@ -72,7 +71,7 @@ hologram_status hg_client_step_alloc(hologram_client *client, struct hg_client_b
                                      hologram_buffer buffer, const hologram_buffer_spec *spec)
 {
     Hologram__V1__Alloc body = hg_client_alloc_body(buffer, spec);
-    return add_body(client, steps, STEP(ALLOC), &body);
+    return hg_client_step_body(client, steps, STEP(ALLOC), &body);
 }
 
 hologram_status hg_client_step_free(hologram_client *client, struct hg_client_bytes *steps,
@@ -81,7 +80,7 @@ hologram_status hg_client_step_free(hologram_client *client, struct hg_client_by
     Hologram__V1__Free body = HOLOGRAM__V1__FREE__INIT;
     body.n_ids = 1;
     body.ids = &buffer;
-    return add_body(client, steps, STEP(FREE), &body);
+    return hg_client_step_body(client, steps, STEP(FREE), &body);
 }
 
 hologram_status hg_client_step_write(hologram_client *client, struct hg_client_bytes *steps,
@@ -96,12 +95,12 @@ hologram_status hg_client_step_write(hologram_client *client, struct hg_client_b
     body.offset = offset;
     body.data.len = (size_t)bytes;
     body.data.data = (uint8_t *)data;
-    return add_body(client, steps, STEP(WRITE), &body);
+    return hg_client_step_body(client, steps, STEP(WRITE), &body);
 }
 
 hologram_status hg_client_step_run(hologram_client *client, struct hg_client_bytes *steps,
                                    const hologram_run *run)
 {
     Hologram__V1__RunProgram body = hg_client_run_body(run);
-    return add_body(client, steps, STEP(RUN_PROGRAM), &body);
+    return hg_client_step_body(client, steps, STEP(RUN_PROGRAM), &body);
 }

@@ -184,6 +184,10 @@ hologram_status hg_client_check_spec(hologram_client *client, const hologram_buf
 /* The type of a buffer's elements, 0 if the id is none that this client minted. */
 hologram_dtype hg_client_dtype(const hologram_client *client, hologram_buffer buffer);
 
+/* Notes the type of a buffer that was minted without one. */
+hologram_status hg_client_note_type(hologram_client *client, hologram_buffer buffer,
+                                    hologram_dtype dtype);
+
 /* Frees a buffer that could not be filled or mapped; the error that says why stays. */
 void hg_client_undo_alloc(hologram_client *client, hologram_buffer buffer);
 /* Opens NAME; RESULT is TAKE's and contains INFO. */

@@ -64,6 +64,9 @@ static enum hg_status match(const struct binding *binding, const char *what, nam
     memset(ids, 0, count * sizeof ids[0]);
     for (uint32_t i = 0; i < item_count; i++) {
         uint32_t index = 0;
+        if (items[i].length == 0 && name_of == output_name) {
+            continue; /* for one that is not named */
+        }
         while (index < count && !is_called(&items[i], name_of(binding, index))) {
             index++;
         }
@@ -154,15 +157,31 @@ static enum hg_status find_output(struct binding *binding, uint32_t index)
     return find_shared(binding, index);
 }
 
+/* The id of the next binding without a name from *AT on; 0 if there is none. */
+static uint64_t next_unnamed(const struct hg_graph_request *request, uint32_t *at)
+{
+    while (*at < request->output_count) {
+        const struct hg_graph_bind *bind = &request->outputs[(*at)++];
+        if (bind->length == 0) {
+            return bind->id;
+        }
+    }
+    return 0;
+}
+
 static enum hg_status bind_outputs(struct binding *binding)
 {
     const struct hg_graph_request *request = binding->request;
     uint64_t next = request->outputs_from;
+    uint32_t unnamed = 0;
     if (match(binding, "output", output_name, binding->known->graph->output_count, request->outputs,
               request->output_count, binding->output_ids) != HG_OK) {
         return binding->error->status;
     }
     for (uint32_t i = 0; i < binding->known->graph->output_count; i++) {
+        if (binding->output_ids[i] == 0) {
+            binding->output_ids[i] = next_unnamed(request, &unnamed);
+        }
         if (binding->output_ids[i] == 0 && next == 0) {
             return hg_fail(binding->error, HG_INVALID_ARGUMENT, "output %s is not bound",
                            output_name(binding, i));

@@ -75,7 +75,8 @@ struct hg_graph_request {
     const struct hg_graph_bind *inputs;
     uint32_t input_count;
     uint32_t output_count;
-    /* An output whose id is none yet becomes a heap buffer of the right type and shape. */
+    /* An output whose id is none yet becomes a heap buffer of the right type and shape. Without a
+     * name: the next of the outputs that none names; there may be more of these than outputs. */
     const struct hg_graph_bind *outputs;
     /* Outputs that are not named get the ids from this one on, in their order; 0: all are named. */
     uint64_t outputs_from;

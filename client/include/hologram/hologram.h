@@ -581,6 +581,166 @@ HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_unload_program(hologra
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_run_program(
     hologram_client *client, const hologram_run *run, hologram_execution *execution);
 
+/* ---- graphs ---------------------------------------------------------------------------------- */
+
+/*
+ * Many operations as one request, which the server plans into a few programs. A graph is written as
+ * a text in NumPy's notation,
+ *
+ *     h = relu(x @ w1 + b1)
+ *     y = softmax(h @ w2 + b2)
+ *
+ * or given as nodes. Names that nothing was assigned to are inputs; without `return` the results
+ * are the names whose value nothing reads. client/README.md has the language. The same graph of any
+ * client is planned once, for each set of types and shapes that it is run with.
+ */
+typedef uint64_t hologram_graph; /* of one client; 0 is none */
+
+#define HOLOGRAM_GRAPH_BINDINGS_MAX 112 /* inputs and outputs of one run */
+#define HOLOGRAM_GRAPH_OUTPUTS_MAX  64
+#define HOLOGRAM_GRAPH_NAME_MAX     63
+
+/* A node: zero-initialise, then set what its operation takes. */
+typedef struct hologram_node {
+    const char *op;         /* "input", "literal", or an operation: "add", "matmul" … */
+    const uint32_t *inputs; /* earlier nodes, from 0 */
+    uint32_t input_count;
+    hologram_dtype dtype; /* input: 0 = the buffer decides; astype; literal: 0 = of what it meets */
+    const char *name;     /* of an input; of others for errors, may be NULL */
+    uint64_t bits;        /* literal: as dtype, else an F64 if is_float, else a 64-bit integer */
+    bool is_float;
+    bool has_shape; /* input: `sizes` is its shape */
+    bool has_axis;
+    bool keepdims;
+    bool has_number;
+    /* A shape: sizes, -1 where open, or -2 - i: symbol i. Of transpose: the order of the axes. */
+    const int64_t *sizes;
+    uint32_t size_count;
+    int32_t axis;
+    double number; /* eps, temperature */
+} hologram_node;
+
+typedef struct hologram_node_list {
+    const hologram_node *nodes;
+    uint32_t node_count;
+    uint32_t result_count;
+    const uint32_t *results;         /* nodes */
+    const char *const *result_names; /* as many */
+    const char *const *symbols;
+    uint32_t symbol_count;
+} hologram_node_list;
+
+/* One of the two. */
+typedef struct hologram_graph_source {
+    const char *text;
+    const hologram_node_list *list;
+} hologram_graph_source;
+
+typedef struct hologram_graph_info {
+    const char *digest; /* of its content: equal graphs have equal ones */
+    uint32_t nodes;
+    uint32_t input_count;
+    uint32_t output_count;
+    const char *const *inputs; /* names, in the order of their first use */
+    const char *const *outputs;
+} hologram_graph_info;
+
+/* Checks a graph and keeps it at the server. INFO may be NULL; else gives *INFO:
+ * hologram_graph_info_free. Errors: INVALID_ARGUMENT names line and column, or the node. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_load_graph(hologram_client *client, const hologram_graph_source *source,
+                    hologram_graph *graph, const hologram_graph_info **info);
+HOLOGRAM_API void hologram_graph_info_free(const hologram_graph_info *info);
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_unload_graph(hologram_client *client,
+                                                                       hologram_graph graph);
+
+typedef struct hologram_graph_input {
+    const char *name;
+    hologram_buffer buffer;
+} hologram_graph_input;
+
+typedef struct hologram_graph_output {
+    const char *name; /* NULL: the next one that is not named */
+    /* Where it goes, which may be an input's buffer; 0: a fresh buffer, which this becomes at once.
+     * Where the run fails there is none, and it is 0 again. */
+    hologram_buffer buffer;
+    /* Filled in by the answer. */
+    bool made;
+    char given_name[HOLOGRAM_GRAPH_NAME_MAX + 1]; /* "": the graph has no such output */
+    hologram_dtype dtype;
+    uint32_t rank;
+    uint64_t shape[HOLOGRAM_RANK_MAX];
+} hologram_graph_output;
+
+typedef struct hologram_graph_run {
+    hologram_graph graph;                /* one that was loaded, or 0: */
+    const hologram_graph_source *source; /* evaluated, as fast the second time */
+    const hologram_graph_input *inputs;
+    uint32_t input_count;
+    uint32_t output_count;
+    hologram_graph_output *outputs; /* more without names than the graph has do no harm */
+    /* Filled in by the answer. */
+    uint32_t launches;
+    uint64_t arena_bytes; /* of memory that the values between the launches took */
+    hologram_execution execution;
+} hologram_graph_run;
+
+/* Runs a graph. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_run_graph(hologram_client *client,
+                                                                    hologram_graph_run *run);
+/* Only queues it. RUN and its outputs are borrowed until the answer is there; TICKET must not be
+ * NULL. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_submit_run_graph(hologram_client *client,
+                                                                           hologram_graph_run *run,
+                                                                           hologram_ticket *ticket);
+
+typedef struct hologram_graph_pattern {
+    const char *name; /* of an input */
+    hologram_operand operand;
+} hologram_graph_pattern;
+
+/* What a graph becomes for inputs of these types and shapes, or with DOT a picture of it for
+ * graphviz. Gives *TEXT: hologram_text_free. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_explain_graph(
+    hologram_client *client, const hologram_graph_source *source,
+    const hologram_graph_pattern *inputs, uint32_t input_count, bool dot, const char **text);
+HOLOGRAM_API void hologram_text_free(const char *text);
+
+/* Names a loaded graph so that it outlives this client and others may open it; MODE and GID as of
+ * hologram_publish, only the bits for reading matter. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_save_graph(hologram_client *client,
+                                                                     hologram_graph graph,
+                                                                     const char *name,
+                                                                     uint32_t mode, uint32_t gid);
+/* As hologram_load_graph, of a named one. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_open_graph(hologram_client *client, const char *name, hologram_graph *graph,
+                    const hologram_graph_info **info);
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_remove_graph(hologram_client *client,
+                                                                       const char *name);
+
+typedef struct hologram_named_graph {
+    const char *name;
+    const char *digest;
+    uint32_t nodes;
+    uint32_t inputs;
+    uint32_t outputs;
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t mode;
+} hologram_named_graph;
+
+typedef struct hologram_named_graphs {
+    const hologram_named_graph *graphs;
+    uint32_t count;
+    bool truncated; /* there are more */
+} hologram_named_graphs;
+
+/* The named graphs that this user may open. Gives *LIST: hologram_named_graphs_free. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_graphs(hologram_client *client, const hologram_named_graphs **list);
+HOLOGRAM_API void hologram_named_graphs_free(const hologram_named_graphs *list);
+
 /* ---- batches --------------------------------------------------------------------------------- */
 
 /*
@@ -615,6 +775,9 @@ HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
 hologram_batch_execute_prepared(hologram_batch *batch, const hologram_prepared_call *call);
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
 hologram_batch_run_program(hologram_batch *batch, const hologram_run *run);
+/* Fresh outputs get their buffers now; nothing else of RUN is filled in, also later. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_batch_run_graph(hologram_batch *batch,
+                                                                          hologram_graph_run *run);
 
 /* Runs it. *COMPLETED (may be NULL) is the number of steps that succeeded, also when the status,
  * which is that of step number *COMPLETED, is an error. */
