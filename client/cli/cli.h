@@ -59,6 +59,9 @@ int cli_run(struct cli *cli, int argc, char **argv);
 int cli_stats(struct cli *cli, int argc, char **argv);
 int cli_top(struct cli *cli, int argc, char **argv);
 int cli_cache(struct cli *cli, int argc, char **argv);
+int cli_eval(struct cli *cli, int argc, char **argv);
+int cli_explain(struct cli *cli, int argc, char **argv);
+int cli_graph(struct cli *cli, int argc, char **argv);
 int cli_bench(struct cli *cli, int argc, char **argv);
 int cli_asm(struct cli *cli, int argc, char **argv);
 int cli_disasm(struct cli *cli, int argc, char **argv);
@@ -203,6 +206,16 @@ int cli_publish(struct cli *cli, hologram_buffer buffer, const char *name,
                 const struct cli_publish *how);
 /* "x: f32 [2, 3], 24 B in the heap pool". */
 void cli_print_made(const char *name, const hologram_buffer_info *info);
+
+/* ---- get.c, put.c ---------------------------------------------------------------------------- */
+
+/* Prints a buffer, or writes it to the .npy file PATH; NAME is for errors. */
+int cli_show(struct cli *cli, const char *name, const hologram_buffer_info *info, const char *path,
+             bool all);
+/* A buffer without a name from a .npy file. */
+int cli_load_npy(struct cli *cli, const char *path, hologram_buffer_info *info);
+/* Type and shape of what a .npy file holds. */
+int cli_peek_npy(const char *path, hologram_buffer_spec *spec);
 
 /* ---- list.c ---------------------------------------------------------------------------------- */
 

@@ -140,6 +140,23 @@ static int write_file(const struct get_arguments *arguments, const struct source
     return code;
 }
 
+static int show(const struct get_arguments *arguments, const struct source *source)
+{
+    if (!arguments->path) {
+        return print_buffer(arguments, source);
+    }
+    return strcmp(arguments->path, "-") == 0 ? write_npy(arguments, STDOUT_FILENO, source)
+                                             : write_file(arguments, source);
+}
+
+int cli_show(struct cli *cli, const char *name, const hologram_buffer_info *info, const char *path,
+             bool all)
+{
+    const struct get_arguments arguments = {.cli = cli, .name = name, .path = path, .all = all};
+    const struct source source = {.buffer = info->buffer, .info = *info};
+    return show(&arguments, &source);
+}
+
 int cli_get(struct cli *cli, int argc, char **argv)
 {
     static const struct argp argp = {
@@ -162,13 +179,7 @@ int cli_get(struct cli *cli, int argc, char **argv)
         return cli_fail_client(cli, arguments.name);
     }
     source.memory = memory;
-    if (!arguments.path) {
-        code = print_buffer(&arguments, &source);
-    } else if (strcmp(arguments.path, "-") == 0) {
-        code = write_npy(&arguments, STDOUT_FILENO, &source);
-    } else {
-        code = write_file(&arguments, &source);
-    }
+    code = show(&arguments, &source);
     hologram_unmap(memory, source.info.bytes);
     return code;
 }

@@ -50,6 +50,9 @@ _hologramctl_options()
     alloc) own="--dtype --shape --pool --fallback --mode --group" ;;
     ls) own="--all --names --json" ;;
     run) own="--output --attr --pool --json --mode --group" ;;
+    eval) own="--output --all --mode --group" ;;
+    explain) own="--dot" ;;
+    graph) own="--json --mode --group" ;;
     stats) own="--all --json" ;;
     top) own="--once --interval" ;;
     cache) own=$(_hologramctl_cache_options) ;;
@@ -123,6 +126,9 @@ _hologramctl_argument()
     local command=$1 place=$2
     case $command:$place in
     cache:*) _hologramctl_cache_argument ;;
+    graph:1) _hologramctl_words "save load ls rm" ;;
+    graph:2) _hologramctl_words "$(_hologramctl_server graph ls | awk 'NR > 1 { print $1 }')" ;;
+    eval:* | explain:*) _hologramctl_files ;;
     ops:1 | run:1 | bench:1) _hologramctl_words "$(_hologramctl_server ops --names)" ;;
     put:2 | get:2 | asm:1 | disasm:1) _hologramctl_files ;;
     put:* | get:* | info:* | free:* | run:* | asm:*)
@@ -142,7 +148,7 @@ _hologramctl()
     if [[ ${COMP_WORDS[COMP_CWORD]} == -* ]]; then
         _hologramctl_options "$command"
     elif [[ -z $command ]]; then
-        _hologramctl_words "ping info ops put get alloc free ls run stats top cache bench asm disasm"
+        _hologramctl_words "ping info ops put get alloc free ls run eval explain graph stats top cache bench asm disasm"
     else
         _hologramctl_argument "$command" $((COMP_CWORD - index))
     fi

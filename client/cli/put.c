@@ -182,6 +182,63 @@ static int fill_target(const struct put_arguments *arguments, int fd, const stru
     return cli_move(&move, bytes, read_piece);
 }
 
+/* Opens what the arguments name. */
+static int open_path(const struct put_arguments *arguments, int *fd)
+{
+    *fd = strcmp(arguments->path, "-") == 0 ? STDIN_FILENO
+                                            : open(arguments->path, O_RDONLY | O_CLOEXEC);
+    return *fd < 0 ? cli_fail_file(arguments->path, errno) : CLI_OK;
+}
+
+static void close_path(int fd)
+{
+    if (fd != STDIN_FILENO) {
+        close(fd);
+    }
+}
+
+int cli_load_npy(struct cli *cli, const char *path, hologram_buffer_info *info)
+{
+    const struct put_arguments arguments = {.cli = cli, .name = path, .path = path};
+    struct npy npy = {.rank = 0};
+    struct target target = {.memory = NULL};
+    int fd;
+    int code = open_path(&arguments, &fd);
+    if (code != CLI_OK) {
+        return code;
+    }
+    code = read_header(&arguments, fd, &npy);
+    if (code == CLI_OK) {
+        hologram_buffer_spec spec = {.dtype = npy.dtype, .rank = npy.rank};
+        memcpy(spec.shape, npy.shape, sizeof spec.shape);
+        code = cli_make(cli, path, &spec, &target.buffer, info, NULL);
+    }
+    if (code == CLI_OK) {
+        info->buffer = target.buffer;
+        code = fill_target(&arguments, fd, &target, npy.data_bytes);
+    }
+    close_path(fd);
+    return code;
+}
+
+int cli_peek_npy(const char *path, hologram_buffer_spec *spec)
+{
+    const struct put_arguments arguments = {.path = path};
+    struct npy npy = {.rank = 0};
+    int fd;
+    int code = open_path(&arguments, &fd);
+    if (code != CLI_OK) {
+        return code;
+    }
+    code = read_header(&arguments, fd, &npy);
+    close_path(fd);
+    if (code == CLI_OK) {
+        *spec = (hologram_buffer_spec){.dtype = npy.dtype, .rank = npy.rank};
+        memcpy(spec->shape, npy.shape, sizeof spec->shape);
+    }
+    return code;
+}
+
 static int put(const struct put_arguments *arguments, int fd)
 {
     struct npy npy = {.rank = 0};
@@ -219,14 +276,11 @@ int cli_put(struct cli *cli, int argc, char **argv)
         .children = cli_publishing};
     struct put_arguments arguments = {.cli = cli};
     cli_parse(&argp, argc, argv, &arguments);
-    if (strcmp(arguments.path, "-") == 0) {
-        return put(&arguments, STDIN_FILENO);
+    int fd;
+    int code = open_path(&arguments, &fd);
+    if (code == CLI_OK) {
+        code = put(&arguments, fd);
+        close_path(fd);
     }
-    int fd = open(arguments.path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return cli_fail_file(arguments.path, errno);
-    }
-    int code = put(&arguments, fd);
-    close(fd);
     return code;
 }
