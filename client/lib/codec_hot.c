@@ -69,11 +69,54 @@ static uint8_t *put_execute(uint8_t *at, uint32_t tag, const hologram_call *call
     return at;
 }
 
+/* Bytes that CALL, whose operation's name is OP_BYTES long, takes at most. */
+static size_t bound_execute(const hologram_call *call, size_t op_bytes)
+{
+    size_t bound = 2 + op_bytes + ids_bound(call->input_count) + ids_bound(call->output_count);
+    for (uint32_t i = 0; i < call->attribute_count; i++) {
+        bound += 2 + 2 + name_bytes(&call->attributes[i]) + 1 + sizeof(uint64_t);
+    }
+    return bound;
+}
+
+static uint8_t *quick_attribute(uint8_t *at, const hologram_attribute *attribute)
+{
+    *at++ = (uint8_t)BYTES(4u);
+    uint8_t *length = at++;
+    at = quick_text(at, BYTES(1u), attribute->name, name_bytes(attribute));
+    at = put_fixed64(at, FIXED64(2u), attribute->bits);
+    *length = (uint8_t)(at - length - 1);
+    return at;
+}
+
+/* In one pass. False, and nothing happened, if it is too long or there is no room. */
+static bool quick_execute(hologram_client *client, hologram_ticket ticket,
+                          const hologram_call *call)
+{
+    size_t op_bytes = strlen(call->op);
+    uint8_t *at = bound_execute(call, op_bytes) <= QUICK_BYTES_MAX ? quick_room(client) : NULL;
+    if (!at) {
+        return false;
+    }
+    at = put_envelope(at, client, ticket);
+    *at++ = (uint8_t)EXECUTE_TAG;
+    uint8_t *length = at++;
+    at = quick_text(at, BYTES(1u), call->op, op_bytes);
+    at = quick_ids(at, BYTES(2u), call->inputs, call->input_count);
+    at = quick_ids(at, BYTES(3u), call->outputs, call->output_count);
+    for (uint32_t i = 0; i < call->attribute_count; i++) {
+        at = quick_attribute(at, &call->attributes[i]);
+    }
+    *length = (uint8_t)(at - length - 1);
+    quick_queued(client, at);
+    return true;
+}
+
 hologram_status hg_client_put_execute(hologram_client *client, hologram_ticket ticket,
                                       const hologram_call *call)
 {
     hologram_status status = hg_client_check_call(client, call);
-    if (status != HOLOGRAM_OK) {
+    if (status != HOLOGRAM_OK || quick_execute(client, ticket, call)) {
         return status;
     }
     struct execute_sizes sizes = measure_execute(call);
@@ -242,6 +285,44 @@ static bool take_batch(struct span span, Hologram__V1__BatchResult *result)
     }
     result->completed = (uint32_t)completed;
     return true;
+}
+
+/* Behind the varint at AT, or NULL if there is none. */
+static inline const uint8_t *skip_varint(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *last = end - at > (ptrdiff_t)VARINT_BYTES_MAX ? at + VARINT_BYTES_MAX : end;
+    while (at < last && *at >= 0x80) {
+        at++;
+    }
+    return at < last ? at + 1 : NULL;
+}
+
+/* True if these are the fields of an ExecuteResult and nothing else, with short texts. */
+static bool is_execution(const uint8_t *at, const uint8_t *end)
+{
+    while (at && end - at >= 2) {
+        uint32_t tag = *at++;
+        if (tag == BYTES(1u) || tag == BYTES(2u)) {
+            size_t length = *at++;
+            at = length < 0x80 && length <= (size_t)(end - at) ? at + length : NULL;
+        } else {
+            bool is_number = tag >= VARINT(3u) && tag <= VARINT(6u) && (tag & 7u) == 0;
+            at = is_number ? skip_varint(at, end) : NULL;
+        }
+    }
+    return at == end;
+}
+
+bool hg_client_glance(const uint8_t *message, size_t bytes, uint64_t *id, bool *is_execute)
+{
+    struct span span = {message, message + bytes};
+    if (bytes < 2 || *span.at++ != VARINT(1u) || !take_varint(&span, id, VARINT_BYTES_MAX)) {
+        return false;
+    }
+    const uint8_t *at = span.at;
+    *is_execute = at < span.end;
+    return !*is_execute || (span.end - at >= 2 && at[0] == EXECUTE_TAG && at[1] < 0x80 &&
+                            at[1] == span.end - at - 2 && is_execution(at + 2, span.end));
 }
 
 /* The one body that there may be. */

@@ -147,9 +147,31 @@ static void put_prepared(uint8_t *at, uint64_t handle, const hologram_prepared_c
     (void)put_ids(at, BYTES(3u), sizes->outputs, call->outputs, call->output_count);
 }
 
+/* In one pass. False, and nothing happened, if it is too long or there is no room. */
+static bool quick_prepared(hologram_client *client, hologram_ticket ticket, uint64_t handle,
+                           const hologram_prepared_call *call)
+{
+    size_t bound = 1 + sizeof handle + ids_bound(call->input_count) + ids_bound(call->output_count);
+    uint8_t *at = bound <= QUICK_BYTES_MAX ? quick_room(client) : NULL;
+    if (!at) {
+        return false;
+    }
+    at = put_varint(put_envelope(at, client, ticket), EXECUTE_PREPARED_TAG);
+    uint8_t *length = at++;
+    at = put_fixed64(at, FIXED64(1u), handle);
+    at = quick_ids(at, BYTES(2u), call->inputs, call->input_count);
+    at = quick_ids(at, BYTES(3u), call->outputs, call->output_count);
+    *length = (uint8_t)(at - length - 1);
+    quick_queued(client, at);
+    return true;
+}
+
 hologram_status hg_client_put_execute_prepared(hologram_client *client, hologram_ticket ticket,
                                                uint64_t handle, const hologram_prepared_call *call)
 {
+    if (quick_prepared(client, ticket, handle, call)) {
+        return HOLOGRAM_OK;
+    }
     struct prepared_sizes sizes = measure(handle, call);
     size_t bytes = envelope_bytes(client, ticket) + varint_bytes(EXECUTE_PREPARED_TAG) +
                    varint_bytes(sizes.whole) + sizes.whole;

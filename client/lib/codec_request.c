@@ -6,28 +6,11 @@
 #include <string.h>
 
 #include "client/lib/codec.h"
+#include "client/lib/codec_put.h"
 
 typedef Hologram__V1__Request request;
 
 #define BODY(type) HOLOGRAM__V1__REQUEST__BODY_##type
-
-static void store_u32(uint8_t *bytes, uint32_t value)
-{
-    for (int i = 0; i < 4; i++) {
-        bytes[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static void store_header(uint8_t *bytes, uint32_t message_bytes, uint64_t payload_bytes)
-{
-    static const uint8_t magic[4] = {'H', 'G', 'R', 'M'};
-    memset(bytes, 0, HG_CLIENT_HEADER_BYTES);
-    memcpy(bytes, magic, sizeof magic);
-    bytes[4] = HG_CLIENT_PROTOCOL_VERSION;
-    store_u32(bytes + 8, message_bytes);
-    store_u32(bytes + 16, (uint32_t)payload_bytes);
-    store_u32(bytes + 20, (uint32_t)(payload_bytes >> 32));
-}
 
 static size_t message_bytes_max(const hologram_client *client)
 {
@@ -65,7 +48,7 @@ uint8_t *hg_client_put_frame(hologram_client *client, hologram_ticket ticket, si
     if (!frame) {
         return NULL;
     }
-    store_header(frame, (uint32_t)message_bytes, payload_bytes);
+    put_header(frame, (uint32_t)message_bytes, payload_bytes);
     return frame + HG_CLIENT_HEADER_BYTES;
 }
 

@@ -171,6 +171,9 @@ uint64_t hg_client_deadline(const hologram_client *client, hologram_ticket ticke
 /* A frame has come: REPLY with PAYLOAD_BYTES after it. Sets client->payload_*. */
 hologram_status hg_client_answer(hologram_client *client, const struct hg_client_reply *reply,
                                  uint64_t payload_bytes);
+/* A success came for request ID, with the body of an execute if IS_EXECUTE, and nothing after it.
+ * False, and nothing happened, if the request wants to know more of it, or is not in flight. */
+bool hg_client_answer_success(hologram_client *client, uint64_t id, bool is_execute);
 /* The payload of client->payload_slot is complete. */
 void hg_client_payload_done(hologram_client *client);
 void hg_client_slots_free(hologram_client *client);
@@ -310,6 +313,9 @@ struct hg_client_reply {
     const void *response; /* the decoded message, in client->arena */
 };
 
+/* True if MESSAGE is a success without a body, or with that of an execute: *IS_EXECUTE. Decodes the
+ * id alone, for answers of which nobody wants more. */
+bool hg_client_glance(const uint8_t *message, size_t bytes, uint64_t *id, bool *is_execute);
 /* Decodes a message into client->arena. Breaks the connection if it is none. */
 hologram_status hg_client_decode(hologram_client *client, const uint8_t *message, size_t bytes,
                                  struct hg_client_reply *reply);

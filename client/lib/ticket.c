@@ -33,13 +33,16 @@ static struct hg_client_slot *find(const hologram_client *client, hologram_ticke
 
 static void release(hologram_client *client, struct hg_client_slot *slot)
 {
-    uint32_t generation = slot->generation;
     if (slot->state == HG_CLIENT_FLYING) {
         client->flying--;
     }
-    free(slot->error);
-    memset(slot, 0, sizeof *slot);
-    slot->generation = generation;
+    if (slot->error) {
+        free(slot->error);
+        slot->error = NULL;
+    }
+    slot->state = HG_CLIENT_FREE; /* begin sets the rest */
+    slot->detached = false;
+    slot->forgotten = false;
     slot->next_free = client->slot_free;
     client->slot_free = (uint32_t)(slot - client->slots);
 }
@@ -98,10 +101,11 @@ hologram_status hg_client_begin(hologram_client *client, const struct hg_client_
 {
     hologram_status status = hg_client_check(client);
     uint64_t deadline_ns = want->deadline_ns;
+    uint32_t max = client->server.requests_in_flight_max;
     if (deadline_ns == 0 && client->timeout_us != 0) {
         deadline_ns = hg_client_now_ns() + client->timeout_us * 1000u + HG_CLIENT_GRACE_NS;
     }
-    if (status == HOLOGRAM_OK) {
+    if (status == HOLOGRAM_OK && max != 0 && client->flying >= max) {
         status = throttle(client, deadline_ns);
     }
     if (status == HOLOGRAM_OK && client->slot_free == client->slot_count) {
@@ -248,6 +252,17 @@ hologram_status hg_client_answer(hologram_client *client, const struct hg_client
     }
     finish(client, slot);
     return HOLOGRAM_OK;
+}
+
+bool hg_client_answer_success(hologram_client *client, uint64_t id, bool is_execute)
+{
+    struct hg_client_slot *slot = find(client, id);
+    if (!slot || slot->state != HG_CLIENT_FLYING || slot->reads || slot->result ||
+        (slot->take && !(is_execute && slot->take == hg_client_take_execution))) {
+        return false;
+    }
+    finish(client, slot);
+    return true;
 }
 
 void hg_client_payload_done(hologram_client *client)

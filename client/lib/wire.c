@@ -140,6 +140,17 @@ static void take_buffered_payload(hologram_client *client)
     }
 }
 
+/* Most answers say that it went well, and nobody wants to know more. */
+static bool take_success(hologram_client *client, const uint8_t *frame, const struct header *header)
+{
+    uint64_t id;
+    bool is_execute;
+    return header->payload_bytes == 0 &&
+           hg_client_glance(frame + HG_CLIENT_HEADER_BYTES, header->message_bytes, &id,
+                            &is_execute) &&
+           hg_client_answer_success(client, id, is_execute);
+}
+
 /* Decodes every frame that is complete in the buffer. */
 static hologram_status take_frames(hologram_client *client)
 {
@@ -153,6 +164,10 @@ static hologram_status take_frames(hologram_client *client)
         size_t frame_bytes = (size_t)HG_CLIENT_HEADER_BYTES + header.message_bytes;
         if (client->in_end - client->in_start < frame_bytes) {
             return grow_in(client, frame_bytes);
+        }
+        if (take_success(client, frame, &header)) {
+            client->in_start += frame_bytes;
+            continue;
         }
         struct hg_client_reply reply;
         status =
