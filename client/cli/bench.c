@@ -55,7 +55,7 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"elements", KEY_N, "N", 0, "Elements of each operand; rows and columns of a product (256)", 0},
+    {"elements", KEY_N, "N", 0, "Elements of each operand; rows and columns of matrices (256)", 0},
     {"dtype", KEY_DTYPE, "TYPE", 0, "Element type (f32)", 0},
     {"mode", KEY_MODE, "MODE", 0, "single, pipelined, batch or all (all)", 0},
     {"depth", KEY_DEPTH, "N", 0, "Requests in flight, steps of a batch (64)", 0},
@@ -145,7 +145,8 @@ static hologram_status make_operand(struct subject *subject,
                                     const struct bench_arguments *arguments, uint32_t index)
 {
     hologram_buffer *buffer = &subject->operands[index];
-    bool product = strcmp(subject->op->module, "linalg") == 0;
+    bool product =
+        strcmp(subject->op->module, "linalg") == 0 || strcmp(subject->op->module, "movement") == 0;
     hologram_buffer_spec spec = {.dtype = cli_operand_dtype(subject->op, index, arguments->dtype),
                                  .rank = product ? 2 : 1};
     spec.shape[0] = arguments->n;
@@ -155,12 +156,28 @@ static hologram_status make_operand(struct subject *subject,
                                  : status;
 }
 
-/* Vectors of a matrix-vector product have one dimension. */
-static hologram_status make_vector(struct subject *subject, const struct bench_arguments *arguments,
-                                   hologram_buffer *buffer)
+/* Operands of products and of what moves elements that are no matrices. */
+static bool is_vector(const hologram_op_info *op, uint32_t index)
 {
-    hologram_status status =
-        hologram_alloc_vector(subject->client, arguments->dtype, arguments->n, buffer);
+    static const struct {
+        const char *op;
+        uint32_t index;
+    } vectors[] = {{"matvec", 1}, {"matvec", 2}, {"linear", 2},
+                   {"concat", 0}, {"concat", 1}, {"gather_rows", 1}};
+    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
+        if (strcmp(op->name, vectors[i].op) == 0 && index == vectors[i].index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static hologram_status make_vector(struct subject *subject, const struct bench_arguments *arguments,
+                                   uint32_t index)
+{
+    hologram_buffer *buffer = &subject->operands[index];
+    hologram_dtype dtype = cli_operand_dtype(subject->op, index, arguments->dtype);
+    hologram_status status = hologram_alloc_vector(subject->client, dtype, arguments->n, buffer);
     return status == HOLOGRAM_OK ? hologram_fill(subject->client, *buffer, 1, HOLOGRAM_AUTO)
                                  : status;
 }
@@ -184,15 +201,12 @@ static int prepare(struct subject *subject, const struct bench_arguments *argume
                    const hologram_ops *ops)
 {
     uint32_t count = subject->op->inputs + subject->op->outputs;
-    bool matvec = strcmp(subject->op->name, "matvec") == 0;
-    bool linear = strcmp(subject->op->name, "linear") == 0;
     if (count > OPERANDS_MAX) {
         return cli_fail(CLI_USAGE, "%s has too many operands to bench", subject->op->name);
     }
     for (uint32_t i = 0; i < count; i++) {
-        hologram_status status = (matvec && i > 0) || (linear && i == 2)
-                                     ? make_vector(subject, arguments, &subject->operands[i])
-                                     : make_operand(subject, arguments, i);
+        hologram_status status = is_vector(subject->op, i) ? make_vector(subject, arguments, i)
+                                                           : make_operand(subject, arguments, i);
         if (status != HOLOGRAM_OK) {
             return cli_fail_client(arguments->cli, "operands");
         }

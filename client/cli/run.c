@@ -225,6 +225,56 @@ static void reduced_shape(const struct run_arguments *arguments, const struct pl
     spec->shape[0] = cols == 0 ? 1 : n / cols;
 }
 
+static uint64_t elements_of(const struct plan *plan, uint32_t input)
+{
+    uint64_t elements = 0;
+    (void)cli_elements(&plan->input_infos[input].spec, &elements);
+    return elements;
+}
+
+/* Of what is shaped wrongly the server says so: any shape will do then. */
+static void sum_axis_shape(const struct run_arguments *arguments, const struct plan *plan,
+                           hologram_buffer_spec *spec)
+{
+    const hologram_buffer_spec *a = &plan->input_infos[0].spec;
+    uint64_t n = attribute(arguments, plan, "n", 0);
+    uint64_t behind = 1;
+    for (uint32_t i = 1; n == 0 && i < a->rank; i++) {
+        behind *= a->shape[i];
+    }
+    n = n == 0 ? elements_of(plan, 0) : n;
+    uint64_t inner = attribute(arguments, plan, "inner", behind);
+    uint64_t length = attribute(arguments, plan, "length", inner == 0 ? 0 : n / inner);
+    spec->rank = 1;
+    spec->shape[0] = length == 0 ? inner : n / length;
+}
+
+static void moved_shape(const struct run_arguments *arguments, const struct plan *plan,
+                        hologram_buffer_spec *spec)
+{
+    const hologram_buffer_spec *a = &plan->input_infos[0].spec;
+    uint64_t rows = attribute(arguments, plan, "rows", side(a, false, false));
+    uint64_t cols = attribute(arguments, plan, "cols", side(a, true, false));
+    if (strcmp(plan->op->name, "sum_axis") == 0) {
+        sum_axis_shape(arguments, plan, spec);
+        return;
+    }
+    spec->rank = 2;
+    if (strcmp(plan->op->name, "transpose") == 0) {
+        spec->shape[0] = cols;
+        spec->shape[1] = rows;
+    } else if (strcmp(plan->op->name, "gather_rows") == 0) {
+        spec->shape[0] = attribute(arguments, plan, "n", elements_of(plan, 1));
+        spec->shape[1] = cols;
+    } else {
+        uint64_t total = elements_of(plan, 0) + elements_of(plan, 1);
+        rows = attribute(arguments, plan, "rows", 1);
+        spec->rank = rows == 1 ? 1 : 2;
+        spec->shape[0] = rows == 1 ? total : rows;
+        spec->shape[1] = rows <= 1 ? 0 : total / rows;
+    }
+}
+
 /* Of the first input that has no types of its own. */
 static hologram_dtype lead_dtype(const struct plan *plan)
 {
@@ -257,6 +307,8 @@ static int infer(const struct run_arguments *arguments, const struct plan *plan,
             attribute(arguments, plan, "m", side(&plan->input_infos[0].spec, false, trans));
     } else if (strcmp(plan->op->module, "reduce") == 0) {
         reduced_shape(arguments, plan, spec);
+    } else if (strcmp(plan->op->module, "movement") == 0) {
+        moved_shape(arguments, plan, spec);
     } else if (strcmp(plan->op->module, "loss") == 0) {
         spec->rank = 1;
         spec->shape[0] = 1;

@@ -172,6 +172,48 @@ hologram_status hologram_where(hologram_client *client, hologram_buffer cond, ho
     return run(&op);
 }
 
+hologram_status hologram_sum_axis(hologram_client *client, hologram_buffer a, hologram_buffer out,
+                                  uint64_t n, uint64_t length, uint64_t inner)
+{
+    struct op_call op = {.operands = {a, out}};
+    start(&op, client, "sum_axis", 1);
+    size(&op, "n", n);
+    size(&op, "length", length);
+    size(&op, "inner", inner);
+    return run(&op);
+}
+
+hologram_status hologram_transpose(hologram_client *client, hologram_buffer a, hologram_buffer out,
+                                   uint64_t rows, uint64_t cols)
+{
+    struct op_call op = {.operands = {a, out}};
+    start(&op, client, "transpose", 1);
+    size(&op, "rows", rows);
+    size(&op, "cols", cols);
+    return run(&op);
+}
+
+hologram_status hologram_concat(hologram_client *client, hologram_buffer a, hologram_buffer b,
+                                hologram_buffer out, uint64_t rows)
+{
+    struct op_call op = {.operands = {a, b, out}};
+    start(&op, client, "concat", 2);
+    size(&op, "rows", rows);
+    return run(&op);
+}
+
+hologram_status hologram_gather_rows(hologram_client *client, hologram_buffer table,
+                                     hologram_buffer indices, hologram_buffer out, uint64_t n,
+                                     uint64_t rows, uint64_t cols)
+{
+    struct op_call op = {.operands = {table, indices, out}};
+    start(&op, client, "gather_rows", 2);
+    size(&op, "n", n);
+    size(&op, "rows", rows);
+    size(&op, "cols", cols);
+    return run(&op);
+}
+
 /* ---- with scalars ---------------------------------------------------------------------------- */
 
 hologram_status hologram_fill(hologram_client *client, hologram_buffer dst, double value,

@@ -124,6 +124,24 @@ static enum hg_status run_script(struct hg_prepared *prepared, struct hg_error *
     return status;
 }
 
+/* What about the operands was wrong, where the operation knows better than its program. */
+static void explain(const struct hg_prepared *prepared)
+{
+    struct hg_task *task = prepared->task;
+    if (task->op == NULL || task->op->explain == NULL || prepared->step_count != 1 ||
+        task->error.detail == NULL || strcmp(task->error.detail, HG_DETAIL_OUT_OF_BOUNDS) != 0) {
+        return;
+    }
+    const struct hg_launch *launch = &prepared->launches[0];
+    const void *operands[HG_OP_OPERANDS_MAX];
+    unsigned count =
+        launch->operand_count < HG_OP_OPERANDS_MAX ? launch->operand_count : HG_OP_OPERANDS_MAX;
+    for (unsigned i = 0; i < count; i++) {
+        operands[i] = launch->operands[i].base;
+    }
+    task->op->explain(&launch->program->key, launch->params, operands, count, &task->error);
+}
+
 static void run_in_place(struct hg_prepared *prepared)
 {
     struct hg_task *task = prepared->task;
@@ -135,6 +153,7 @@ static void run_in_place(struct hg_prepared *prepared)
         status = hg_exec_launch(&prepared->launches[i], &task->error);
     }
     if (status != HG_OK) {
+        explain(prepared);
         (void)hg_error_prefix(&task->error, "%s", prepared->label);
     }
     if (status == HG_OK && prepared->op != NULL) {
@@ -160,6 +179,7 @@ static void end_work(struct hg_work *work)
     task->queue_ns = started_ns - work->prepared.ready_ns;
     task->run_ns = hg_clock_now_ns() - started_ns;
     if (task->error.status != HG_OK) {
+        explain(&work->prepared);
         (void)hg_error_prefix(&task->error, "%s", work->prepared.label);
     }
     hg_prepared_fini(&work->prepared);

@@ -129,6 +129,29 @@ static const struct hg_recipe recipes[HG_CACHE_COUNT] = {
                              .modes = {MODE(LANE), MODE(ROW_BROADCAST), MODE(ROW_BROADCAST),
                                        MODE(LANE)}},
 
+    [HG_CACHE_SUM_AXIS] = {.build = hg_build_op_sum_axis,
+                           .indexes = true,
+                           .structure = HG_STRUCTURE_OUTER,
+                           .types = HG_DT_ALL,
+                           .operand_count = 2,
+                           .modes = {MODE(COMPUTED), MODE(PER_ROW)}},
+
+    [HG_CACHE_TRANSPOSE] = {.build = hg_build_op_transpose,
+                            .indexes = true,
+                            .types = HG_DT_UINT,
+                            .operand_count = 2,
+                            .modes = {MODE(COMPUTED), MODE(LANE)}},
+    [HG_CACHE_CONCAT] = {.build = hg_build_op_concat,
+                         .indexes = true,
+                         .types = HG_DT_UINT,
+                         .operand_count = 3,
+                         .modes = {MODE(COMPUTED), MODE(COMPUTED), MODE(LANE)}},
+    [HG_CACHE_GATHER_ROWS] = {.build = hg_build_op_gather_rows,
+                              .types = HG_DT_UINT,
+                              .own_types = {HG_DT_INDEX},
+                              .operand_count = 3,
+                              .modes = {MODE(PER_ROW), MODE(COMPUTED), MODE(LANE)}},
+
     [HG_CACHE_GEMM] = {.build = hg_build_op_gemm,
                        .structure = HG_STRUCTURE_TRANS_A | HG_STRUCTURE_TRANS_B |
                                     HG_STRUCTURE_BETA | HG_STRUCTURE_DOT | HG_STRUCTURE_IMMEDIATE,
@@ -264,7 +287,7 @@ static bool operands_well_formed(const struct hg_recipe *recipe, const struct hg
         if (used &&
             (key->type[i] >= HG_DTYPE_COUNT ||
              !hg_dtype_in((enum hg_dtype)key->type[i], types_of(recipe, i)) ||
-             key->mode[i] > HG_OPERAND_MATRIX || (recipe->modes[i] >> key->mode[i] & 1u) == 0)) {
+             key->mode[i] > HG_OPERAND_COMPUTED || (recipe->modes[i] >> key->mode[i] & 1u) == 0)) {
             return false;
         }
         if (!used && (key->type[i] != 0 || key->mode[i] != 0)) {

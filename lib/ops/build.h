@@ -23,6 +23,7 @@
 #define HG_STRUCTURE_IMMEDIATE 0x40u  /* products: m, n, k are baked (key.size) */
 #define HG_STRUCTURE_RELU      0x80u  /* linear: relu of the sum */
 #define HG_STRUCTURE_GELU      0x100u /* linear: gelu of the sum */
+#define HG_STRUCTURE_OUTER     0x200u /* sum_axis: there are axes before the summed one */
 
 /* Launch parameters after n, rows and cols. */
 #define HG_PARAM_SCALAR      (HG_PARAM_FIRST)     /* s, lo, temperature, eps */
@@ -33,6 +34,9 @@
 #define HG_PARAM_PRODUCT_LDB (HG_PARAM_FIRST + 2)
 #define HG_PARAM_ALPHA       (HG_PARAM_FIRST + 3)
 #define HG_PARAM_BETA        (HG_PARAM_FIRST + 4)
+#define HG_PARAM_TABLE_ROWS  (HG_PARAM_FIRST) /* gather_rows: of the table */
+#define HG_PARAM_FIRST_COLS  (HG_PARAM_FIRST) /* concat: of the first input's row */
+#define HG_PARAM_INNER       (HG_PARAM_FIRST) /* sum_axis: elements behind one of the axis */
 
 /* Constants of gelu's tanh form. */
 #define HG_GELU_CUBIC 0.044715
@@ -99,6 +103,11 @@ hg_recipe_build_fn hg_build_op_mean;
 hg_recipe_build_fn hg_build_op_var;
 hg_recipe_build_fn hg_build_op_argmax;
 hg_recipe_build_fn hg_build_op_layer_norm;
+/* build_movement.c */
+hg_recipe_build_fn hg_build_op_transpose;
+hg_recipe_build_fn hg_build_op_concat;
+hg_recipe_build_fn hg_build_op_gather_rows;
+hg_recipe_build_fn hg_build_op_sum_axis;
 /* build_linalg.c */
 hg_recipe_build_fn hg_build_op_gemm;
 hg_recipe_build_fn hg_build_op_matvec;

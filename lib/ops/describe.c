@@ -19,7 +19,7 @@ static const char *const modes[] = {
     [HG_OPERAND_NONE] = "none",       [HG_OPERAND_LANE] = "lane",
     [HG_OPERAND_SCALAR] = "scalar",   [HG_OPERAND_ROW_BROADCAST] = "row broadcast",
     [HG_OPERAND_PER_ROW] = "per row", [HG_OPERAND_COLUMN_BROADCAST] = "column broadcast",
-    [HG_OPERAND_MATRIX] = "matrix",
+    [HG_OPERAND_MATRIX] = "matrix",   [HG_OPERAND_COMPUTED] = "computed",
 };
 
 static const struct {
@@ -35,6 +35,7 @@ static const struct {
     {HG_STRUCTURE_IMMEDIATE, "sizes baked"},
     {HG_STRUCTURE_RELU, "relu"},
     {HG_STRUCTURE_GELU, "gelu"},
+    {HG_STRUCTURE_OUTER, "more than one outer row"},
 };
 
 /* A text of fixed size that is added to; what does not fit is left out. */
@@ -99,8 +100,8 @@ static bool bakes_handles(const struct hg_key *key)
 
 bool hg_key_bakes_values(const struct hg_key *key)
 {
-    return key->cache == HG_CACHE_USER || key->cache == HG_CACHE_GRAPH || key->constant[0] != 0 || key->constant[1] != 0 ||
-           bakes_handles(key);
+    return key->cache == HG_CACHE_USER || key->cache == HG_CACHE_GRAPH || key->constant[0] != 0 ||
+           key->constant[1] != 0 || bakes_handles(key);
 }
 
 static void add_structure(struct line *line, const struct hg_key *key)

@@ -43,6 +43,9 @@ enum hg_op_id {
     HG_OP_ID_COUNT
 };
 
+/* The types that indices of rows may have. */
+#define HG_DT_INDEX (HG_DT(I32) | HG_DT(I64) | HG_DT(U32))
+
 /* What an attribute's 64 bits mean. */
 enum hg_attribute_kind {
     HG_ATTRIBUTE_OPERAND, /* a value of the type that the operation works in */
@@ -69,7 +72,7 @@ struct hg_planner; /* plan.h */
 
 struct hg_op {
     const char *name;
-    const char *module; /* math, compare, activation, reduce, linalg, loss, memory */
+    const char *module; /* math, compare, activation, reduce, movement, linalg, loss, memory */
     const char *summary;
     uint32_t
         dtypes;   /* in which it works: of operand `lead`, and of all without types of their own */
@@ -84,6 +87,11 @@ struct hg_op {
     enum hg_cache_id cache; /* of the fused or only program */
     /* Sizes, checks and steps of one call, after the checks that all operations share. */
     enum hg_status (*plan)(struct hg_planner *planner);
+    /* Of an operation of one program that can fail by what its inputs hold: says in ERROR, with
+     * which a run of that program of KEY ended, what it was. OPERANDS are those bound,
+     * OPERAND_COUNT of them. NULL: the error says enough. */
+    void (*explain)(const struct hg_key *key, const uint64_t params[HG_PARAM_COUNT],
+                    const void *const *operands, unsigned operand_count, struct hg_error *error);
 };
 
 const struct hg_op *hg_op_info(enum hg_op_id id);

@@ -151,6 +151,13 @@ enum hg_status hg_plan_softmax(struct hg_planner *planner);
 enum hg_status hg_plan_reduce(struct hg_planner *planner);
 enum hg_status hg_plan_statistic(struct hg_planner *planner);
 enum hg_status hg_plan_layer_norm(struct hg_planner *planner);
+enum hg_status hg_plan_sum_axis(struct hg_planner *planner);
+enum hg_status hg_plan_transpose(struct hg_planner *planner);
+enum hg_status hg_plan_concat(struct hg_planner *planner);
+enum hg_status hg_plan_gather_rows(struct hg_planner *planner);
+void hg_explain_gather_rows(const struct hg_key *key, const uint64_t params[HG_PARAM_COUNT],
+                            const void *const *operands, unsigned operand_count,
+                            struct hg_error *error);
 enum hg_status hg_plan_gemm(struct hg_planner *planner);
 enum hg_status hg_plan_matvec(struct hg_planner *planner);
 enum hg_status hg_plan_linear(struct hg_planner *planner);

@@ -95,6 +95,11 @@ uint64_t hg_op_reference_count(const struct hg_op_call *call)
         hg_reference_product_init(call, &product);
         return product.m * product.n;
     }
+    case HG_OP_ID_SUM_AXIS:
+    case HG_OP_ID_TRANSPOSE:
+    case HG_OP_ID_CONCAT:
+    case HG_OP_ID_GATHER_ROWS:
+        return hg_reference_movement_count(call);
     case HG_OP_ID_MSE:
     case HG_OP_ID_CROSS_ENTROPY:
     case HG_OP_ID_BINARY_CROSS_ENTROPY:
@@ -140,6 +145,12 @@ void hg_op_reference(const struct hg_op_call *call, const void *const contents[H
     case HG_OP_ID_VAR:
     case HG_OP_ID_ARGMAX:
         hg_reference_statistic(call, contents, n, expected);
+        break;
+    case HG_OP_ID_SUM_AXIS:
+    case HG_OP_ID_TRANSPOSE:
+    case HG_OP_ID_CONCAT:
+    case HG_OP_ID_GATHER_ROWS:
+        hg_reference_movement(call, contents, n, expected);
         break;
     case HG_OP_ID_LAYER_NORM:
         hg_reference_layer_norm(call, contents, n, expected);

@@ -198,28 +198,37 @@ void hg_reference_where(const struct hg_op_call *call, const void *const *conten
 
 /* ---- reductions ------------------------------------------------------------------------------ */
 
-static struct hg_expected sum_floats(enum hg_dtype type, const void *data, uint64_t first,
-                                     uint64_t count)
+static struct hg_expected sum_floats(enum hg_dtype type, const void *data,
+                                     const struct hg_reference_line *line)
 {
     long double sum = 0;
     long double magnitudes = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        long double term = hg_reference_float(type, hg_reference_bits(type, data, first + i));
+    for (uint64_t i = 0; i < line->count; i++) {
+        uint64_t index = line->first + i * line->stride;
+        long double term = hg_reference_float(type, hg_reference_bits(type, data, index));
         sum += term;
         magnitudes += fabsl(term);
     }
-    long double error = hg_reference_gamma(type, count) * magnitudes;
+    long double error = hg_reference_gamma(type, line->count) * magnitudes;
     return hg_reference_near(sum, error + hg_reference_ulp(type, fabsl(sum) + error) / 2);
 }
 
-static uint64_t fold(enum basic op, enum hg_dtype type, const void *data, uint64_t first,
-                     uint64_t count, uint64_t start)
+static uint64_t fold(enum basic op, enum hg_dtype type, const void *data,
+                     const struct hg_reference_line *line, uint64_t start)
 {
     uint64_t folded = start;
-    for (uint64_t i = 0; i < count; i++) {
-        folded = basic(op, type, folded, hg_reference_bits(type, data, first + i));
+    for (uint64_t i = 0; i < line->count; i++) {
+        uint64_t index = line->first + i * line->stride;
+        folded = basic(op, type, folded, hg_reference_bits(type, data, index));
     }
     return folded;
+}
+
+struct hg_expected hg_reference_sum(enum hg_dtype type, const void *data,
+                                    const struct hg_reference_line *line)
+{
+    return hg_dtype_in(type, HG_DT_FLOAT) ? sum_floats(type, data, line)
+                                          : hg_reference_exactly(fold(ADD, type, data, line, 0));
 }
 
 void hg_reference_reduce(const struct hg_op_call *call, const void *const *contents, uint64_t count,
@@ -229,15 +238,13 @@ void hg_reference_reduce(const struct hg_op_call *call, const void *const *conte
     uint64_t n = hg_reference_size(call, "n", call->operands[0].elements);
     uint64_t cols = hg_reference_cols(call, n);
     for (uint64_t row = 0; row < count; row++) {
-        uint64_t first = row * cols;
-        if (hg_reference_id(call) != HG_OP_ID_SUM) {
-            enum basic op = hg_reference_id(call) == HG_OP_ID_REDUCE_MIN ? MIN : MAX;
-            expected[row] = hg_reference_exactly(fold(op, type, contents[0], first + 1, cols - 1,
-                                                      hg_reference_bits(type, contents[0], first)));
-        } else if (hg_dtype_in(type, HG_DT_FLOAT)) {
-            expected[row] = sum_floats(type, contents[0], first, cols);
+        const struct hg_reference_line line = {row * cols, 1, cols};
+        if (hg_reference_id(call) == HG_OP_ID_SUM) {
+            expected[row] = hg_reference_sum(type, contents[0], &line);
         } else {
-            expected[row] = hg_reference_exactly(fold(ADD, type, contents[0], first, cols, 0));
+            enum basic op = hg_reference_id(call) == HG_OP_ID_REDUCE_MIN ? MIN : MAX;
+            uint64_t start = hg_reference_bits(type, contents[0], line.first);
+            expected[row] = hg_reference_exactly(fold(op, type, contents[0], &line, start));
         }
     }
 }

@@ -25,6 +25,14 @@ struct hg_reference_product {
 };
 void hg_reference_product_init(const struct hg_op_call *call, struct hg_reference_product *product);
 
+/* COUNT elements, STRIDE apart. */
+struct hg_reference_line {
+    uint64_t first, stride, count;
+};
+struct hg_expected hg_reference_sum(enum hg_dtype type, const void *data,
+                                    const struct hg_reference_line *line);
+uint64_t hg_reference_movement_count(const struct hg_op_call *call);
+
 /* By module; COUNT is the output's elements. */
 void hg_reference_elementwise(const struct hg_op_call *call, const void *const *contents,
                               uint64_t count, struct hg_expected *expected);
@@ -40,6 +48,8 @@ void hg_reference_statistic(const struct hg_op_call *call, const void *const *co
                             uint64_t count, struct hg_expected *expected);
 void hg_reference_layer_norm(const struct hg_op_call *call, const void *const *contents,
                              uint64_t count, struct hg_expected *expected);
+void hg_reference_movement(const struct hg_op_call *call, const void *const *contents,
+                           uint64_t count, struct hg_expected *expected);
 void hg_reference_linalg(const struct hg_op_call *call, const void *const *contents,
                          struct hg_expected *expected);
 void hg_reference_loss(const struct hg_op_call *call, const void *const *contents,

@@ -25,11 +25,12 @@ static bool is_temp(const struct hg_step_operand *operand)
     return operand->source >= HG_PLAN_TEMP;
 }
 
-/* Φ iff every operand is in the boundary pool and fits a class, as the first system chose. */
+/* Φ iff every operand is in the boundary pool and fits a class, as the first system chose; classes
+ * have no computed offsets. */
 static bool all_in_boundary(const struct hg_planner *planner, const struct hg_step *step)
 {
     for (unsigned i = 0; i < step->operand_count; i++) {
-        if (is_temp(&step->operands[i])) {
+        if (is_temp(&step->operands[i]) || step->operands[i].mode == HG_OPERAND_COMPUTED) {
             return false;
         }
         const struct hg_op_operand *operand = &planner->call->operands[step->operands[i].source];

@@ -99,6 +99,7 @@ static enum hg_lane_mode lane_mode(enum hg_operand_mode mode)
     case HG_OPERAND_NONE:
     case HG_OPERAND_SCALAR:
     case HG_OPERAND_MATRIX:
+    case HG_OPERAND_COMPUTED:
         break;
     }
     return HG_LANE_NONE;

@@ -31,7 +31,8 @@ enum hg_operand_mode {
     HG_OPERAND_ROW_BROADCAST,    /* [b + lane % cols] */
     HG_OPERAND_COLUMN_BROADCAST, /* [b + lane / cols] */
     HG_OPERAND_PER_ROW,          /* [b + row] */
-    HG_OPERAND_MATRIX            /* read by MMA */
+    HG_OPERAND_MATRIX,           /* read by MMA */
+    HG_OPERAND_COMPUTED          /* at offsets that the program computes: never in Φ forms */
 };
 
 struct hg_key {

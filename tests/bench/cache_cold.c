@@ -136,10 +136,12 @@ static void keep_phi_form(struct hg_cache *cache, enum hg_op_id id, enum hg_dtyp
     struct hg_error error = HG_ERROR_INIT;
     struct hg_op_call call = op_call(id, type, 100);
     op_set_required(&call);
-    if (id == HG_OP_ID_GEMM) {
+    if (id == HG_OP_ID_GEMM || id == HG_OP_ID_LINEAR) {
         op_shape_product(&call, 8, 8, 8);
     } else if (id == HG_OP_ID_MATVEC) {
         op_shape_product(&call, 8, 8, 1);
+    } else if (op_has_shapes(call.op)) {
+        op_shape_lanes(&call, 100);
     }
     for (unsigned i = 0; i < call.operand_count; i++) {
         call.operands[i].boundary_class = (int)((round + 5 * i) % HG_CLASS_COUNT);

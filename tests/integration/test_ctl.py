@@ -101,7 +101,7 @@ def test_ping_and_info_tell_who_answers(ctl):
     assert info["limits"]["boundary_classes_max"] == 16
 
 
-OPERATIONS = 49
+OPERATIONS = 53
 
 
 def test_ops_are_listed_and_described(ctl):

@@ -80,6 +80,30 @@ def test_run_reports_what_is_wrong(ctl, arguments, code, words):
     ctl("get", "y", code=NOT_FOUND)
 
 
+# Types and shapes of outputs that are made: of comparisons, indices, other places.
+def test_outputs_have_the_operations_types_and_shapes(ctl):
+    a = np.arange(12, dtype="f4").reshape(3, 4)
+    ctl.put("a", a)
+    ctl.put("b", a[::-1].copy())
+    ctl.put("i", np.array([2, 0], "i4"))
+    cases = (
+        (("less", "a", "b"), (a < a[::-1]).astype("u1")),
+        (("where", "y0", "a", "b"), np.where(a < a[::-1], a, a[::-1])),
+        (("argmax", "a", "--attr", "cols=4"), a.argmax(axis=1)),
+        (("transpose", "a"), a.T),
+        (("concat", "a", "b"), np.concatenate((a, a[::-1])).reshape(-1)),
+        (("concat", "a", "b", "--attr", "rows=3"), np.concatenate((a, a[::-1]), axis=1)),
+        (("gather_rows", "a", "i"), a[[2, 0]]),
+        (("sum_axis", "a"), a.sum(axis=0)))
+    for i, (arguments, expected) in enumerate(cases):
+        ctl("run", *arguments, "-o", f"y{i}")
+        result = ctl.get(f"y{i}")
+        assert result.dtype == expected.dtype and result.shape == expected.shape
+        assert np.array_equal(result, expected)
+    error = ctl("run", "gather_rows", "a", "y0", "-o", "y9", code=REFUSED)[1]
+    assert "gather_rows: input indices: expected i32 or i64 or u32, got u8" in error
+
+
 # ---- statistics ----------------------------------------------------------------------------------
 
 def test_stats_count_hits_and_misses(ctl):
@@ -129,7 +153,8 @@ def test_bench_measures_three_ways(ctl):
     for row in rows:
         assert 0 < row["p50_ns"] <= row["p99_ns"] <= row["p999_ns"]
         assert row["operations"] > 0
-    for op in ("gemm", "matvec", "linear", "clip", "sum", "fill", "softmax"):
+    for op in ("gemm", "matvec", "linear", "clip", "sum", "fill", "softmax", "less", "where",
+               "argmax", "layer_norm", "sum_axis", "transpose", "concat", "gather_rows"):
         assert "single" in ctl("bench", op, "-m", "single", "-l", "0.02", "-n", "16")[0]
     ctl("bench", "nope", code=NOT_FOUND)
 

@@ -12,6 +12,7 @@ from python_client import (ALL, ONE_HOT, Q, SIGNED, X, Y, client, daemon, hologr
 
 P = np.abs(X) + np.float32(0.25)
 W = np.rint(X)
+INDICES = np.array([1, -1, 0, 1], np.int32) % np.int32(len(X)) - np.int32(1)
 MASK = (X > 0).astype(np.uint8)
 
 # name: (call of buffers, the same of arrays, operands)
@@ -59,6 +60,11 @@ CASES = {
     "argmax": (hologram.argmax, np.argmax, (X,)),
     "layer_norm": (hologram.layer_norm, lambda a, g, b: (a - a.mean(-1, keepdims=True)) / np.sqrt(
         a.var(-1, keepdims=True) + 1e-5) * g + b, (X, Y[0], Y[1])),
+    "sum_axis": (hologram.sum_axis, lambda a: a.sum(axis=0), (X,)),
+    "transpose": (hologram.transpose, np.transpose, (X,)),
+    "concat": (lambda a, b: hologram.concat(a, b, axis=-1),
+               lambda a, b: np.concatenate((a, b), axis=-1), (X, Y[:, :2])),
+    "gather_rows": (hologram.gather_rows, lambda t, i: t[i], (X, INDICES)),
     "gemm": (lambda a, b: hologram.gemm(a, b, trans_b=True), lambda a, b: a @ b.T, (X, Y)),
     "matvec": (hologram.matvec, np.matmul, (X, Y[0])),
     "linear": (lambda x, w, b: hologram.linear(x, w, b, relu=True, trans_w=True),
@@ -190,3 +196,35 @@ def test_the_first_n_elements(client):
     assert hologram.sum(x, n=3).item() == 6
     hologram.fill(x, 9, n=1)
     assert x.tolist() == [9, 2, 3, 4]
+
+
+# Any axis of any shape, also of no elements; conditions and indices of the types that they have.
+def test_axes_and_movement(client):
+    a = np.arange(60, dtype=np.int32).reshape(3, 4, 5)
+    x = client.put(a)
+    for axis in (0, 1, 2, -1, -2):
+        assert np.array_equal(hologram.sum_axis(x, axis=axis).numpy(), a.sum(axis=axis))
+        y = hologram.concat(x, client.put(a[:, :1]) if axis in (1, -2) else x, axis=axis)
+        b = a[:, :1] if axis in (1, -2) else a
+        assert np.array_equal(y.numpy(), np.concatenate((a, b), axis=axis))
+    assert hologram.sum_axis(client.empty((0, 3))).tolist() == [0, 0, 0]
+    assert np.array_equal(hologram.sum_axis(x, length=4, inner=5, n=40).numpy(),
+                          a[:2].sum(axis=1).reshape(-1))
+    assert np.array_equal(hologram.transpose(x, rows=3, cols=20).numpy(), a.reshape(3, 20).T)
+    indices = client.put(np.array([[2, -3], [0, -1]]), "i64")
+    assert np.array_equal(hologram.gather_rows(x, indices).numpy(), a[indices.numpy()])
+    assert hologram.where(client.put([1, 0, 2], "u8"), x, x, n=3).tolist() == [0, 1, 2]
+    with pytest.raises(hologram.InvalidArgument, match="concat: expected shapes that differ"):
+        hologram.concat(x, client.put(a[:2]), axis=1)
+    with pytest.raises(hologram.InvalidArgument, match="where: input cond: expected u8, got i32"):
+        hologram.where(x, x, x).numpy()
+
+
+# An index outside of the table is named, whether the run is in place or queued.
+@pytest.mark.parametrize("count", [10, 200_000])
+def test_an_index_outside_is_named(client, count):
+    table, indices = client.put(np.ones((4, 8), np.float32)), np.zeros(count, np.int32)
+    indices[7], indices[9] = 4, -5
+    with pytest.raises(hologram.OutOfRange, match="gather_rows: input indices: element 7 is 4, the "
+                                                  "table has 4 rows"):
+        hologram.gather_rows(table, client.put(indices)).numpy()

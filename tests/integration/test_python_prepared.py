@@ -15,6 +15,7 @@ CASES = {
     "gemm": ({"trans_b": True, "alpha": 0.5}, (X, Y)), "matvec": ({}, (X, Y[0])),
     "linear": ({"trans_w": True, "gelu": True}, (X, Y, Y[:, 0])),
     "layer_norm": ({"eps": 0.5}, (X, Y[0], Y[1])), "less": ({}, (X, Y)), "argmax": ({}, (X,)),
+    "transpose": ({}, (X,)), "concat": ({}, (X, Y)),
     "mse": ({}, (X, Y)), "cross_entropy": ({"eps": 0.25}, (Q, Q)), "copy": ({}, (X,)),
 }
 

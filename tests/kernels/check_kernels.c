@@ -182,10 +182,23 @@ static void check_division_by_zero(enum hg_dtype type)
     }
 }
 
+/* Few and many rows and columns, on both sides of a block. */
+static void check_movement(enum hg_op_id id, enum hg_dtype type)
+{
+    for (unsigned i = 0; i < (is_full ? 40 : 5); i++) {
+        struct hg_op_call call = op_call(id, type, 1);
+        uint64_t rows = draw_between(1, i % 3 == 0 ? 3 : 200);
+        op_shape_movement(&call, rows, draw_between(1, i % 2 == 0 ? 5 : 100));
+        check_call(&call);
+    }
+}
+
 static void check_operation(enum hg_op_id id, enum hg_dtype type)
 {
     if (strcmp(hg_op_info(id)->module, "linalg") == 0) {
         check_products(id, type);
+    } else if (op_has_shapes(hg_op_info(id))) {
+        check_movement(id, type);
     } else {
         check_lengths(id, type);
     }

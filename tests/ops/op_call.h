@@ -131,6 +131,33 @@ static inline void op_set_required(struct hg_op_call *call)
     }
 }
 
+/* True of operations whose operands have shapes of their own, each another. */
+static inline bool op_has_shapes(const struct hg_op *op)
+{
+    return strcmp(op->module, "linalg") == 0 || strcmp(op->module, "movement") == 0;
+}
+
+/* Shapes for an operation that moves elements, of ROWS x COLS lanes; outputs may be larger. */
+static inline void op_shape_movement(struct hg_op_call *call, uint64_t rows, uint64_t cols)
+{
+    op_operand_shape(&call->operands[0], rows, cols);
+    op_operand_vector(&call->operands[call->op->inputs], rows * cols);
+    if (strcmp(call->op->name, "gather_rows") == 0) {
+        op_operand_vector(&call->operands[1], rows);
+    } else if (strcmp(call->op->name, "concat") == 0) {
+        op_operand_shape(&call->operands[0], rows, cols / 2);
+        op_operand_shape(&call->operands[1], rows, cols - cols / 2);
+        op_set(call, "rows", (double)rows);
+    }
+}
+
+/* The same of N lanes, in a few rows if possible. */
+static inline void op_shape_lanes(struct hg_op_call *call, uint64_t n)
+{
+    uint64_t rows = n != 0 && n % 4 == 0 ? 4 : 1;
+    op_shape_movement(call, rows, n / rows);
+}
+
 /* Makes the operands of a matrix product m x k by k x n, stored plainly, with a bias between where
  * there are three inputs. Others stay as they are. */
 static inline void op_shape_product(struct hg_op_call *call, uint64_t m, uint64_t k, uint64_t n)

@@ -87,6 +87,7 @@ static struct range range_of(const struct hg_op_call *call, unsigned operand)
     case HG_OP_ID_ARGMAX:
         return (struct range){-100, 100, true, true};
     case HG_OP_ID_SUM:
+    case HG_OP_ID_SUM_AXIS:
     case HG_OP_ID_MEAN:
     case HG_OP_ID_VAR:
     case HG_OP_ID_LAYER_NORM:
@@ -163,6 +164,11 @@ static uint64_t draw_int(const struct hg_op_call *call, unsigned operand, struct
 {
     enum hg_dtype type = call->operands[operand].type;
     uint64_t draw = op_random_bits(random);
+    if (call->op == hg_op_info(HG_OP_ID_GATHER_ROWS) && operand == 1) {
+        uint64_t rows = call->operands[0].shape[0];
+        bool from_end = type != HG_U32 && (draw >> 63) != 0;
+        return draw % rows - (from_end ? rows : 0);
+    }
     uint64_t bits = (draw >> 60) == 0 ? special_int(type, draw & 0xff) : draw;
     if (is_compare(call->op) && (draw >> 59) % 2 == 0) {
         bits = (draw & 3) - 2; /* some are equal, some conditions are 0 */

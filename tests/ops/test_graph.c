@@ -127,11 +127,36 @@ static void operations_on_rows_have_the_bits_of_graphs(void **state)
     }
 }
 
+/* Elements from other places: the same of a matrix, and indices from its end. */
+static void movements_have_the_bits_of_graphs(void **state)
+{
+    (void)state;
+    static const struct pair pairs[] = {
+        {HG_OP_ID_TRANSPOSE, "out = a.T", NULL, 0},
+        {HG_OP_ID_CONCAT, "out = concatenate((a, b), axis=1)", NULL, 0},
+        {HG_OP_ID_GATHER_ROWS, "out = take(table, indices, axis=0)", NULL, 0},
+        {HG_OP_ID_SUM_AXIS, "out = sum(a, axis=0)", NULL, 0},
+    };
+    for (size_t i = 0; i < HG_ARRAY_COUNT(pairs); i++) {
+        for (unsigned type = 0; type < HG_DTYPE_COUNT; type++) {
+            for (size_t t = 0; t < HG_ARRAY_COUNT(tables); t++) {
+                struct hg_op_call call = op_call(pairs[i].op, (enum hg_dtype)type, 1);
+                op_shape_movement(&call, tables[t][0], tables[t][1]);
+                if (pairs[i].op == HG_OP_ID_SUM_AXIS) {
+                    op_operand_vector(&call.operands[1], tables[t][1]);
+                }
+                compare_call(&call, pairs[i].text);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elementwise_operations_have_the_bits_of_graphs),
         cmocka_unit_test(operations_on_rows_have_the_bits_of_graphs),
+        cmocka_unit_test(movements_have_the_bits_of_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,6 +40,8 @@ static struct hg_op_call plain_call(enum hg_op_id id, enum hg_dtype type, uint64
     op_set_required(&call);
     if (is_product(call.op)) {
         op_shape_product(&call, 12, 10, id == HG_OP_ID_MATVEC ? 1 : 8);
+    } else if (op_has_shapes(call.op)) {
+        op_shape_lanes(&call, n);
     }
     return call;
 }
@@ -52,7 +54,7 @@ static void vary_sizes_and_types(struct family *family, enum hg_op_id id)
     for (unsigned i = 0; i < HG_ARRAY_COUNT(sizes) && !is_product(base.op); i++) {
         *vary(family, &base) = plain_call(id, HG_F32, sizes[i]);
         struct hg_op_call *fewer = vary(family, &base);
-        if (sizes[i] < 60) {
+        if (sizes[i] < 60 && op_has_attribute(base.op, "n")) {
             op_set(fewer, "n", (double)sizes[i]);
         }
     }
@@ -72,7 +74,8 @@ static void vary_attributes(struct family *family)
         double values[2];
     } rows[] = {{"cols", {5, 12}},       {"s", {2, -7}},      {"lo", {-3, 0}},   {"hi", {9, 2}},
                 {"value", {1, 8}},       {"eps", {0.1, 0.2}}, {"alpha", {2, 3}}, {"beta", {1, 0.5}},
-                {"temperature", {2, 3}}, {"relu", {0, 1}},    {"gelu", {0, 1}}};
+                {"temperature", {2, 3}}, {"length", {2, 4}},  {"inner", {1, 3}}, {"relu", {0, 1}},
+                {"gelu", {0, 1}}};
     for (unsigned row = 0; row < HG_ARRAY_COUNT(rows); row++) {
         for (unsigned i = 0; i < 2 && op_has_attribute(base.op, rows[row].name); i++) {
             op_set(vary(family, &base), rows[row].name, rows[row].values[i]);
@@ -93,6 +96,12 @@ static void vary_operands(struct family *family)
         op_operand_vector(&vary(family, &base)->operands[1], 1);
         op_operand_vector(&vary(family, &base)->operands[1], 6);
         op_operand_vector(&vary(family, &base)->operands[1], 12);
+    }
+    if (strcmp(base.op->module, "movement") == 0) {
+        static const uint64_t tables[][2] = {{1, 60}, {60, 1}, {6, 10}, {7, 9}, {70, 80}};
+        for (unsigned i = 0; i < HG_ARRAY_COUNT(tables); i++) {
+            op_shape_movement(vary(family, &base), tables[i][0], tables[i][1]);
+        }
     }
     if (!is_product(base.op)) {
         return;

@@ -61,6 +61,8 @@ static struct hg_op_call sized_call(enum hg_op_id id, enum hg_dtype type, bool l
         op_shape_product(&call, large ? 200 : 8, large ? 200 : 8, large ? 200 : 8);
     } else if (id == HG_OP_ID_MATVEC) {
         op_shape_product(&call, large ? 20000 : 8, 8, 1);
+    } else if (op_has_shapes(call.op)) {
+        op_shape_lanes(&call, call.operands[0].elements);
     }
     return call;
 }

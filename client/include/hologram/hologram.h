@@ -461,6 +461,27 @@ HOLOGRAM_DECLARE_REDUCE(argmax)
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
 hologram_layer_norm(hologram_client *client, hologram_buffer x, hologram_buffer gamma,
                     hologram_buffer beta, hologram_buffer y, uint64_t n, uint64_t cols, double eps);
+/* out = the sum over the middle axis of a, of outer x length x inner elements. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_sum_axis(hologram_client *client,
+                                                                   hologram_buffer a,
+                                                                   hologram_buffer out, uint64_t n,
+                                                                   uint64_t length, uint64_t inner);
+/* out, cols x rows, has the columns of a, rows x cols, as its rows. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_transpose(hologram_client *client,
+                                                                    hologram_buffer a,
+                                                                    hologram_buffer out,
+                                                                    uint64_t rows, uint64_t cols);
+/* Each of the `rows` rows of out is one of a, then one of b; AUTO: all of a, then all of b. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_concat(hologram_client *client,
+                                                                 hologram_buffer a,
+                                                                 hologram_buffer b,
+                                                                 hologram_buffer out,
+                                                                 uint64_t rows);
+/* Row i of out is row indices[i] of the table, rows x cols; indices are i32, i64 or u32, negative
+ * ones count from the end. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
+hologram_gather_rows(hologram_client *client, hologram_buffer table, hologram_buffer indices,
+                     hologram_buffer out, uint64_t n, uint64_t rows, uint64_t cols);
 /* dst = src. */
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_copy(hologram_client *client,
                                                                hologram_buffer src,

@@ -31,11 +31,12 @@ from .errors import (Aborted, AlreadyExists, Cancelled, ConnectionLost, DataLoss
                      Unimplemented, Unknown)
 from .info import (AttributeInfo, BufferInfo, CacheStats, Execution, OpInfo, PoolStats, ServerInfo,
                    ServerStats, Stats)
-from .ops import (argmax, binary_cross_entropy, clip, copy, cos, cross_entropy, equal, erf, exp,
-                  fill, gelu, gemm, greater, greater_equal, layer_norm, less, less_equal, linear,
-                  log, log10, log2, matvec, mean, mse, neg, not_equal, reduce_max, reduce_min, relu,
-                  rsqrt, scalar_add, scalar_mul, sigmoid, sin, softmax, sqrt, tan, tanh, var,
-                  vector_add, vector_div, vector_mul, vector_sub, where)
+from .ops import (argmax, binary_cross_entropy, clip, concat, copy, cos, cross_entropy, equal, erf,
+                  exp, fill, gather_rows, gelu, gemm, greater, greater_equal, layer_norm, less,
+                  less_equal, linear, log, log10, log2, matvec, mean, mse, neg, not_equal,
+                  reduce_max, reduce_min, relu, rsqrt, scalar_add, scalar_mul, sigmoid, sin,
+                  softmax, sqrt, sum_axis, tan, tanh, transpose, var, vector_add, vector_div,
+                  vector_mul, vector_sub, where)
 
 # Not in __all__, so that `from hologram import *` leaves Python's own alone.
 from .ops import abs as abs
@@ -53,10 +54,11 @@ __all__ = [
     "OutOfRange", "PermissionDenied", "PoolStats", "Prepared", "Program", "ResourceExhausted",
     "ServerInfo", "ServerStats", "Stats", "Status", "Unauthenticated", "Unavailable",
     "Unimplemented", "Unknown",
-    "__version__", "argmax", "bf16_to_f32", "binary_cross_entropy", "clip", "connect", "copy",
-    "cos", "cross_entropy", "equal", "erf", "errors", "exp", "f32_to_bf16", "fill", "gelu", "gemm",
-    "greater", "greater_equal", "layer_norm", "less", "less_equal", "linear", "log", "log10",
-    "log2", "matvec", "mean", "mse", "neg", "not_equal", "ops", "reduce_max", "reduce_min", "relu",
-    "rsqrt", "scalar_add", "scalar_mul", "sigmoid", "sin", "softmax", "sqrt", "tan", "tanh", "var",
-    "vector_add", "vector_div", "vector_mul", "vector_sub", "where",
+    "__version__", "argmax", "bf16_to_f32", "binary_cross_entropy", "clip", "concat", "connect",
+    "copy", "cos", "cross_entropy", "equal", "erf", "errors", "exp", "f32_to_bf16", "fill",
+    "gather_rows", "gelu", "gemm", "greater", "greater_equal", "layer_norm", "less", "less_equal",
+    "linear", "log", "log10", "log2", "matvec", "mean", "mse", "neg", "not_equal", "ops",
+    "reduce_max", "reduce_min", "relu", "rsqrt", "scalar_add", "scalar_mul", "sigmoid", "sin",
+    "softmax", "sqrt", "sum_axis", "tan", "tanh", "transpose", "var", "vector_add", "vector_div",
+    "vector_mul", "vector_sub", "where",
 ]

@@ -23,6 +23,7 @@ __all__ = ["vector_add", "vector_sub", "vector_mul", "vector_div", "min", "max",
            "relu", "clip", "scalar_add", "scalar_mul", "sqrt", "rsqrt", "exp", "log", "log2",
            "log10", "sin", "cos", "tan", "erf", "pow", "equal", "not_equal", "less", "less_equal",
            "greater", "greater_equal", "where", "layer_norm", "mean", "var", "argmax",
+           "sum_axis", "transpose", "concat", "gather_rows",
            "sigmoid", "tanh", "gelu", "softmax", "sum",
            "reduce_min", "reduce_max", "gemm", "matvec", "linear", "mse", "cross_entropy",
            "binary_cross_entropy", "copy", "fill"]
@@ -316,6 +317,83 @@ def argmax(a: Buffer, *, axis: int | None = None, cols: int | None = None,
            out: Buffer | None = None, n: int | None = None) -> Buffer:
     """Index, of type i64, of the first maximum of everything or of each row, as `sum`; skips NaN."""
     return _reduce("argmax", a, axis, cols, out, n, DType.I64)
+
+
+# ---- movement -----------------------------------------------------------------------------------
+
+
+def _axis(op: str, axis: int, shape: Shape) -> int:
+    if not -len(shape) <= axis < len(shape):
+        raise InvalidArgument(f"{op}: axis: expected one of the {len(shape)} axes of {shape}, got "
+                              f"{axis}")
+    return axis % len(shape)
+
+
+def sum_axis(a: Buffer, *, axis: int | None = None, length: int | None = None,
+             inner: int | None = None, out: Buffer | None = None, n: int | None = None) -> Buffer:
+    """Sum over one axis, the first unless given: a as outer by length by inner elements.
+
+    `length` and `inner` say the same for whoever counts elements; both or none are given.
+    """
+    if length is None and inner is None and n is None:
+        axis = _axis("sum_axis", axis or 0, a.shape)
+        shape = a.shape[:axis] + a.shape[axis + 1:]
+        length, inner = a.shape[axis], math.prod(a.shape[axis + 1:])
+    elif length is None or inner is None or axis is not None:
+        raise InvalidArgument("sum_axis: expected length and inner, without axis, or neither")
+    else:
+        step = length * inner
+        shape = ((a.size if n is None else n) // step * inner if step else inner,)
+    return a.client.operate("sum_axis", (a,), out, shape, a.dtype,
+                            _sizes(n=n, length=length, inner=inner))
+
+
+def transpose(a: Buffer, *, rows: int | None = None, cols: int | None = None,
+              out: Buffer | None = None) -> Buffer:
+    """Rows and columns of a matrix exchanged; a is rows by cols, from its shape unless given."""
+    shape: Shape = ()
+    if out is None:
+        shape = (_dimension("transpose", "cols", cols, a, 1),
+                 _dimension("transpose", "rows", rows, a, 0))
+    return a.client.operate("transpose", (a,), out, shape, a.dtype, _sizes(rows=rows, cols=cols))
+
+
+def concat(a: Buffer, b: Buffer, *, axis: int | None = None, rows: int | None = None,
+           out: Buffer | None = None) -> Buffer:
+    """b behind a along an axis, the first unless given; their other sizes are the same.
+
+    With `rows` it is what numbers of elements say: each row of the result is one of a, then one of b.
+    """
+    if rows is None:
+        axis = _axis("concat", axis or 0, a.shape)
+        if a.shape[:axis] + a.shape[axis + 1:] != b.shape[:axis] + b.shape[axis + 1:]:
+            raise InvalidArgument(f"concat: expected shapes that differ in axis {axis} only, got "
+                                  f"{a.shape} and {b.shape}")
+        rows = math.prod(a.shape[:axis])
+        shape = (*a.shape[:axis], a.shape[axis] + b.shape[axis], *a.shape[axis + 1:])
+    elif axis is not None:
+        raise InvalidArgument("concat: expected axis or rows, got both")
+    else:
+        shape = (rows, (a.size + b.size) // rows if rows else 0)
+    return a.client.operate("concat", (a, b), out, shape, a.dtype, _sizes(rows=rows or 1))
+
+
+def gather_rows(table: Buffer, indices: Buffer, *, rows: int | None = None,
+                cols: int | None = None, out: Buffer | None = None,
+                n: int | None = None) -> Buffer:
+    """The table's slices along its first axis by their indices, of type i32, i64 or u32.
+
+    Negative indices count from the end. One that is outside is an error (OutOfRange) that names it.
+    `rows` and `cols`, elements of a slice, say what the table is like for whoever counts elements.
+    """
+    slice_shape: Shape = table.shape[1:] if cols is None else (cols,)
+    if rows is None and cols is None and len(table.shape) != 2:
+        if not table.shape:
+            raise InvalidArgument("gather_rows: expected a table with rows, got a single element")
+        rows, cols = table.shape[0], math.prod(slice_shape)
+    shape = (indices.shape if n is None else (n,)) + slice_shape
+    return table.client.operate("gather_rows", (table, indices), out, shape, table.dtype,
+                                _sizes(n=n, rows=rows, cols=cols))
 
 
 # ---- linear algebra -----------------------------------------------------------------------------

@@ -213,12 +213,12 @@ static void visit_type(const struct visitor *visitor, const struct hg_op *op, en
     }
 }
 
-/* What many requests are made of. Comparisons and rare functions are built when they are asked
- * for: in every type and form they would be half of the table. */
+/* What many requests are made of. Comparisons, rare functions and what moves elements are built
+ * when they are asked for: in every type and form they would be half of the table. */
 static bool is_common(const struct hg_op *op)
 {
     static const char *const rare[] = {"rsqrt", "log2", "log10", "sin", "cos", "tan", "erf"};
-    bool is_rare = strcmp(op->module, "compare") == 0;
+    bool is_rare = strcmp(op->module, "compare") == 0 || strcmp(op->module, "movement") == 0;
     for (size_t i = 0; i < HG_ARRAY_COUNT(rare); i++) {
         is_rare |= strcmp(op->name, rare[i]) == 0;
     }

@@ -44,6 +44,12 @@ static void visit_structures(struct hg_op_call *call, visit_fn *visit, void *con
             visit_call(&changed, visit, context);
         }
     }
+    if (op_has_attribute(call->op, "inner")) {
+        struct hg_op_call changed = *call;
+        op_set(&changed, "length", 1);
+        op_set(&changed, "inner", (double)(call->operands[0].elements / 2));
+        visit_call(&changed, visit, context);
+    }
     if (op_has_attribute(call->op, "trans_w")) {
         struct hg_op_call changed = *call;
         op_set(&changed, "trans_w", 1);
@@ -103,6 +109,8 @@ static void visit_sizes(enum hg_op_id id, enum hg_dtype type, int boundary_class
             op_shape_product(&call, size == 2 ? 4000 : sides[size], sides[size], 1);
         } else if (product) {
             op_shape_product(&call, sides[size], sides[size], sides[size]);
+        } else if (op_has_shapes(call.op)) {
+            op_shape_lanes(&call, n);
         }
         for (int i = 0; boundary_class >= 0 && i < call.operand_count; i++) {
             call.operands[i].boundary_class = boundary_class + i;

@@ -51,19 +51,20 @@ static void the_operations_are_those_specified(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "vector_add", "vector_sub", "vector_mul",    "vector_div",
-        "min",        "max",        "abs",           "neg",
-        "relu",       "clip",       "scalar_add",    "scalar_mul",
-        "sigmoid",    "tanh",       "gelu",          "softmax",
-        "sum",        "reduce_min", "reduce_max",    "gemm",
-        "matvec",     "mse",        "cross_entropy", "binary_cross_entropy",
-        "copy",       "fill",       "linear",        "sqrt",
-        "rsqrt",      "exp",        "log",           "log2",
-        "log10",      "sin",        "cos",           "tan",
-        "erf",        "pow",        "equal",         "not_equal",
-        "less",       "less_equal", "greater",       "greater_equal",
-        "where",      "mean",       "var",           "argmax",
-        "layer_norm",
+        "vector_add",  "vector_sub", "vector_mul",    "vector_div",
+        "min",         "max",        "abs",           "neg",
+        "relu",        "clip",       "scalar_add",    "scalar_mul",
+        "sigmoid",     "tanh",       "gelu",          "softmax",
+        "sum",         "reduce_min", "reduce_max",    "gemm",
+        "matvec",      "mse",        "cross_entropy", "binary_cross_entropy",
+        "copy",        "fill",       "linear",        "sqrt",
+        "rsqrt",       "exp",        "log",           "log2",
+        "log10",       "sin",        "cos",           "tan",
+        "erf",         "pow",        "equal",         "not_equal",
+        "less",        "less_equal", "greater",       "greater_equal",
+        "where",       "mean",       "var",           "argmax",
+        "layer_norm",  "sum_axis",   "transpose",     "concat",
+        "gather_rows",
     };
     assert_int_equal(sizeof names / sizeof names[0], HG_OP_ID_COUNT);
     for (unsigned i = 0; i < HG_OP_ID_COUNT; i++) {
