@@ -129,17 +129,22 @@ struct walk {
     struct hg_native_frame frame;
 };
 
-static void run_region(struct walk *walk, const struct hg_native_region *region)
+/* What earlier regions have left for REGION. Once for all its stretches of a row, which must not
+ * see what the first of them leaves. */
+static void take_inputs(struct walk *walk, const struct hg_native_region *region)
 {
-    struct hg_native_frame *frame = &walk->frame;
-    const struct hg_native_value *values = hg_native_values(walk->code, region);
+    const struct hg_native_value *inputs = hg_native_values(walk->code, region);
     for (unsigned i = 0; i < region->input_count; i++) {
-        frame->inputs[i] = walk->values[values[i].reg];
+        walk->frame.inputs[i] = walk->values[inputs[i].reg];
     }
-    values += region->input_count;
-    region->run(frame);
+}
+
+static void keep_outputs(struct walk *walk, const struct hg_native_region *region)
+{
+    const struct hg_native_value *outputs =
+        hg_native_values(walk->code, region) + region->input_count;
     for (unsigned i = 0; i < region->output_count; i++) {
-        walk->values[values[i].reg] = frame->outputs[i];
+        walk->values[outputs[i].reg] = walk->frame.outputs[i];
     }
 }
 
@@ -189,6 +194,7 @@ static void run_reduction(struct walk *walk, const struct hg_native_region *regi
     for (unsigned i = 0; i < count; i++) {
         trees[i].count = 0;
     }
+    take_inputs(walk, region);
     for (uint64_t leaf = 0; leaf * HG_LEAF_LANES < walk->cols; leaf++) {
         uint64_t col = leaf * HG_LEAF_LANES;
         uint64_t left = walk->cols - col;
@@ -196,13 +202,14 @@ static void run_reduction(struct walk *walk, const struct hg_native_region *regi
         frame->lane = row * walk->cols + col;
         frame->count = left < HG_LEAF_LANES ? left : HG_LEAF_LANES;
         frame->is_first = frame->lane == 0;
-        run_region(walk, region);
+        region->run(frame);
         for (unsigned i = 0; i < count; i++) {
             const struct hg_native_reduce *reduce = &reduces[i];
             const struct hg_kernel_reduce *kernel = kernel_of(walk, reduce);
             add_leaf(&trees[i], kernel, hg_native_sum(reduce, frame, i, kernel));
         }
     }
+    keep_outputs(walk, region);
     for (unsigned i = 0; i < count; i++) {
         const struct hg_native_reduce *reduce = &reduces[i];
         walk->values[reduce->reg] = finish_tree(&trees[i], kernel_of(walk, reduce));
@@ -224,7 +231,9 @@ static void run_row(struct walk *walk, uint64_t row)
         frame->lane = row * walk->cols;
         frame->count = region->has_lanes ? walk->cols : 0;
         frame->is_first = row == 0;
-        run_region(walk, region);
+        take_inputs(walk, region);
+        region->run(frame);
+        keep_outputs(walk, region);
     }
 }
 

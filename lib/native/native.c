@@ -4,7 +4,7 @@
  * written behind the one before, then put into the arena together.
  *
  * Not emitted, so run another way: regions with control flow, scratch, POOL, class
- * arithmetic, addresses that are computed or strided, and what the emitter's other files refuse.
+ * arithmetic, computed addresses, and what the emitter's other files refuse.
  */
 #include "lib/native/native.h"
 
@@ -486,9 +486,7 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
 {
     *code = NULL;
     const struct hg_code_facts *facts = &program->facts;
-    bool other = (facts->facts & HG_FACT_COMPUTED) != 0;
-    if (facts->insn_count > INSNS_MAX || other || level < HG_ISA_AVX2 ||
-        hg_code_arena_shared() == NULL) {
+    if (facts->insn_count > INSNS_MAX || level < HG_ISA_AVX2 || hg_code_arena_shared() == NULL) {
         return HG_OK;
     }
     struct compiler compiler;
