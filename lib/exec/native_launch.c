@@ -195,8 +195,8 @@ static void run_reduction(struct walk *walk, const struct hg_native_region *regi
         trees[i].count = 0;
     }
     take_inputs(walk, region);
-    for (uint64_t leaf = 0; leaf * HG_LEAF_LANES < walk->cols; leaf++) {
-        uint64_t col = leaf * HG_LEAF_LANES;
+    uint64_t col = 0;
+    do { /* a row has a lane */
         uint64_t left = walk->cols - col;
         frame->col = col;
         frame->lane = row * walk->cols + col;
@@ -208,7 +208,8 @@ static void run_reduction(struct walk *walk, const struct hg_native_region *regi
             const struct hg_kernel_reduce *kernel = kernel_of(walk, reduce);
             add_leaf(&trees[i], kernel, hg_native_sum(reduce, frame, i, kernel));
         }
-    }
+        col += HG_LEAF_LANES;
+    } while (col < walk->cols);
     keep_outputs(walk, region);
     for (unsigned i = 0; i < count; i++) {
         const struct hg_native_reduce *reduce = &reduces[i];
