@@ -43,7 +43,7 @@ static struct {
     double slot_ms;
     unsigned threads_max;
     const char *only; /* one shape, as written in rows */
-} options = {25, 0.4, 2, NULL};
+} options = {25, 1, 2, NULL};
 
 /* One thing that is timed: a subject, in one of its ways. */
 struct entry {
