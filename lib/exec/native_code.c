@@ -3,8 +3,7 @@
 #include <stdatomic.h>
 
 #include "lib/base/alloc.h"
-#include "lib/exec/run.h"
-#include "lib/native/native.h"
+#include "lib/exec/native_product.h"
 #include "lib/native/perfmap.h"
 
 #define MODES  (HG_FP_FTZ + 1)
@@ -17,7 +16,21 @@
 struct attachment {
     struct hg_program_native base; /* first: the program knows this part */
     _Atomic uintptr_t code[LEVELS][MODES];
-    _Atomic(struct tile_code *) tiles; /* release to put one in front, acquire to read */
+    /* Release to put one in front, acquire to read. */
+    _Atomic(struct tile_code *) tiles;
+    _Atomic(struct kept_schedule *) schedules;
+    _Atomic uint32_t schedule_count; /* relaxed: a bound */
+};
+
+/* How many blocks of products a program remembers: then it is asked for shapes that do not come
+ * again. */
+#define SCHEDULES_MAX 16
+
+struct kept_schedule {
+    struct kept_schedule *next;
+    const struct hg_native_code *code;
+    uint32_t start;
+    struct hg_native_schedule schedule;
 };
 
 /* Code for one shape of tiles of one region; all that a program has are a list. */
@@ -47,6 +60,12 @@ static void destroy(struct hg_program_native *base)
         hg_native_destroy(&tile->code);
         hg_free(HG_TAG_EXEC, tile);
         tile = next;
+    }
+    struct kept_schedule *kept = atomic_load_explicit(&attachment->schedules, memory_order_acquire);
+    while (kept != NULL) {
+        struct kept_schedule *next = kept->next;
+        hg_free(HG_TAG_EXEC, kept);
+        kept = next;
     }
     hg_free(HG_TAG_EXEC, attachment);
 }
@@ -133,29 +152,36 @@ void hg_exec_prepare(const struct hg_program *program, enum hg_executor executor
 
 /* ---- tiles ----------------------------------------------------------------------------------- */
 
-static struct tile_code *find_tile(struct tile_code *from, const struct hg_run *run,
-                                   struct hg_native_tile tile)
+static struct attachment *attachment_of(const struct hg_program *program)
+{
+    return (struct attachment *)(void *)atomic_load_explicit(&program->native,
+                                                             memory_order_acquire);
+}
+
+static struct tile_code *find_tile(struct tile_code *from, const struct hg_native_code *code,
+                                   uint32_t start, struct hg_native_tile tile)
 {
     for (; from != NULL; from = from->next) {
         if (from->tile.rows == tile.rows && from->tile.vectors == tile.vectors &&
-            from->tile.masked == tile.masked && from->start == run->native_region->start &&
-            from->code->level == run->native->level && from->code->mode == run->native->mode) {
+            from->tile.masked == tile.masked && from->start == start &&
+            from->code->level == code->level && from->code->mode == code->mode) {
             return from;
         }
     }
     return NULL;
 }
 
-static struct tile_code *compile_tile(const struct hg_run *run, struct hg_native_tile tile)
+static struct tile_code *compile_tile(const struct hg_program *program,
+                                      const struct hg_native_code *code, uint32_t start,
+                                      struct hg_native_tile tile)
 {
     struct tile_code *fresh = hg_malloc(HG_TAG_EXEC, sizeof *fresh);
     if (fresh == NULL) {
         return NULL;
     }
-    *fresh = (struct tile_code){.start = run->native_region->start, .tile = tile};
-    if (hg_native_compile_tile(run->launch.program, (enum hg_isa_level)run->native->level,
-                               (enum hg_fp_mode)run->native->mode, fresh->start, tile,
-                               &fresh->code) != HG_OK ||
+    *fresh = (struct tile_code){.start = start, .tile = tile};
+    if (hg_native_compile_tile(program, (enum hg_isa_level)code->level, (enum hg_fp_mode)code->mode,
+                               start, tile, &fresh->code) != HG_OK ||
         fresh->code == NULL) {
         hg_free(HG_TAG_EXEC, fresh);
         return NULL;
@@ -173,16 +199,16 @@ static hg_native_fn *function_of(const struct tile_code *tile)
     return NULL;
 }
 
-hg_native_fn *hg_native_tile_of(const struct hg_run *run, struct hg_native_tile tile)
+hg_native_fn *hg_native_tile_of(const struct hg_program *program, const struct hg_native_code *code,
+                                const struct hg_native_region *region, struct hg_native_tile tile)
 {
-    struct attachment *attachment = (struct attachment *)(void *)atomic_load_explicit(
-        &run->launch.program->native, memory_order_acquire);
+    struct attachment *attachment = attachment_of(program);
     struct tile_code *front = atomic_load_explicit(&attachment->tiles, memory_order_acquire);
-    struct tile_code *found = find_tile(front, run, tile);
+    struct tile_code *found = find_tile(front, code, region->start, tile);
     if (found != NULL) {
         return function_of(found);
     }
-    struct tile_code *fresh = compile_tile(run, tile);
+    struct tile_code *fresh = compile_tile(program, code, region->start, tile);
     if (fresh == NULL) {
         return NULL;
     }
@@ -191,4 +217,52 @@ hg_native_fn *hg_native_tile_of(const struct hg_run *run, struct hg_native_tile 
     } while (!atomic_compare_exchange_weak_explicit(&attachment->tiles, &front, fresh,
                                                     memory_order_release, memory_order_acquire));
     return function_of(fresh);
+}
+
+/* ---- schedules ------------------------------------------------------------------------------- */
+
+static bool same_block(const struct hg_native_block *a, const struct hg_native_block *b)
+{
+    return a->rows == b->rows && a->cols == b->cols && a->terms == b->terms &&
+           a->rows_at_once == b->rows_at_once && a->packed == b->packed && a->lanes == b->lanes;
+}
+
+const struct hg_native_schedule *hg_native_find_schedule(const struct hg_program *program,
+                                                         const struct hg_native_code *code,
+                                                         const struct hg_native_region *region,
+                                                         const struct hg_native_block *block)
+{
+    const struct kept_schedule *kept =
+        atomic_load_explicit(&attachment_of(program)->schedules, memory_order_acquire);
+    for (; kept != NULL; kept = kept->next) {
+        if (kept->code == code && kept->start == region->start &&
+            same_block(&kept->schedule.block, block)) {
+            return &kept->schedule;
+        }
+    }
+    return NULL;
+}
+
+void hg_native_keep_schedule(const struct hg_program *program, const struct hg_native_code *code,
+                             const struct hg_native_region *region,
+                             const struct hg_native_schedule *schedule)
+{
+    struct attachment *attachment = attachment_of(program);
+    if (atomic_fetch_add_explicit(&attachment->schedule_count, 1, memory_order_relaxed) >=
+        SCHEDULES_MAX) {
+        atomic_fetch_sub_explicit(&attachment->schedule_count, 1, memory_order_relaxed);
+        return;
+    }
+    struct kept_schedule *fresh = hg_malloc(HG_TAG_EXEC, sizeof *fresh);
+    if (fresh == NULL) {
+        atomic_fetch_sub_explicit(&attachment->schedule_count, 1, memory_order_relaxed);
+        return;
+    }
+    *fresh = (struct kept_schedule){.code = code, .start = region->start, .schedule = *schedule};
+    struct kept_schedule *front =
+        atomic_load_explicit(&attachment->schedules, memory_order_relaxed);
+    do {
+        fresh->next = front;
+    } while (!atomic_compare_exchange_weak_explicit(&attachment->schedules, &front, fresh,
+                                                    memory_order_release, memory_order_relaxed));
 }

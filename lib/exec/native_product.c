@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Drives the native code of matrix products. A part is a block of the product, cut into strips of
- * columns; a strip's tiles are computed one under the other by one call. B is packed strip by strip
- * first where that pays, and A row by row where its rows would fight for the same lines of the
- * cache.
+ * Drives the native code of matrix products. A block of the product is cut into strips of columns;
+ * a call computes a strip's tiles one under the other, and strips of the same width beside each
+ * other. B is packed strip by strip first where that pays, and A row by row where its rows would
+ * fight for the same lines of the cache.
  *
  *     rows that fit into the second cache ─► strips ─► terms that fit ─► tiles
  */
+#include "lib/exec/native_product.h"
+
 #include <string.h>
 
 #include "lib/base/check.h"
-#include "lib/exec/run.h"
 #include "lib/exec/workspace.h"
-#include "lib/native/native.h"
 
 #define ROW_UNIT    56u /* rows of a unit of work: a multiple of most tiles' */
-#define COL_UNIT    64u /* columns: strips are 32 of them */
+#define COL_UNIT    64u /* columns: packed strips are 32 of F32 */
 #define TERMS_MAX   1536u
-#define CALL_TERMS  (1u << 21) /* multiply-adds of a call, about */
+#define CALL_TERMS  (1u << 21) /* multiply-adds of a call, about: so often a wish to end is seen */
 #define CACHE_BYTES (1u << 20) /* of A at a time */
 #define PACKED_MAX  (8u << 20) /* of B at a time */
 
@@ -27,21 +27,24 @@
 #define CROWDED_BYTES 4096u
 
 struct work {
-    struct hg_run *run;
+    const struct hg_launch *launch;
+    const struct hg_native_code *code;
+    const struct hg_native_region *region;
     const struct hg_product *product;
+    const struct hg_kernels *kernels;
+    struct hg_run *run; /* NULL: a launch on its caller's stack, which nobody waits to end early */
+    struct hg_native_frame *frame;
     uint32_t width; /* bytes of an element */
     uint32_t lanes; /* of a vector of sums */
     uint64_t row, rows, col, cols;
-    uint8_t *packed_b; /* [strip][term][vector], or NULL */
-    uint8_t *packed_a; /* rows of the block at hand, or NULL */
-    uint64_t packed_a_step;
-    uint64_t packed_row; /* the first of them */
+    uint64_t chunk; /* columns that are packed at a time */
+    uint64_t rows_at_once;
+    bool packs_a, packs_b;
+    uint8_t *packed_b;      /* [strip][term][vector] */
+    uint8_t *packed_a;      /* rows of the block at hand, */
+    uint64_t packed_row;    /*   the first of them, */
+    uint64_t packed_a_step; /*   and bytes from one to the next */
     uint8_t *sums;
-    uint64_t vectors; /* what shape was chosen for; 0 = nothing yet */
-    struct hg_native_tile shape;
-    bool packs_b;
-    struct hg_native_frame *frame;
-    bool lacks_code;
 };
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -54,7 +57,7 @@ static uint64_t round_up(uint64_t value, uint64_t step)
     return (value + step - 1) / step * step;
 }
 
-/* ---- cutting --------------------------------------------------------------------------------- */
+/* ---- units of work --------------------------------------------------------------------------- */
 
 bool hg_native_takes_product(const struct hg_run *run, const struct hg_native_region *region,
                              const struct hg_product *product)
@@ -95,29 +98,6 @@ static void find_block(struct work *work, uint32_t part)
     work->cols = by_rows ? product->n : least(end * product->tile_cols, product->n) - first_col;
 }
 
-/* ---- shapes ---------------------------------------------------------------------------------- */
-
-/* The tiles of a strip that has LEFT vectors to its right; strips that are packed are of two. */
-static struct hg_native_tile choose(struct work *work, uint64_t left)
-{
-    uint64_t vectors = work->packs_b ? least(left, 2) : left;
-    bool is_known =
-        work->vectors != 0 &&
-        (vectors == work->vectors || (vectors < work->vectors && vectors >= work->shape.vectors));
-    if (!is_known) {
-        work->vectors = vectors;
-        work->shape = hg_native_choose_tile(work->rows, vectors, work->product->k);
-    }
-    return work->shape;
-}
-
-/* The lanes of the last of some vectors that LEFT columns fill. */
-static uint64_t last_lanes(const struct work *work, uint64_t left)
-{
-    uint64_t rest = left % work->lanes;
-    return rest == 0 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
-}
-
 /* ---- packing --------------------------------------------------------------------------------- */
 
 /* COUNT columns from COL of all terms, as vectors of WIDTH columns, zeros behind the last. */
@@ -135,8 +115,24 @@ static void pack_strip(const struct work *work, uint8_t *panel, uint64_t col, ui
             memcpy(line, product->b + (term * product->ldb + col) * bytes, count * bytes);
             continue;
         }
-        work->run->kernels->load_stride[hg_log2_bytes(bytes)](
+        work->kernels->load_stride[hg_log2_bytes(bytes)](
             line, product->b + (col * product->ldb + term) * bytes, product->ldb, count);
+    }
+}
+
+/* All of B's columns from COL on, in the strips of SCHEDULE. */
+static void pack_columns(const struct work *work, const struct hg_native_schedule *schedule,
+                         uint64_t col)
+{
+    uint64_t end = col + schedule->block.cols;
+    uint8_t *panel = work->packed_b;
+    for (uint32_t i = 0; i < schedule->group_count; i++) {
+        uint64_t width = (uint64_t)schedule->groups[i].vectors * work->lanes;
+        for (uint64_t strip = 0; strip < schedule->groups[i].strips; strip++) {
+            pack_strip(work, panel, col, least(width, end - col), width);
+            panel += work->product->k * width * work->width;
+            col += width;
+        }
     }
 }
 
@@ -154,11 +150,11 @@ static void pack_rows(struct work *work, uint64_t row, uint64_t rows)
 
 /* Strips of the same width side by side, for some rows. */
 struct strips {
-    uint64_t row, rows;
-    uint64_t col;   /* of the first */
+    uint64_t row, col;
     uint64_t count; /* at least 1 */
-    struct hg_native_tile tile;
-    uint64_t mask; /* of the last vector */
+    uint64_t mask;  /* of the last vector */
+    unsigned vectors;
+    const struct hg_native_column *column;
     const uint8_t *b;
     uint64_t b_step, b_next;
 };
@@ -166,29 +162,24 @@ struct strips {
 static const uint8_t *row_of_a(const struct work *work, uint64_t row)
 {
     const struct hg_product *product = work->product;
-    if (work->packed_a != NULL) {
+    if (work->packs_a) {
         return work->packed_a + (row - work->packed_row) * work->packed_a_step;
     }
     return product->a + row * (product->trans_a ? 1 : product->lda) * work->width;
 }
 
-/* TILES (perhaps none) of HEIGHT rows from ROW on, over COUNT terms from FIRST. */
-static bool run_tiles(struct work *work, const struct strips *strips, unsigned height, uint64_t row,
-                      uint64_t tiles, uint64_t first, uint64_t count)
+/* The tiles of one height, over COUNT terms from FIRST. */
+static void run_tiles(struct work *work, const struct strips *strips, unsigned shorter,
+                      uint64_t first, uint64_t count)
 {
-    if (tiles == 0) {
-        return true;
+    const struct hg_native_column *column = strips->column;
+    if (column->tiles[shorter] == 0) {
+        return;
     }
     const struct hg_product *product = work->product;
-    struct hg_native_tile tile = strips->tile;
-    tile.rows = (uint8_t)height;
-    hg_native_fn *run = hg_native_tile_of(work->run, tile);
-    if (run == NULL) {
-        work->lacks_code = true;
-        return false;
-    }
-    uint64_t a_step = work->packed_a != NULL ? work->packed_a_step : product->lda * work->width;
-    uint64_t sums = (row - strips->row) * tile.vectors * HG_NATIVE_VECTOR;
+    uint64_t above = shorter != 0 ? column->tiles[0] * column->height : 0;
+    uint64_t row = strips->row + above;
+    uint64_t a_step = work->packs_a ? work->packed_a_step : product->lda * work->width;
     struct hg_native_frame *frame = work->frame;
     frame->col = strips->col;
     frame->strip = (struct hg_native_strip){
@@ -198,170 +189,193 @@ static bool run_tiles(struct work *work, const struct strips *strips, unsigned h
         .b_step = strips->b_step,
         .b_next = strips->b_next,
         .terms = count,
-        .tiles = tiles,
+        .tiles = column->tiles[shorter],
         .strips = strips->count,
         .lane = row * product->n + strips->col,
         .cols = product->n,
         .mask = strips->mask,
-        .sums = work->sums + sums,
+        .sums = work->sums + above * strips->vectors * HG_NATIVE_VECTOR,
         .stage = (first == 0 ? HG_NATIVE_FIRST : 0u) |
                  (first + count == product->k ? HG_NATIVE_LAST : 0u),
     };
-    run(frame);
-    return true;
+    column->run[shorter](frame);
 }
 
-static bool run_strips(struct work *work, const struct strips *strips)
+static void run_strips(struct work *work, const struct strips *strips)
 {
-    const struct hg_product *product = work->product;
-    unsigned height = hg_native_tile_rows(strips->rows, strips->tile.vectors);
-    uint64_t tiles = hg_div_up_u64(strips->rows, height);
-    uint64_t longer = strips->rows - tiles * (height - 1u); /* the others have a row less */
-    uint64_t rest = strips->row + longer * height;
-    for (uint64_t first = 0; first < product->k; first += TERMS_MAX) {
-        uint64_t count = least(product->k - first, TERMS_MAX);
-        if (!run_tiles(work, strips, height, strips->row, longer, first, count) ||
-            !run_tiles(work, strips, height - 1, rest, tiles - longer, first, count)) {
-            return false;
-        }
+    uint64_t terms = work->product->k;
+    for (uint64_t first = 0; first < terms; first += TERMS_MAX) {
+        uint64_t count = least(terms - first, TERMS_MAX);
+        run_tiles(work, strips, 0, first, count);
+        run_tiles(work, strips, 1, first, count);
     }
-    return true;
 }
 
-/* How many strips beside each other a call should take: few enough that a wish to end is seen, and
- * one if sums are kept between calls or B should stay in the first cache. */
+/* How many strips of WIDTH columns a call should take: one if sums are kept between calls. */
 static uint64_t strips_at_once(const struct work *work, uint64_t rows, uint64_t width)
 {
-    uint64_t terms = rows * width * work->product->k;
-    return work->product->k > TERMS_MAX || terms > CALL_TERMS ? 1 : CALL_TERMS / (terms + 1) + 1;
+    if (work->product->k > TERMS_MAX) {
+        return 1;
+    }
+    return CALL_TERMS / (rows * width * work->product->k + 1) + 1;
 }
 
-/* The columns of a chunk of B, for some rows. */
-static bool run_rows(struct work *work, uint64_t col, uint64_t cols, uint64_t row, uint64_t rows)
+/* A group's strips, from column COL on, for rows of which there are ROWS. PACKED is where B's are
+ * if they are packed. False if the run is to end. */
+static bool run_group(struct work *work, const struct hg_native_group *group, struct strips strips,
+                      uint64_t rows, uint64_t cols_left, const uint8_t *packed)
 {
     const struct hg_product *product = work->product;
-    struct strips strips = {.row = row, .rows = rows, .b = work->packed_b};
-    if (work->packed_a != NULL) {
-        pack_rows(work, row, rows);
-    }
-    for (uint64_t done = 0; done < cols;) {
-        uint64_t left = cols - done;
-        strips.tile = choose(work, hg_div_up_u64(left, work->lanes));
-        uint64_t width = (uint64_t)strips.tile.vectors * work->lanes;
-        strips.tile.masked = left < width;
-        strips.mask = strips.tile.masked ? last_lanes(work, left) : UINT64_MAX;
-        strips.count = least(left < width ? 1 : left / width, strips_at_once(work, rows, width));
-        strips.col = col + done;
-        if (work->packed_b != NULL) {
-            strips.b_step = width * work->width;
-            strips.b_next = product->k * strips.b_step;
-        } else {
-            strips.b = product->b + strips.col * work->width;
-            strips.b_step = product->ldb * work->width;
-            strips.b_next = width * work->width;
-        }
-        if (hg_run_poll(work->run, true) || !run_strips(work, &strips)) {
+    uint64_t width = (uint64_t)group->vectors * work->lanes;
+    uint64_t rest = cols_left % work->lanes;
+    uint64_t at_once = strips_at_once(work, rows, width);
+    strips.vectors = group->vectors;
+    strips.mask = group->masked && rest != 0 ? (UINT64_C(1) << rest) - 1 : UINT64_MAX;
+    strips.b = work->packs_b ? packed : product->b + strips.col * work->width;
+    strips.b_step = (work->packs_b ? width : product->ldb) * work->width;
+    strips.b_next = work->packs_b ? product->k * strips.b_step : width * work->width;
+    for (uint64_t done = 0; done < group->strips; done += strips.count) {
+        if (work->run != NULL && hg_run_poll(work->run, true)) {
             return false;
         }
+        strips.count = least(group->strips - done, at_once);
+        run_strips(work, &strips);
         strips.b += strips.count * strips.b_next;
-        done += strips.count * width;
+        strips.col += strips.count * width;
     }
     return true;
 }
 
-/* All of B's columns of the chunk, in strips as run_rows takes them. */
-static void pack_chunk(struct work *work, uint64_t col, uint64_t cols)
+static bool run_rows(struct work *work, const struct hg_native_schedule *schedule, uint64_t col,
+                     uint64_t row, uint64_t rows)
 {
-    uint8_t *panel = work->packed_b;
-    for (uint64_t done = 0; done < cols;) {
-        uint64_t left = hg_div_up_u64(cols - done, work->lanes);
-        uint64_t width = (uint64_t)choose(work, left).vectors * work->lanes;
-        pack_strip(work, panel, col + done, least(width, cols - done), width);
-        panel += work->product->k * width * work->width;
-        done += width;
+    bool last = row + rows == work->row + work->rows;
+    const uint8_t *packed = work->packed_b;
+    uint64_t left = schedule->block.cols;
+    if (work->packs_a) {
+        pack_rows(work, row, rows);
     }
+    for (uint32_t i = 0; i < schedule->group_count; i++) {
+        const struct hg_native_group *group = &schedule->groups[i];
+        const struct strips strips = {.row = row,
+                                      .col = col + schedule->block.cols - left,
+                                      .column = &group->column[last ? 1 : 0]};
+        if (!run_group(work, group, strips, rows, left, packed)) {
+            return false;
+        }
+        uint64_t width = group->strips * group->vectors * work->lanes;
+        packed += work->product->k * width * work->width;
+        left -= least(left, width);
+    }
+    return true;
 }
 
-/* ---- a part ---------------------------------------------------------------------------------- */
+/* ---- a block --------------------------------------------------------------------------------- */
 
-/* The rows of A that the second cache holds. */
-static uint64_t rows_at_once(const struct work *work)
+static void choose_packing(struct work *work)
 {
-    uint64_t rows = CACHE_BYTES / (work->product->k * work->width + 1);
-    return rows < ROW_UNIT ? ROW_UNIT : rows / ROW_UNIT * ROW_UNIT;
+    const struct hg_product *product = work->product;
+    uint64_t term_bytes = product->k * work->width;
+    work->packs_b = product->trans_b || (work->rows >= PACK_ROWS_MIN &&
+                                         term_bytes * work->cols >= PACK_ROWS_MIN * 1024u);
+    work->packs_a = !product->trans_a && work->rows >= 8 && work->cols >= 2 * COL_UNIT &&
+                    product->lda * work->width % CROWDED_BYTES == 0;
+    work->chunk = work->cols;
+    if (work->packs_b) {
+        uint64_t most = PACKED_MAX / term_bytes / COL_UNIT * COL_UNIT;
+        work->chunk = least(work->cols, most < COL_UNIT ? COL_UNIT : most);
+    }
+    uint64_t fit = CACHE_BYTES / term_bytes;
+    uint64_t blocks = hg_div_up_u64(work->rows, fit < ROW_UNIT ? ROW_UNIT : fit);
+    work->rows_at_once = hg_div_up_u64(work->rows, blocks);
 }
 
 /* Room for what is packed, and for sums; false if there is none. */
-static bool reserve(struct work *work, struct hg_workspace *workspace, uint64_t chunk, bool packs_b,
-                    bool packs_a)
+static bool reserve(struct work *work, struct hg_workspace *workspace)
 {
     const struct hg_product *product = work->product;
-    uint64_t rows = least(rows_at_once(work), work->rows);
-    uint64_t b = packs_b ? product->k * (chunk + 2 * work->lanes) * work->width : 0;
+    uint64_t padded = work->chunk + 2 * work->lanes;
+    uint64_t b = work->packs_b ? round_up(product->k * padded * work->width, 64) : 0;
     work->packed_a_step = round_up(product->k * work->width, 64) + 64;
-    uint64_t a = packs_a ? rows * work->packed_a_step : 0;
-    uint64_t sums = product->k > TERMS_MAX ? rows * HG_NATIVE_TILE_SUMS * HG_NATIVE_VECTOR : 0;
-    b = round_up(b, 64);
-    if (hg_workspace_reserve_product(workspace, b + a + sums + 64) != HG_OK) {
-        hg_run_stop(work->run, HG_RESOURCE_EXHAUSTED, "no memory for a product's panels");
+    uint64_t a = work->packs_a ? work->rows_at_once * work->packed_a_step : 0;
+    uint64_t sums =
+        product->k > TERMS_MAX ? work->rows_at_once * HG_NATIVE_TILE_SUMS * HG_NATIVE_VECTOR : 0;
+    if (b + a + sums != 0 && hg_workspace_reserve_product(workspace, b + a + sums) != HG_OK) {
         return false;
     }
-    work->packed_b = packs_b ? workspace->product : NULL;
-    work->packed_a = packs_a ? workspace->product + b : NULL;
+    work->packed_b = workspace->product;
+    work->packed_a = workspace->product + b;
     work->sums = workspace->product + b + a;
     return true;
 }
 
-static bool wants_packed_b(const struct work *work)
-{
-    const struct hg_product *product = work->product;
-    return product->trans_b ||
-           (work->rows >= PACK_ROWS_MIN && product->k * work->cols * work->width >= 1u << 16);
-}
+enum outcome { DONE, NO_CODE, NO_MEMORY };
 
-static void run_block(struct work *work, struct hg_workspace *workspace)
+static enum outcome run_block(struct work *work, struct hg_workspace *workspace)
 {
-    const struct hg_product *product = work->product;
-    bool packs_b = wants_packed_b(work);
-    work->packs_b = packs_b;
-    bool packs_a = !product->trans_a && work->rows >= 8 && work->cols >= 128 &&
-                   product->lda * work->width % CROWDED_BYTES == 0;
-    uint64_t chunk = work->cols;
-    if (packs_b) {
-        uint64_t most = PACKED_MAX / (product->k * work->width) / COL_UNIT * COL_UNIT;
-        chunk = least(chunk, most < COL_UNIT ? COL_UNIT : most);
+    struct hg_native_schedule rooms[2];
+    struct hg_native_block block = {.rows = work->rows,
+                                    .cols = work->chunk,
+                                    .terms = work->product->k,
+                                    .rows_at_once = work->rows_at_once,
+                                    .lanes = work->lanes,
+                                    .packed = work->packs_b};
+    const struct hg_native_schedule *each =
+        hg_native_schedule_of(work->launch->program, work->code, work->region, &block, &rooms[0]);
+    uint64_t rest = work->cols % work->chunk;
+    block.cols = rest == 0 ? work->chunk : rest;
+    const struct hg_native_schedule *last =
+        rest == 0 ? each
+                  : hg_native_schedule_of(work->launch->program, work->code, work->region, &block,
+                                          &rooms[1]);
+    if (each == NULL || last == NULL) {
+        return NO_CODE;
     }
-    if (!reserve(work, workspace, chunk, packs_b, packs_a)) {
-        return;
+    if (!reserve(work, workspace)) {
+        return NO_MEMORY;
     }
-    uint64_t blocks = hg_div_up_u64(work->rows, rows_at_once(work));
-    uint64_t at_once = hg_div_up_u64(work->rows, blocks);
-    for (uint64_t done = 0; done < work->cols; done += chunk) {
-        uint64_t cols = least(chunk, work->cols - done);
-        if (packs_b) {
-            pack_chunk(work, work->col + done, cols);
+    for (uint64_t done = 0; done < work->cols; done += work->chunk) {
+        const struct hg_native_schedule *schedule = work->cols - done < work->chunk ? last : each;
+        if (work->packs_b) {
+            pack_columns(work, schedule, work->col + done);
         }
-        for (uint64_t row = 0; row < work->rows; row += at_once) {
-            if (!run_rows(work, work->col + done, cols, work->row + row,
-                          least(at_once, work->rows - row))) {
-                return;
+        for (uint64_t row = 0; row < work->rows; row += work->rows_at_once) {
+            uint64_t rows = least(work->rows_at_once, work->rows - row);
+            if (!run_rows(work, schedule, work->col + done, work->row + row, rows)) {
+                return DONE;
             }
         }
     }
+    return DONE;
 }
 
-static void run_tiled(struct work *work, uint32_t part)
+static void init_work(struct work *work, const struct hg_launch *launch,
+                      const struct hg_native_code *code, const struct hg_native_region *region,
+                      const struct hg_product *product)
 {
-    find_block(work, part);
+    *work = (struct work){.launch = launch, .code = code, .region = region, .product = product};
+    work->width = hg_dtype_bytes(product->type);
+    work->lanes = HG_NATIVE_VECTOR / work->width;
+}
+
+static void run_tiled(struct hg_run *run, uint32_t part, struct hg_native_frame *frame)
+{
+    struct work work;
+    init_work(&work, &run->launch, run->native, run->native_region, &run->product);
+    work.run = run;
+    work.kernels = run->kernels;
+    work.frame = frame;
+    find_block(&work, part);
+    choose_packing(&work);
     struct hg_workspace *workspace = hg_workspace_take();
-    if (workspace == NULL) {
-        hg_run_stop(work->run, HG_RESOURCE_EXHAUSTED, "no memory for a worker's tiles");
-        return;
+    enum outcome outcome = workspace == NULL ? NO_MEMORY : run_block(&work, workspace);
+    if (workspace != NULL) {
+        hg_workspace_put_back(workspace);
     }
-    run_block(work, workspace);
-    hg_workspace_put_back(workspace);
-    if (work->lacks_code) { /* no room for it: what has been computed is computed again */
-        hg_block_part(work->run, part);
+    if (outcome == NO_MEMORY) {
+        hg_run_stop(run, HG_RESOURCE_EXHAUSTED, "no memory for a product's panels");
+    } else if (outcome == NO_CODE) {
+        hg_block_part(run, part);
     }
 }
 
@@ -372,11 +386,24 @@ void hg_native_product_part(struct hg_run *run, uint32_t part, struct hg_native_
         run->native_region->run(frame);
         return;
     }
-    uint32_t width = hg_dtype_bytes(run->product.type);
-    struct work work = {.run = run,
-                        .product = &run->product,
-                        .width = width,
-                        .lanes = HG_NATIVE_VECTOR / width,
-                        .frame = frame};
-    run_tiled(&work, part);
+    run_tiled(run, part, frame);
+}
+
+/* ---- a launch -------------------------------------------------------------------------------- */
+
+bool hg_native_product_launch(const struct hg_launch *launch, const struct hg_native_code *code,
+                              const struct hg_product *product, struct hg_native_frame *frame)
+{
+    struct work work;
+    struct hg_workspace none = {0};
+    init_work(&work, launch, code, &code->regions[0], product);
+    work.kernels = hg_kernels_now();
+    work.frame = frame;
+    work.rows = product->m;
+    work.cols = product->n;
+    choose_packing(&work);
+    if (work.packs_a || work.packs_b || product->k > TERMS_MAX) {
+        return false; /* large enough for the other way */
+    }
+    return run_block(&work, &none) == DONE;
 }

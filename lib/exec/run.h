@@ -201,9 +201,6 @@ const struct hg_native_code *hg_native_code_of(const struct hg_program *program,
 /* What REDUCE number INDEX of a region has made of a leaf, as KERNEL's images are. */
 uint64_t hg_native_sum(const struct hg_native_reduce *reduce, struct hg_native_frame *frame,
                        unsigned index, const struct hg_kernel_reduce *kernel);
-/* The function for tiles of shape TILE of the current region, compiled by the first who asks; NULL
- * if there is none. */
-hg_native_fn *hg_native_tile_of(const struct hg_run *run, struct hg_native_tile tile);
 
 /* ---- native_product.c ------------------------------------------------------------------------ */
 

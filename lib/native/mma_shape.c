@@ -5,6 +5,7 @@
  */
 #include <math.h>
 
+#include "lib/base/check.h"
 #include "lib/native/mma.h"
 
 #define REGISTERS 32
@@ -39,6 +40,7 @@ static unsigned most_rows(unsigned vectors)
 uint8_t hg_native_tile_rows(uint64_t rows, unsigned vectors)
 {
     unsigned most = most_rows(vectors);
+    HG_REQUIRE(rows > 0 && most > 0);
     uint64_t tiles = (rows + most - 1) / most;
     return (uint8_t)((rows + tiles - 1) / tiles);
 }

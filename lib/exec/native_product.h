@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Native matrix products: which functions compute a block of a product, and what drives them.
+ *
+ * Threads: a schedule never changes; blocks belong to the thread that runs them.
+ */
+#ifndef HG_LIB_EXEC_NATIVE_PRODUCT_H
+#define HG_LIB_EXEC_NATIVE_PRODUCT_H
+
+#include "lib/exec/run.h"
+
+/* ---- native_schedule.c ----------------------------------------------------------------------- */
+
+/* What a schedule is for. */
+struct hg_native_block {
+    uint64_t rows, cols, terms;
+    uint64_t rows_at_once;
+    uint32_t lanes; /* columns of a vector */
+    bool packed;    /* B's strips are: of two vectors */
+};
+
+/* Tiles under each other: some of `height` rows, then some of a row less. */
+struct hg_native_column {
+    uint8_t height;
+    uint64_t tiles[2];
+    hg_native_fn *run[2]; /* NULL where there are no tiles */
+};
+
+/* Strips of the same width beside each other. */
+struct hg_native_group {
+    uint8_t vectors;
+    bool masked; /* the one strip has fewer columns */
+    uint64_t strips;
+    struct hg_native_column column[2]; /* for rows_at_once, and for the rows at the end */
+};
+
+/* The last groups have what is left over: each is narrower than the one before. */
+#define HG_NATIVE_GROUPS 6
+
+struct hg_native_schedule {
+    struct hg_native_block block;
+    uint32_t group_count;
+    struct hg_native_group groups[HG_NATIVE_GROUPS];
+};
+
+/* How REGION of CODE, PROGRAM's, computes BLOCK: one that the program keeps, or *ROOM filled. NULL
+ * if there is no code for it. */
+const struct hg_native_schedule *hg_native_schedule_of(const struct hg_program *program,
+                                                       const struct hg_native_code *code,
+                                                       const struct hg_native_region *region,
+                                                       const struct hg_native_block *block,
+                                                       struct hg_native_schedule *room);
+
+/* ---- native_code.c --------------------------------------------------------------------------- */
+
+/* The function for tiles of shape TILE in REGION, compiled by the first who asks; NULL if there is
+ * none. */
+hg_native_fn *hg_native_tile_of(const struct hg_program *program, const struct hg_native_code *code,
+                                const struct hg_native_region *region, struct hg_native_tile tile);
+/* A schedule for BLOCK that the program keeps for REGION, or NULL; and one to keep, if there is
+ * room for it. */
+const struct hg_native_schedule *hg_native_find_schedule(const struct hg_program *program,
+                                                         const struct hg_native_code *code,
+                                                         const struct hg_native_region *region,
+                                                         const struct hg_native_block *block);
+void hg_native_keep_schedule(const struct hg_program *program, const struct hg_native_code *code,
+                             const struct hg_native_region *region,
+                             const struct hg_native_schedule *schedule);
+
+/* ---- native_product.c ------------------------------------------------------------------------ */
+
+/* Computes PRODUCT, the one region of CODE, with FRAME as for hg_native_product_part; false, and
+ * nothing has been done, if that is not possible on the spot. */
+bool hg_native_product_launch(const struct hg_launch *launch, const struct hg_native_code *code,
+                              const struct hg_product *product, struct hg_native_frame *frame);
+
+#endif
