@@ -7,6 +7,8 @@
 #include "client/cli/cli.h"
 
 #define DEFAULT_TIMEOUT_S 30
+/* What the library waits for a greeting unless it is told otherwise. */
+#define LIBRARY_CONNECT_TIMEOUT_US 5000000
 
 const struct cli_command cli_commands[] = {
     {{"ping", "measure the time of a round trip"}, cli_ping},
@@ -78,9 +80,14 @@ int cli_connect(struct cli *cli)
     if (cli->client) {
         return CLI_OK;
     }
-    hologram_options options = {.socket_path = cli->socket,
-                                .client_name = "hologramctl",
-                                .timeout_us = (uint64_t)(cli->timeout_s * 1e6)};
+    uint64_t timeout_us = (uint64_t)(cli->timeout_s * 1e6);
+    hologram_options options = {
+        .socket_path = cli->socket,
+        .client_name = "hologramctl",
+        /* Who waits for less than the library does wants to be told sooner. */
+        .connect_timeout_us = timeout_us < LIBRARY_CONNECT_TIMEOUT_US ? timeout_us : 0,
+        .timeout_us = timeout_us,
+    };
     hologram_error error;
     hologram_status status = hologram_connect(&options, &cli->client, &error);
     if (status != HOLOGRAM_OK) {

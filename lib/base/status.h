@@ -27,7 +27,7 @@ enum hg_status {
 #define HG_DETAIL_OUT_OF_BOUNDS    "OUT_OF_BOUNDS"
 #define HG_DETAIL_FUEL_EXHAUSTED   "FUEL_EXHAUSTED"
 /* Of a handle that the session does not have, so that it is not taken for a missing buffer: */
-#define HG_DETAIL_NOT_PREPARED     "NOT_PREPARED"
+#define HG_DETAIL_NOT_PREPARED "NOT_PREPARED"
 
 struct hg_error {
     enum hg_status status;

@@ -163,5 +163,5 @@ def test_a_server_that_says_nothing_times_out(ctl, tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(1)
-        _, error = ctl("ping", code=UNREACHABLE, socket=path)
+        _, error = ctl("ping", "--timeout", "0.2", code=UNREACHABLE, socket=path)
     assert "DEADLINE_EXCEEDED" in error

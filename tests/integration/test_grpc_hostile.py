@@ -154,10 +154,10 @@ def test_connections_are_bounded_together():
         with channel(daemon.path) as first, channel(daemon.path) as second:
             service_pb2_grpc.HologramStub(first).Ping(pb.Ping())
             assert code_of(service_pb2_grpc.HologramStub(second).Ping, pb.Ping(),
-                           timeout=5)[0] in (grpc.StatusCode.UNAVAILABLE, DEADLINE_EXCEEDED)
+                           timeout=1)[0] in (grpc.StatusCode.UNAVAILABLE, DEADLINE_EXCEEDED)
             natives.pop().close()
             wait_for(lambda: code_of(service_pb2_grpc.HologramStub(second).Ping, pb.Ping(),
-                                     timeout=5)[0] == grpc.StatusCode.OK, 30, "room")
+                                     timeout=1)[0] == grpc.StatusCode.OK, 30, "room")
 
 
 def test_idle_connections_are_closed():

@@ -17,7 +17,10 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PYTEST_SUITES = ("tests/tidy", "tests/integration")
+PYTEST_SUITES = ("tests/integration", "tests/tidy")
+# Tests of a running daemon wait more than they compute: a suite's files are dealt to so many pytests
+# at once, beside --jobs programs.
+HANDS = 3
 TIMEOUT_S = 1200
 
 
@@ -54,6 +57,15 @@ def run(name, command, environment, count):
     return name, passed, failed, skipped, time.monotonic() - start, output
 
 
+def pytests(suite):
+    """The suite's share of the work: a few pytests, each with every HANDS-th file."""
+    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / suite).glob("test_*.py"))
+    hands = [files[first::HANDS] for first in range(HANDS)]
+    return [(f"{suite} {number}/{HANDS}" if len(files) > 1 else suite,
+             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *hand], count_pytest)
+            for number, hand in enumerate(hands, 1) if hand]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variant", default="release")
@@ -71,12 +83,11 @@ def main():
                                            "ignore_noninstrumented_modules=1")
     environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
 
-    work = [(suite, [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", suite],
-             count_pytest) for suite in PYTEST_SUITES if any((ROOT / suite).glob("test_*.py"))]
+    work = [part for suite in PYTEST_SUITES for part in pytests(suite)]
     work += [(p, [str(ROOT / p)], count_cmocka) for p in options.programs]
 
     totals = [0, 0, 0]
-    with concurrent.futures.ThreadPoolExecutor(max(1, options.jobs)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max(1, options.jobs) + HANDS - 1) as pool:
         futures = [pool.submit(run, name, command, environment, count)
                    for name, command, count in work]
         for future in concurrent.futures.as_completed(futures):
