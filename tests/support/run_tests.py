@@ -19,8 +19,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PYTEST_SUITES = ("tests/integration", "tests/tidy")
 # Tests of a running daemon wait more than they compute: a suite's files are dealt to so many pytests
-# at once, beside --jobs programs.
+# at once, beside --jobs programs. The longest files first, so that they come into different hands.
 HANDS = 3
+LONGEST = ("test_grpc_hostile.py", "test_warm.py", "test_grpc_wire.py")
 TIMEOUT_S = 1200
 
 
@@ -59,7 +60,9 @@ def run(name, command, environment, count):
 
 def pytests(suite):
     """The suite's share of the work: a few pytests, each with every HANDS-th file."""
-    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / suite).glob("test_*.py"))
+    names = sorted(path.name for path in (ROOT / suite).glob("test_*.py"))
+    names.sort(key=lambda name: name not in LONGEST)
+    files = [f"{suite}/{name}" for name in names]
     hands = [files[first::HANDS] for first in range(HANDS)]
     return [(f"{suite} {number}/{HANDS}" if len(files) > 1 else suite,
              [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *hand], count_pytest)
