@@ -384,7 +384,7 @@ void hg_grpc_stop(struct hg_grpc **grpc)
         grpc_server_credentials_release(self->insecure);
         grpc_resource_quota_unref(self->quota);
     }
-    grpc_shutdown_blocking();
+    hg_grpc_shut_down();
     hg_grpc_tls_stop(self);
     hg_grpc_spares_fini(&self->spares);
     hg_free(HG_TAG_TRANSPORT, self);

@@ -260,4 +260,9 @@ struct hg_grpc {
     uint64_t inbox_bytes_max;
 };
 
+/* ---- grpc_shutdown.c ------------------------------------------------------------------------- */
+
+/* The last call into C core: gives back what grpc_init took. */
+void hg_grpc_shut_down(void);
+
 #endif
