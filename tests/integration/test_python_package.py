@@ -80,7 +80,8 @@ def test_the_readmes_examples_run(daemon, number):
                           capture_output=True,
                           env=dict(ENVIRONMENT, HOLOGRAM_SOCKET=daemon.socket))
     assert done.returncode == 0, done.stderr
-    expected = ("<hologram.Buffer f32 (32, 10)>", "[[", "1\n")[number]
+    expected = ("<hologram.Buffer f32 (32, 10)>", "<hologram.Buffer f32 (32, 10)>", "[[",
+                "1\n")[number]
     assert expected in done.stdout
     if number == 0:
         assert "INVALID_ARGUMENT DIVISION_BY_ZERO" in done.stdout

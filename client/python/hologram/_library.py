@@ -10,8 +10,8 @@ import ctypes
 import ctypes.util
 import os
 import pathlib
-from ctypes import (POINTER, Structure, c_bool, c_char, c_char_p, c_double, c_int, c_size_t,
-                    c_uint32, c_uint64, c_void_p)
+from ctypes import (POINTER, Structure, c_bool, c_char, c_char_p, c_double, c_int, c_int32, c_int64,
+                    c_size_t, c_uint32, c_uint64, c_void_p)
 from typing import Any
 
 RANK_MAX = 8
@@ -90,6 +90,51 @@ class Run(Structure):
                 ("cols", c_uint64), ("fuel", c_uint64)]
 
 
+class Node(Structure):
+    _fields_ = [("op", c_char_p), ("inputs", POINTER(c_uint32)), ("input_count", c_uint32),
+                ("dtype", c_int), ("name", c_char_p), ("bits", c_uint64), ("is_float", c_bool),
+                ("has_shape", c_bool), ("has_axis", c_bool), ("keepdims", c_bool),
+                ("has_number", c_bool), ("sizes", POINTER(c_int64)), ("size_count", c_uint32),
+                ("axis", c_int32), ("number", c_double)]
+
+
+class NodeList(Structure):
+    _fields_ = [("nodes", POINTER(Node)), ("node_count", c_uint32), ("result_count", c_uint32),
+                ("results", POINTER(c_uint32)), ("result_names", POINTER(c_char_p)),
+                ("symbols", POINTER(c_char_p)), ("symbol_count", c_uint32)]
+
+
+class GraphSource(Structure):
+    _fields_ = [("text", c_char_p), ("list", POINTER(NodeList))]
+
+
+class GraphInfo(Structure):
+    _fields_ = [("digest", c_char_p), ("nodes", c_uint32), ("input_count", c_uint32),
+                ("output_count", c_uint32), ("inputs", POINTER(c_char_p)),
+                ("outputs", POINTER(c_char_p))]
+
+
+class GraphInput(Structure):
+    _fields_ = [("name", c_char_p), ("buffer", c_uint64)]
+
+
+class GraphOutput(Structure):
+    _fields_ = [("name", c_char_p), ("buffer", c_uint64), ("made", c_bool),
+                ("given_name", c_char * 64), ("dtype", c_int), ("rank", c_uint32),
+                ("shape", c_uint64 * RANK_MAX)]
+
+
+class GraphRun(Structure):
+    _fields_ = [("graph", c_uint64), ("source", POINTER(GraphSource)),
+                ("inputs", POINTER(GraphInput)), ("input_count", c_uint32),
+                ("output_count", c_uint32), ("outputs", POINTER(GraphOutput)),
+                ("launches", c_uint32), ("arena_bytes", c_uint64), ("execution", Execution)]
+
+
+class GraphPattern(Structure):
+    _fields_ = [("name", c_char_p), ("operand", Operand)]
+
+
 class ServerStats(Structure):
     _fields_ = [("version", c_char_p), ("executor", c_char_p), ("isa_level", c_char_p),
                 ("metrics_url", c_char_p), ("uptime_ns", c_uint64), ("requests", c_uint64),
@@ -153,6 +198,17 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "load_program": (c_int, [_client, c_char_p, c_size_t, POINTER(c_uint64),
                              POINTER(ProgramInfo)]),
     "unload_program": (c_int, [_client, c_uint64]),
+    "load_graph": (c_int, [_client, POINTER(GraphSource), POINTER(c_uint64),
+                           POINTER(POINTER(GraphInfo))]),
+    "open_graph": (c_int, [_client, c_char_p, POINTER(c_uint64), POINTER(POINTER(GraphInfo))]),
+    "graph_info_free": (None, [POINTER(GraphInfo)]),
+    "unload_graph": (c_int, [_client, c_uint64]),
+    "save_graph": (c_int, [_client, c_uint64, c_char_p, c_uint32, c_uint32]),
+    "remove_graph": (c_int, [_client, c_char_p]),
+    "submit_run_graph": (c_int, [_client, POINTER(GraphRun), _ticket]),
+    "explain_graph": (c_int, [_client, POINTER(GraphSource), POINTER(GraphPattern), c_uint32,
+                              c_bool, POINTER(c_void_p)]),
+    "text_free": (None, [c_void_p]),
     "batch_new": (c_int, [_client, _handle]),
     "batch_free": (None, [_handle]),
     "batch_clear": (None, [_batch]),

@@ -19,6 +19,7 @@ from .batch import Batch
 from .buffer import Buffer
 from .dtypes import DType, DTypeLike, Scalar, to_storage
 from .errors import InvalidArgument, NotFound
+from .graphs import Graph, Results, Source, Value
 from .info import BufferInfo, Execution, OpInfo, Stats
 from .prepared import Prepared
 from .program import Program
@@ -30,6 +31,7 @@ Pool = Literal["heap", "boundary"]
 
 _POOLS = {"heap": 1, "boundary": 2}
 _SHARED = 3
+_SOURCES_MAX = 256
 _SCOPES = {"session": 0, "named": 1, "all": 2}
 
 
@@ -67,6 +69,7 @@ class Client(Connection):
                  *, connect_timeout: float = 5.0, name: str | None = None) -> None:
         self._op_table: dict[str, OpInfo] | None = None
         self._batch: Batch | None = None
+        self._sources: dict[str, Source] = {}
         super().__init__(socket, timeout, connect_timeout=connect_timeout, name=name)
 
     def reconnect(self, wait: float = 0.0) -> None:
@@ -347,6 +350,55 @@ class Client(Connection):
     def batch(self) -> Batch:
         """`with client.batch(): …` sends the operations of the block as one message."""
         return Batch(self)
+
+    # ---- graphs ---------------------------------------------------------------------------------
+
+    def eval(self, text: str, out: Buffer | Mapping[str, Buffer] | None = None, /,
+             **inputs: Value) -> Results:
+        """Evaluates a text in NumPy's notation as one request:
+
+            y = client.eval("softmax(relu(x @ w1 + b1) @ w2 + b2)", x=x, w1=w1, b1=b1, w2=w2, b2=b2)
+
+        Inputs are buffers or arrays; arrays are put first. One result comes as itself, several come
+        as a dict by name: as arrays if no input is a buffer, else as buffers. `out` is the buffer of
+        the only result, or buffers by name; they may be inputs. The second time graph and plan are
+        there already. Not part of a batch: what was queued is sent first.
+        """
+        source = self._sources.get(text)
+        if source is None:
+            if len(self._sources) >= _SOURCES_MAX:
+                self._sources.clear()
+            source = self._sources[text] = Source(text=text)
+        return self.run_graph(source, inputs, out)
+
+    def graph(self, text: str) -> Graph:
+        """A text that is checked now, and then run by number: `g = client.graph(text); g(x=x)`."""
+        return Graph(self, Source(text=text))
+
+    def open_graph(self, name: str) -> Graph:
+        """The named graph, see `Graph.save`."""
+        return Graph(self, Source(name=name))
+
+    def remove_graph(self, name: str) -> None:
+        """Takes the name of a graph away; those who opened it keep it."""
+        with self._blocking("remove_graph") as session:
+            session.require(LIBRARY.remove_graph(session.pointer, name.encode()))
+
+    def explain(self, text: str, dot: bool = False, /, **inputs: Value) -> str:
+        """What a text becomes for inputs like these: what is fused and why not more, the programs,
+        bytes moved, memory. With `dot`, a picture for graphviz."""
+        return Source(text=text).explain(self, inputs, dot)
+
+    def run_graph(self, source: Source | Graph, inputs: Mapping[str, Value],
+                  out: Buffer | Mapping[str, Buffer] | None = None) -> Results:
+        """As `eval`, or calling a `Graph`."""
+        arrays = not any(isinstance(value, Buffer) for value in inputs.values()) and out is None
+        buffers = {name: value if isinstance(value, Buffer) else self.put(value)
+                   for name, value in inputs.items()}
+        with self._blocking("eval") as session:
+            made = source.run(self, session, buffers, out)
+        results = {name: buffer.numpy() if arrays else buffer for name, buffer in made.items()}
+        return next(iter(results.values())) if len(results) == 1 else results
 
     # ---- programs -------------------------------------------------------------------------------
 
