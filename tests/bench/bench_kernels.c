@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operations in process, through the engine on the calling thread, beside plain C loops, oneDNN,
- * numpy, numexpr and torch on one thread each; in turn, round by round. Our own time is taken twice
- * in each round: the ratio of the two ("again") is the noise of the run. "launch" is the program's
- * launch alone, without request, session and cache, which is what peers' kernels compare with.
- * Then: what emitting the programs' native code costs, and how large it is.
+ * Operations in process, through the engine, beside plain C loops, gelu in intrinsics, oneDNN,
+ * numpy, numexpr and torch; in turn, round by round: on one thread, ours the calling one, and on
+ * two where the engine takes two. Our own time is taken twice in each round: the ratio of the two
+ * ("vs itself") is the noise of the run. "launch" is the program's launch alone, without request,
+ * session and cache, which is what peers' kernels compare with. Then: what emitting the programs'
+ * native code costs, and how large it is.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +17,13 @@
 #include "lib/ops/ops.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/kernels_peers.h"
+#include "tests/bench/python_peer.h"
 
 #define ROUNDS 7
 
 static const struct kernels_peer peers[] = {
-    {"plain C loop", kernels_loop_start, kernels_loop_time},
+    {"C loop", kernels_loop_start, kernels_loop_time},
+    {"C intrinsics", kernels_fused_start, kernels_fused_time},
     {"oneDNN", kernels_onednn_start, kernels_onednn_time},
     {"numpy", kernels_python_start, kernels_python_time},
     {"numexpr", kernels_python_start, kernels_python_time},
@@ -46,6 +49,15 @@ static const struct {
 };
 
 static const size_t sizes[] = {256, 3072, 100000, 4000000};
+#define TWO_THREADS_FROM 100000 /* below, the engine runs it on its caller's thread */
+
+/* An engine, and who is there to stand beside it. */
+struct contest {
+    unsigned threads;
+    struct hg_engine *engine;
+    struct hg_session *session;
+    bool here[PEERS];
+};
 
 static void require_ok(enum hg_status status, const struct hg_error *error)
 {
@@ -55,19 +67,29 @@ static void require_ok(enum hg_status status, const struct hg_error *error)
     }
 }
 
-static struct hg_session *open_session(struct hg_engine **engine)
+static void open_contest(struct contest *contest, unsigned threads)
 {
     struct hg_error error = HG_ERROR_INIT;
     struct hg_engine_options options;
-    hg_engine_options_init(&options);
-    options.workers = 1;
-    options.inline_max_ns = 100000000; /* one thread, the calling one */
-    require_ok(hg_engine_create(&options, engine, &error), &error);
     struct hg_session_options limits;
+    contest->threads = threads;
+    for (size_t peer = 0; peer < PEERS; peer++) { /* before there are threads: some are forked */
+        contest->here[peer] = peers[peer].start(peers[peer].name, threads);
+    }
+    hg_engine_options_init(&options);
+    options.workers = threads;
+    if (threads == 1) {
+        options.inline_max_ns = 100000000; /* one thread, the calling one */
+    }
+    require_ok(hg_engine_create(&options, &contest->engine, &error), &error);
     hg_session_options_init(&limits);
-    struct hg_session *session;
-    require_ok(hg_session_create(*engine, &limits, &session, &error), &error);
-    return session;
+    require_ok(hg_session_create(contest->engine, &limits, &contest->session, &error), &error);
+}
+
+static void close_contest(struct contest *contest)
+{
+    hg_session_destroy(&contest->session);
+    hg_engine_destroy(&contest->engine);
 }
 
 /* ---- ours ------------------------------------------------------------------------------------ */
@@ -164,17 +186,50 @@ static size_t calls_of(size_t n)
     return n < 10000 ? 2000 : n < 1000000 ? 40 : 2;
 }
 
-static void measure(struct hg_session *session, size_t subject, size_t n, const bool here[PEERS])
-{
+/* Nanoseconds of a call, a round each. */
+struct times {
     double ours[ROUNDS];
     double again[ROUNDS];
-    double launches[ROUNDS];
+    double launch[ROUNDS];
     double theirs[PEERS][ROUNDS];
+};
+
+/* SUBJECT's rows; launches are their caller's thread's. */
+static void print_rows(const struct contest *contest, const struct kernels_work *work,
+                       struct times *times)
+{
+    const double ours = bench_median(times->ours, ROUNDS) / 1e3;
+    const double again = bench_median(times->again, ROUNDS) / 1e3;
+    const double launch = bench_median(times->launch, ROUNDS) / 1e3;
+    char what[64];
+    char name[96];
+    snprintf(what, sizeof(what), "%s n=%zu%s", work->op, work->n,
+             contest->threads == 1 ? "" : " 2 threads");
+    snprintf(name, sizeof(name), "%s vs itself", what);
+    bench_row(name, ours, "us", again, ours / again);
+    for (size_t peer = 0; peer < PEERS; peer++) {
+        const double theirs = bench_median(times->theirs[peer], ROUNDS) / 1e3;
+        if (theirs <= 0) {
+            continue;
+        }
+        snprintf(name, sizeof(name), "%s vs %s", what, peers[peer].name);
+        bench_row(name, ours, "us", theirs, ours / theirs);
+        if (contest->threads == 1) {
+            snprintf(name, sizeof(name), "%s launch vs %s", what, peers[peer].name);
+            bench_row(name, launch, "us", theirs, launch / theirs);
+        }
+    }
+}
+
+static void measure(const struct contest *contest, size_t subject, size_t n)
+{
+    struct times times;
+    struct hg_session *session = contest->session;
     struct hg_error error = HG_ERROR_INIT;
     float *a = allocate(session, 1, n);
     float *b = allocate(session, 2, n);
     float *c = allocate(session, 3, subjects[subject].folds ? 1 : n);
-    const struct kernels_work work = {subjects[subject].op, n, a, b, c};
+    const struct kernels_work work = {subjects[subject].op, n, contest->threads, a, b, c};
     fill(subject, a, b, n);
     struct hg_launch launch;
     struct hg_program *program = program_of(subjects[subject].id, n, &launch);
@@ -187,29 +242,15 @@ static void measure(struct hg_session *session, size_t subject, size_t n, const 
     (void)time_ours(session, subject, 1);
     (void)time_launch(&launch, 1);
     for (size_t round = 0; round < ROUNDS; round++) {
-        ours[round] = time_ours(session, subject, calls_of(n));
-        launches[round] = time_launch(&launch, calls_of(n));
+        times.ours[round] = time_ours(session, subject, calls_of(n));
+        times.launch[round] = time_launch(&launch, calls_of(n));
         for (size_t peer = 0; peer < PEERS; peer++) {
-            theirs[peer][round] =
-                here[peer] ? peers[peer].time(peers[peer].name, &work, calls_of(n)) : -1;
+            times.theirs[peer][round] =
+                contest->here[peer] ? peers[peer].time(peers[peer].name, &work, calls_of(n)) : -1;
         }
-        again[round] = time_ours(session, subject, calls_of(n));
+        times.again[round] = time_ours(session, subject, calls_of(n));
     }
-    const double value = bench_median(ours, ROUNDS) / 1e3;
-    const double second = bench_median(again, ROUNDS) / 1e3;
-    const double launched = bench_median(launches, ROUNDS) / 1e3;
-    char name[80];
-    snprintf(name, sizeof(name), "%s n=%zu again", work.op, n);
-    bench_row(name, value, "us", second, value / second);
-    for (size_t peer = 0; peer < PEERS; peer++) {
-        const double median = bench_median(theirs[peer], ROUNDS) / 1e3;
-        if (median > 0) {
-            snprintf(name, sizeof(name), "%s n=%zu / %s", work.op, n, peers[peer].name);
-            bench_row(name, value, "us", median, value / median);
-            snprintf(name, sizeof(name), "launch %s n=%zu / %s", work.op, n, peers[peer].name);
-            bench_row(name, launched, "us", median, launched / median);
-        }
-    }
+    print_rows(contest, &work, &times);
     hg_program_unref(&program);
     for (uint64_t id = 1; id <= 3; id++) {
         require_ok(hg_session_free(session, id, &error), &error);
@@ -253,22 +294,22 @@ static void measure_emission(size_t subject, enum hg_isa_level level)
 
 int main(void)
 {
-    bool here[PEERS];
-    for (size_t peer = 0; peer < PEERS; peer++) { /* before there are threads: one is forked */
-        here[peer] = peers[peer].start(peers[peer].name);
-    }
-    struct hg_engine *engine;
-    struct hg_session *session = open_session(&engine);
+    struct contest one;
+    struct contest two;
+    open_contest(&one, 1);
+    open_contest(&two, 2);
     struct hg_engine_stats stats;
-    hg_engine_stats(engine, &stats);
+    hg_engine_stats(one.engine, &stats);
     bench_begin("kernels");
     bench_floors();
-    printf("executor: %s, native code: %s; peers have one thread, OPENBLAS_CORETYPE=SkylakeX, "
-           "ATEN_CPU_CAPABILITY of this CPU\n",
-           stats.executor, stats.native);
+    printf("executor: %s, native code: %s; for Python: %s\n", stats.executor, stats.native,
+           python_peer_settings());
     for (size_t subject = 0; subject < HG_ARRAY_COUNT(subjects); subject++) {
         for (size_t size = 0; size < HG_ARRAY_COUNT(sizes); size++) {
-            measure(session, subject, sizes[size], here);
+            measure(&one, subject, sizes[size]);
+            if (sizes[size] >= TWO_THREADS_FROM) {
+                measure(&two, subject, sizes[size]);
+            }
         }
     }
     for (unsigned level = HG_ISA_AVX2; level <= hg_native_level(); level++) {
@@ -276,7 +317,8 @@ int main(void)
             measure_emission(subject, (enum hg_isa_level)level);
         }
     }
-    hg_session_destroy(&session);
-    hg_engine_destroy(&engine);
+    close_contest(&one);
+    close_contest(&two);
+    kernels_python_stop();
     return bench_end();
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The first call of an operation: miss, build, insert, first run with n = 256, all through the
- * plan that the engine makes; and how much memory 4,096 programs take.
+ * plan that the engine makes; and how much memory 4,096 programs take, and their native code.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -127,10 +128,32 @@ static double measure(struct hg_cache *cache, const struct subject *subject)
     return build_median;
 }
 
+/* What the native code of the resident programs takes. */
+struct native_sizes {
+    uint64_t total;
+    size_t count; /* of bytes */
+    double bytes[RESIDENT];
+};
+
+/* Has native code made for PROGRAM, unless it has some. */
+static void add_native(const struct hg_program *program, struct native_sizes *sizes)
+{
+    if (atomic_load_explicit(&program->native, memory_order_acquire) != NULL) {
+        return;
+    }
+    uint64_t before = hg_program_bytes(program);
+    hg_exec_prepare(program, HG_EXECUTOR_NATIVE, HG_FP_IEEE);
+    uint64_t bytes = hg_program_bytes(program) - before;
+    sizes->total += bytes;
+    if (sizes->count < RESIDENT) {
+        sizes->bytes[sizes->count++] = (double)bytes;
+    }
+}
+
 /* Puts the programs of operation ID on TYPE in Φ form into CACHE: other classes of the boundary
  * pool are another program. */
 static void keep_phi_form(struct hg_cache *cache, enum hg_op_id id, enum hg_dtype type,
-                          unsigned round)
+                          unsigned round, struct native_sizes *sizes)
 {
     struct hg_plan plan;
     struct hg_error error = HG_ERROR_INIT;
@@ -151,6 +174,7 @@ static void keep_phi_form(struct hg_cache *cache, enum hg_op_id id, enum hg_dtyp
         struct hg_cache_pin pin;
         require(hg_cache_acquire(cache, &plan.steps[i].key, build, NULL, &pin, NULL, &error),
                 &error);
+        add_native(pin.program, sizes);
         hg_cache_release(cache, &pin);
     }
 }
@@ -158,13 +182,14 @@ static void keep_phi_form(struct hg_cache *cache, enum hg_op_id id, enum hg_dtyp
 /* Every operation on every type in turn, until there are as many programs as wanted. */
 static void measure_resident(void)
 {
+    static struct native_sizes sizes;
     uint64_t before = hg_alloc_live_bytes(HG_TAG_PROGRAM) + hg_alloc_live_bytes(HG_TAG_CACHE);
     struct hg_cache *cache = bench_cache_new(RESIDENT);
     for (unsigned round = 0; hg_cache_entries(cache) < RESIDENT; round++) {
         for (unsigned id = 0; id < HG_OP_ID_COUNT; id++) {
             for (unsigned type = 0; type < HG_DTYPE_COUNT; type++) {
                 if (hg_dtype_in((enum hg_dtype)type, hg_op_info((enum hg_op_id)id)->dtypes)) {
-                    keep_phi_form(cache, (enum hg_op_id)id, (enum hg_dtype)type, round);
+                    keep_phi_form(cache, (enum hg_op_id)id, (enum hg_dtype)type, round, &sizes);
                 }
             }
         }
@@ -173,6 +198,9 @@ static void measure_resident(void)
     uint64_t after = hg_alloc_live_bytes(HG_TAG_PROGRAM) + hg_alloc_live_bytes(HG_TAG_CACHE);
     bench_row("4096 resident bytes", (double)(after - before), "B", 1e6,
               (double)(after - before) / 1e6);
+    bench_row("4096 resident native bytes", (double)sizes.total, "B", 3e6,
+              (double)sizes.total / 3e6);
+    bench_plain("native bytes of a program, median", bench_median(sizes.bytes, sizes.count), "B");
     hg_cache_destroy(&cache);
 }
 

@@ -23,19 +23,26 @@ static void require(dnnl_status_t status)
     }
 }
 
-bool kernels_onednn_start(const char *name)
+/* The environment is too late: its OpenMP has looked already. False if it has none. */
+static bool set_threads(unsigned threads)
+{
+    void *symbol = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+    void (*set)(int);
+    if (symbol != NULL) {
+        memcpy(&set, &symbol, sizeof(set)); /* C has no cast for this */
+        set((int)threads);
+    }
+    return symbol != NULL;
+}
+
+bool kernels_onednn_start(const char *name, unsigned threads)
 {
     (void)name;
-    /* The environment is too late: its OpenMP has looked already. */
-    void *symbol = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-    if (symbol != NULL) {
-        void (*set_threads)(int);
-        memcpy(&set_threads, &symbol, sizeof(set_threads)); /* C has no cast for this */
-        set_threads(1);
+    if (engine == NULL) {
+        require(dnnl_engine_create(&engine, dnnl_cpu, 0));
+        require(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags));
     }
-    require(dnnl_engine_create(&engine, dnnl_cpu, 0));
-    require(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags));
-    return true;
+    return set_threads(threads) || threads == 1;
 }
 
 static dnnl_memory_desc_t row_of(size_t n)
@@ -102,6 +109,7 @@ static dnnl_memory_t memory_of(size_t n, const float *data)
 double kernels_onednn_time(const char *name, const struct kernels_work *work, size_t calls)
 {
     (void)name;
+    (void)set_threads(work->threads); /* primitives are made for as many */
     dnnl_primitive_t primitive = find(work);
     if (primitive == NULL) {
         return -1;
@@ -128,9 +136,10 @@ double kernels_onednn_time(const char *name, const struct kernels_work *work, si
 
 #else
 
-bool kernels_onednn_start(const char *name)
+bool kernels_onednn_start(const char *name, unsigned threads)
 {
     (void)name;
+    (void)threads;
     return false;
 }
 

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""numpy, numexpr and torch for bench_kernels: reads "peer op n calls" and answers with the
-nanoseconds of one call, below 0 for what a peer does not have."""
+"""bench_kernels's operations in numpy, numexpr and torch: make() gives a call of one of them over
+vectors of its own. python_peer.py imports this and takes the time."""
 
-import sys
-import time
+import os
 
 import numpy as np
 
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
 try:
     import numexpr
-    numexpr.set_num_threads(1)
+    numexpr.set_num_threads(THREADS)
 except ImportError:
     numexpr = None
 try:
     import torch
     import torch.nn.functional as functional
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
     torch.set_grad_enabled(False)
 except ImportError:
     torch = None
@@ -95,27 +95,12 @@ def torch_calls(op, a, b, c):
                 x, y, reduction="sum")}.get(op)
 
 
-PEERS = {"numpy": (numpy_calls, True), "numexpr": (numexpr_calls, numexpr is not None),
-         "torch": (torch_calls, torch is not None)}
+CALLS = {"numpy": numpy_calls, "numexpr": numexpr_calls, "torch": torch_calls}
 
 
-def measure(name, op, n, calls):
-    make, is_here = PEERS[name]
-    if not is_here:
-        return -1
-    if op == "start":
-        return 0
+def make(peer, op, n):
     a, b = inputs(op, n)
-    call = make(op, a, b, np.zeros_like(a))
+    call = CALLS[peer](op, a, b, np.zeros_like(a))
     if call is None:
-        return -1
-    call()
-    start = time.perf_counter_ns()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter_ns() - start) / calls
-
-
-for line in sys.stdin:
-    name, op, n, calls = line.split()
-    print(measure(name, op, int(n), int(calls)), flush=True)
+        raise LookupError(f"{peer} has no {op}")
+    return call

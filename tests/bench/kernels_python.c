@@ -1,61 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A Python process that is asked "peer op n calls" and answers with nanoseconds, a line each. */
-#include <signal.h>
+/* The statements of kernels_peers.py in python_peer.h's processes. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/bench/kernels_peers.h"
-#include "tests/bench/peers.h"
+#include "tests/bench/python_peer.h"
 
-static FILE *questions;
-static FILE *answers;
+#define LIBRARIES_MAX 3
 
-static bool start_process(void)
+/* The one statement that a library keeps: each has vectors of its own. */
+struct statement {
+    const char *library;
+    const char *op; /* NULL: none yet */
+    size_t n;
+    int number; /* -1: the library has no such operation */
+};
+
+static struct {
+    struct python_peer *process;
+    struct statement statements[LIBRARIES_MAX];
+} pythons[KERNELS_THREADS_MAX];
+
+static struct statement *statement_of(const char *name, unsigned threads)
 {
-    int down[2];
-    int up[2];
-    if (pipe(down) != 0 || pipe(up) != 0) {
-        return false;
+    struct statement *statement = pythons[threads - 1].statements;
+    while (statement->library != NULL && strcmp(statement->library, name) != 0) {
+        statement++;
     }
-    signal(SIGPIPE, SIG_IGN);
-    pid_t process = peer_fork();
-    if (process == 0) {
-        dup2(down[0], STDIN_FILENO);
-        dup2(up[1], STDOUT_FILENO);
-        close(down[1]);
-        close(up[0]);
-        /* What the libraries do not find out here by themselves. */
-        setenv("OMP_NUM_THREADS", "1", 1);
-        setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
-        setenv("ATEN_CPU_CAPABILITY", __builtin_cpu_supports("avx512f") ? "avx512" : "avx2", 0);
-        execl("/usr/bin/python3", "python3", "tests/bench/kernels_peers.py", (char *)NULL);
-        _exit(1);
-    }
-    close(down[0]);
-    close(up[1]);
-    questions = fdopen(down[1], "w");
-    answers = fdopen(up[0], "r");
-    return process > 0 && questions != NULL && answers != NULL;
+    statement->library = name;
+    return statement;
 }
 
-static double ask(const char *name, const char *op, size_t n, size_t calls)
+bool kernels_python_start(const char *name, unsigned threads)
 {
-    char line[64];
-    if (fprintf(questions, "%s %s %zu %zu\n", name, op, n, calls) < 0 || fflush(questions) != 0 ||
-        fgets(line, sizeof(line), answers) == NULL) {
-        return -1;
+    struct python_peer **process = &pythons[threads - 1].process;
+    char setup[80];
+    if (threads > 1 && strcmp(name, "numpy") == 0) {
+        return false; /* its loops know of one */
     }
-    return strtod(line, NULL);
-}
-
-bool kernels_python_start(const char *name)
-{
-    return (questions != NULL || start_process()) && ask(name, "start", 0, 0) >= 0;
+    if (*process == NULL) {
+        *process = python_peer_start(threads);
+    }
+    snprintf(setup, sizeof setup, "import kernels_peers, %s", name);
+    return *process != NULL && python_peer_add(*process, setup, "pass") >= 0;
 }
 
 double kernels_python_time(const char *name, const struct kernels_work *work, size_t calls)
 {
-    return ask(name, work->op, work->n, calls);
+    struct python_peer *process = pythons[work->threads - 1].process;
+    struct statement *statement = statement_of(name, work->threads);
+    if (statement->op != work->op || statement->n != work->n) {
+        char setup[160];
+        if (statement->op != NULL && statement->number >= 0) {
+            python_peer_drop(process, statement->number);
+        }
+        snprintf(setup, sizeof setup,
+                 "from kernels_peers import make\ncall = make('%s', '%s', %zu)", name, work->op,
+                 work->n);
+        statement->number = python_peer_add(process, setup, "call()");
+        statement->op = work->op;
+        statement->n = work->n;
+    }
+    return statement->number >= 0 ? python_peer_time(process, statement->number, (unsigned)calls)
+                                  : -1;
+}
+
+void kernels_python_stop(void)
+{
+    for (unsigned i = 0; i < KERNELS_THREADS_MAX; i++) {
+        python_peer_stop(&pythons[i].process);
+    }
 }

@@ -35,10 +35,10 @@ CFLAGS_tests/bench/gemm_onednn := -DGEMM_HAS_ONEDNN=$(GEMM_ONEDNN)
 BENCH_SOURCES_graph := tests/bench/python_peer.c
 
 # The plain loops, as good as this compiler makes them for this machine.
-BENCH_SOURCES_kernels := tests/bench/peers.c $(wildcard tests/bench/kernels_*.c)
-BENCH_ARCHIVES_kernels := client proto
+BENCH_SOURCES_kernels := tests/bench/python_peer.c $(wildcard tests/bench/kernels_*.c)
 BENCH_LIBS_kernels    := $(if $(wildcard /usr/include/dnnl.h),-ldnnl) -ldl
 CFLAGS_tests/bench/kernels_loops := -O3 -march=native -ffast-math
+CFLAGS_tests/bench/kernels_fused := -O3 $(if $(filter x86_64,$(shell uname -m)),-mavx512f -mavx512dq -mfma)
 
 define bench_suite
 $(call program,bench/bench_$(1),tests/bench/bench_$(1).c tests/bench/bench.c $(BENCH_SOURCES_$(1)),$(BENCH_ARCHIVES_$(1)) $(BENCH_ARCHIVES),$(BENCH_LIBS) $(BENCH_LIBS_$(1)))

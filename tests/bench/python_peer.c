@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/bench/python_peer.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,11 +54,11 @@ struct python_peer *python_peer_start(unsigned threads)
     int requests[2];
     int answers[2];
     struct python_peer *peer = calloc(1, sizeof *peer);
-    if (peer == NULL || access("/usr/bin/python3", X_OK) != 0 || pipe(requests) != 0) {
+    if (peer == NULL || access("/usr/bin/python3", X_OK) != 0 || pipe2(requests, O_CLOEXEC) != 0) {
         free(peer);
         return NULL;
     }
-    if (pipe(answers) != 0) {
+    if (pipe2(answers, O_CLOEXEC) != 0) {
         close(requests[0]);
         close(requests[1]);
         free(peer);
@@ -97,6 +98,11 @@ int python_peer_add(struct python_peer *peer, const char *setup, const char *sta
         return -1;
     }
     return (int)strtol(answer + 3, NULL, 10);
+}
+
+void python_peer_drop(struct python_peer *peer, int number)
+{
+    fprintf(peer->requests, "D\x1f%d\n", number);
 }
 
 double python_peer_time(struct python_peer *peer, int number, unsigned times)

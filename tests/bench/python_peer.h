@@ -23,6 +23,8 @@ const char *python_peer_settings(void);
 /* Runs SETUP once and keeps STATEMENT for python_peer_time; gives its number, or -1 if a module is
  * missing or the text fails (which is printed). */
 int python_peer_add(struct python_peer *peer, const char *setup, const char *statement);
+/* Forgets statement NUMBER and what its setup made. */
+void python_peer_drop(struct python_peer *peer, int number);
 /* Runs statement NUMBER as often as said; gives nanoseconds of one. */
 double python_peer_time(struct python_peer *peer, int number, unsigned times);
 /* NULLs *PEER. */

@@ -4,6 +4,7 @@
 Lines on stdin, fields separated by \\x1f:
   A setup statement   ->  "ok NUMBER" or "no REASON"
   T number times      ->  nanoseconds of all
+  D number            ->  nothing: the statement is forgotten, and what it kept
 """
 import sys
 import time
@@ -33,5 +34,7 @@ for line in sys.stdin:
     fields = line.rstrip("\n").split("\x1f")
     if fields[0] == "A":
         print(add(fields[1].replace("\x1e", "\n"), fields[2]), flush=True)
+    elif fields[0] == "D":
+        statements[int(fields[1])] = None
     else:
         print(statements[int(fields[1])](int(fields[2])), flush=True)

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gelu as its fused program has it, x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))), with exp_f32
+ * of math.def: the same operations in the same order, so the same bits, written by hand.
+ */
+#include <string.h>
+
+#include "tests/bench/bench.h"
+#include "tests/bench/kernels_peers.h"
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+
+#include <immintrin.h>
+
+#define C(value) _mm512_set1_ps(value)
+
+static inline __m512 exponential(__m512 x)
+{
+    __m512 c = _mm512_max_ps(C(-105.0f), _mm512_min_ps(C(89.0f), x));
+    __m512 shifted = _mm512_fmadd_ps(c, C(0x1.715476p+0f), C(0x1.8p+23f));
+    __m512 k = _mm512_sub_ps(shifted, C(0x1.8p+23f));
+    __m512 r = _mm512_fnmadd_ps(k, C(0x1.62e430p-1f), c);
+    r = _mm512_fmadd_ps(k, C(0x1.05c610p-29f), r);
+    __m512 p = _mm512_fmadd_ps(C(0x1.6db4eap-10f), r, C(0x1.123bdep-7f));
+    p = _mm512_fmadd_ps(p, r, C(0x1.55545ep-5f));
+    p = _mm512_fmadd_ps(p, r, C(0x1.55548ep-3f));
+    p = _mm512_fmadd_ps(p, r, C(0.5f));
+    p = _mm512_fmadd_ps(_mm512_fmadd_ps(p, r, C(1.0f)), r, C(1.0f));
+    __m512i bits = _mm512_castps_si512(shifted);
+    __m512i half = _mm512_srli_epi32(bits, 1);
+    __m512i rest = _mm512_sub_epi32(bits, half);
+    __m512i one = _mm512_set1_epi32(0x3f800000);
+    __m512i low = _mm512_add_epi32(_mm512_slli_epi32(half, 23), one);
+    __m512i high = _mm512_add_epi32(_mm512_slli_epi32(rest, 23), one);
+    p = _mm512_mul_ps(p, _mm512_castsi512_ps(low));
+    return _mm512_mul_ps(p, _mm512_castsi512_ps(high));
+}
+
+static inline __m512 gelu(__m512 x)
+{
+    __m512 cube = _mm512_mul_ps(_mm512_mul_ps(x, x), x);
+    __m512 inner = _mm512_add_ps(x, _mm512_mul_ps(cube, C(0.044715f)));
+    __m512 exponent = _mm512_mul_ps(inner, C(-2 * 0.79788456080286535588f));
+    return _mm512_div_ps(x, _mm512_add_ps(exponential(exponent), C(1.0f)));
+}
+
+/* Not inlined: each call does its work. */
+static __attribute__((noinline)) void run(const struct kernels_work *work)
+{
+    const size_t n = work->n;
+    const float *a = work->a;
+    float *c = work->c;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        _mm512_storeu_ps(c + i, gelu(_mm512_loadu_ps(a + i)));
+    }
+    if (i < n) {
+        __mmask16 left = (__mmask16)((1u << (n - i)) - 1);
+        _mm512_mask_storeu_ps(c + i, left, gelu(_mm512_maskz_loadu_ps(left, a + i)));
+    }
+}
+
+bool kernels_fused_start(const char *name, unsigned threads)
+{
+    (void)name;
+    return threads == 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+}
+
+double kernels_fused_time(const char *name, const struct kernels_work *work, size_t calls)
+{
+    (void)name;
+    if (strcmp(work->op, "gelu") != 0) {
+        return -1;
+    }
+    uint64_t start_ns = bench_now_ns();
+    for (size_t call = 0; call < calls; call++) {
+        run(work);
+    }
+    return (double)(bench_now_ns() - start_ns) / (double)calls;
+}
+
+#else
+
+bool kernels_fused_start(const char *name, unsigned threads)
+{
+    (void)name;
+    (void)threads;
+    return false;
+}
+
+double kernels_fused_time(const char *name, const struct kernels_work *work, size_t calls)
+{
+    (void)name;
+    (void)work;
+    (void)calls;
+    return -1;
+}
+
+#endif
