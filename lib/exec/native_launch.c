@@ -8,7 +8,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
-#include "lib/exec/run.h"
+#include "lib/exec/native_product.h"
 #include "lib/native/native.h"
 
 /* Beyond, a deadline or a wish to cancel is looked for on the way. */
@@ -38,17 +38,17 @@ static bool find_operand(const struct hg_launch *launch, const struct hg_native_
            (launch->boundary_classes[class_index / 64] >> class_index % 64 & 1u) != 0;
 }
 
-/* The memory of ACCESS; false if it is not inside its operand. */
+/* The memory of ACCESS, a matrix up to its end; false if it is not inside its operand. */
 static bool find_range(const struct hg_launch *launch, const struct hg_native_access *access,
-                       struct range *range)
+                       uint64_t matrix_end, struct range *range)
 {
     struct hg_operand operand;
     const uint64_t *params = launch->params;
     if (access->lane == HG_NATIVE_MATRIX) {
         operand = launch->operands[access->slot];
         range->first = (uintptr_t)operand.base;
-        range->end = range->first + access->offset;
-        return access->offset <= operand.bytes;
+        range->end = range->first + matrix_end;
+        return matrix_end <= operand.bytes;
     }
     uint64_t elements = access->lane == HG_LANE_STRIDE ? params[HG_PARAM_N]
                         : access->lane == HG_LANE_NONE ? 1
@@ -103,7 +103,7 @@ static bool is_plain(const struct hg_launch *launch, const struct hg_native_code
         return false;
     }
     const struct hg_native_region *first = &code->regions[0];
-    if (first->product != HG_NATIVE_NO_PRODUCT &&
+    if (first->product == HG_NATIVE_WHOLE &&
         (params[HG_PARAM_ROWS] != first->rows || params[HG_PARAM_COLS] != first->cols ||
          launch->fuel != 0)) {
         return false;
@@ -266,9 +266,15 @@ bool hg_native_launch(const struct hg_launch *launch, enum hg_status *status,
     const struct hg_native_access *accesses = hg_native_accesses(code);
     struct walk walk;
     struct range ranges[HG_NATIVE_ACCESSES];
+    struct hg_product product;
+    uint64_t ends[2] = {0, 0};
+    if (code->has_mma && !hg_native_size_product(launch, code, &product, ends)) {
+        return false;
+    }
     for (unsigned i = 0; i < code->access_count; i++) {
         const struct hg_native_access *access = &accesses[i];
-        if (!find_range(launch, access, &ranges[i])) {
+        uint64_t end = code->has_mma && i < 2 ? ends[i] : access->offset;
+        if (!find_range(launch, access, end, &ranges[i])) {
             return false;
         }
         walk.frame.base[access->slot] = access->slot == HG_NATIVE_BOUNDARY
@@ -281,6 +287,12 @@ bool hg_native_launch(const struct hg_launch *launch, enum hg_status *status,
     walk.frame.params = launch->params;
     walk.frame.fail_lane = HG_NATIVE_NO_FAILURE;
     uint32_t saved = hg_fp_enter(launch->fp_mode);
+    if (code->has_mma) {
+        bool done = hg_native_product_launch(launch, code, &product, &walk.frame);
+        hg_fp_restore(saved);
+        *status = HG_OK;
+        return done;
+    }
     if (code->region_count == 1 && !code->regions[0].by_row && code->regions[0].has_lanes) {
         walk.frame.lane = walk.frame.col = 0;
         walk.frame.count = launch->params[HG_PARAM_N];

@@ -391,6 +391,53 @@ void hg_native_product_part(struct hg_run *run, uint32_t part, struct hg_native_
 
 /* ---- a launch -------------------------------------------------------------------------------- */
 
+/* Multiply-adds between two looks at a deadline, or a wish to cancel, at most. */
+#define UNWATCHED_TERMS (UINT64_C(1) << 24)
+
+static uint64_t size_of(const struct hg_launch *launch, const struct hg_native_mma *mma,
+                        uint32_t size)
+{
+    return (mma->flags & HG_MMA_PARAMS) != 0 ? launch->params[size] : size;
+}
+
+/* Where a matrix of ROWS x COLS ends; false beyond 2^64. */
+static bool matrix_end(uint64_t rows, uint64_t cols, uint64_t step, uint32_t width, uint64_t *end)
+{
+    uint64_t last;
+    return hg_mul_u64(rows - 1, step, &last) && hg_add_u64(last, cols, &last) &&
+           hg_mul_u64(last, width, end);
+}
+
+bool hg_native_size_product(const struct hg_launch *launch, const struct hg_native_code *code,
+                            struct hg_product *product, uint64_t ends[2])
+{
+    const struct hg_native_mma *mma = hg_native_mma(code);
+    *product = (struct hg_product){.a = launch->operands[mma->a_slot].base,
+                                   .b = launch->operands[mma->b_slot].base,
+                                   .m = size_of(launch, mma, mma->m),
+                                   .n = size_of(launch, mma, mma->n),
+                                   .k = size_of(launch, mma, mma->k),
+                                   .lda = size_of(launch, mma, mma->lda),
+                                   .ldb = size_of(launch, mma, mma->ldb),
+                                   .type = (enum hg_dtype)mma->type,
+                                   .trans_a = (mma->flags & HG_MMA_TRANS_A) != 0,
+                                   .trans_b = (mma->flags & HG_MMA_TRANS_B) != 0};
+    bool watched = launch->deadline_ns != 0 || launch->cancelled != NULL;
+    uint64_t terms;
+    if (product->m != launch->params[HG_PARAM_ROWS] ||
+        product->n != launch->params[HG_PARAM_COLS] || product->m == 0 || product->n < 2 ||
+        product->k == 0 || launch->fuel != 0 ||
+        !hg_mul_u64(launch->params[HG_PARAM_N], product->k, &terms) ||
+        (watched && terms > UNWATCHED_TERMS)) {
+        return false;
+    }
+    uint32_t width = hg_dtype_bytes(product->type);
+    return matrix_end(product->trans_a ? product->k : product->m,
+                      product->trans_a ? product->m : product->k, product->lda, width, &ends[0]) &&
+           matrix_end(product->trans_b ? product->n : product->k,
+                      product->trans_b ? product->k : product->n, product->ldb, width, &ends[1]);
+}
+
 bool hg_native_product_launch(const struct hg_launch *launch, const struct hg_native_code *code,
                               const struct hg_product *product, struct hg_native_frame *frame)
 {

@@ -69,6 +69,10 @@ void hg_native_keep_schedule(const struct hg_program *program, const struct hg_n
 
 /* ---- native_product.c ------------------------------------------------------------------------ */
 
+/* PRODUCT, the one of CODE, as LAUNCH sizes it, and where its matrices end in their operands. False
+ * if it is none for a launch on the spot. */
+bool hg_native_size_product(const struct hg_launch *launch, const struct hg_native_code *code,
+                            struct hg_product *product, uint64_t ends[2]);
 /* Computes PRODUCT, the one region of CODE, with FRAME as for hg_native_product_part; false, and
  * nothing has been done, if that is not possible on the spot. */
 bool hg_native_product_launch(const struct hg_launch *launch, const struct hg_native_code *code,

@@ -66,6 +66,21 @@ void hg_mma_check(struct hg_emit *emit)
     emit->region->by_row = false;
 }
 
+struct hg_native_mma hg_mma_of(const struct hg_insn *insn)
+{
+    const struct hg_mma *mma = &insn->u.mma;
+    return (struct hg_native_mma){.a_slot = mma->a.slot,
+                                  .b_slot = mma->b.slot,
+                                  .type = insn->type,
+                                  .flags = mma->flags,
+                                  .m = mma->m,
+                                  .n = mma->n,
+                                  .k = mma->k,
+                                  .lda = mma->lda,
+                                  .ldb = mma->ldb};
+}
+
+/* Of a product that is not WHOLE the ends say nothing: its launches find them. */
 bool hg_mma_accesses(const struct hg_insn *insn, struct hg_native_access accesses[2])
 {
     const struct hg_mma *mma = &insn->u.mma;
@@ -86,7 +101,9 @@ bool hg_mma_accesses(const struct hg_insn *insn, struct hg_native_access accesse
         .width = (uint8_t)bytes,
         .offset = mma->k != 0 ? ((mma->k - 1) * mma->ldb + mma->n) * bytes : 0,
     };
-    return mma->a.offset == 0 && mma->b.offset == 0;
+    return mma->a.mode == HG_ADDR_BUFFER && mma->b.mode == HG_ADDR_BUFFER &&
+           mma->a.slot != HG_SLOT_HANDLE && mma->b.slot != HG_SLOT_HANDLE && mma->a.offset == 0 &&
+           mma->b.offset == 0;
 }
 
 /* ---- the operations that follow -------------------------------------------------------------- */

@@ -50,7 +50,9 @@ size_t hg_mma_emit_whole(struct hg_emit *emit, const struct hg_insn *mma, uint8_
                          size_t size);
 size_t hg_mma_emit_tiles(struct hg_emit *emit, const struct hg_insn *mma,
                          struct hg_native_tile tile, uint8_t *buffer, size_t size);
-/* What the matrices of a WHOLE product occupy; false if that is not only said by their slots. */
+/* MMA as code objects have it. */
+struct hg_native_mma hg_mma_of(const struct hg_insn *mma);
+/* What the matrices of a product occupy; false if they do not start where bound slots do. */
 bool hg_mma_accesses(const struct hg_insn *mma, struct hg_native_access accesses[2]);
 
 #endif

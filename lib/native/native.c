@@ -39,6 +39,8 @@ struct compiler {
     struct hg_emit_region regions[HG_NATIVE_REGIONS];
     struct hg_native_access accesses[HG_NATIVE_ACCESSES];
     uint8_t access_count;
+    bool has_mma; /* that the code object needs */
+    struct hg_native_mma mma;
     uint64_t handles[HG_SLOT_COUNT_MAX];
     uint8_t handle_count;
     bool loops;
@@ -369,7 +371,8 @@ static bool is_direct(struct compiler *compiler)
         const struct hg_emit_region *region = &compiler->regions[i];
         bool fails = region->can_fail && compiler->region_count > 1;
         bool strips = region->product != HG_NATIVE_NO_PRODUCT && compiler->region_count > 1;
-        if (compiler->offsets[i] == SIZE_MAX || fails || strips || region->fuel != 0) {
+        bool has_code = compiler->offsets[i] != SIZE_MAX || region->product == HG_NATIVE_TILES;
+        if (!has_code || fails || strips || region->fuel != 0) {
             return false;
         }
     }
@@ -381,6 +384,8 @@ static bool is_direct(struct compiler *compiler)
                 return false;
             }
             compiler->access_count += 2;
+            compiler->has_mma = compiler->regions[0].product == HG_NATIVE_TILES;
+            compiler->mma = hg_mma_of(insn);
         } else if (hg_insn_has_addr(insn) && !add_access(compiler, insn)) {
             return false;
         }
@@ -393,6 +398,7 @@ static bool is_direct(struct compiler *compiler)
 static size_t code_size(const struct compiler *compiler)
 {
     size_t size = sizeof(struct hg_native_code) +
+                  (compiler->has_mma ? sizeof(struct hg_native_mma) : 0) +
                   compiler->region_count * sizeof(struct hg_native_region) +
                   compiler->access_count * sizeof(struct hg_native_access);
     for (uint32_t i = 0; i < compiler->region_count; i++) {
@@ -416,6 +422,11 @@ static void fill_regions(const struct compiler *compiler, struct hg_native_code 
     code->access_count = compiler->access_count;
     code->reduce_count = (uint8_t)reduces;
     uint8_t *access = (uint8_t *)(code->regions + compiler->region_count);
+    code->has_mma = compiler->has_mma;
+    if (code->has_mma) {
+        memcpy(access, &compiler->mma, sizeof compiler->mma);
+        access += sizeof compiler->mma;
+    }
     uint8_t *reduce = access + compiler->access_count * sizeof *compiler->accesses;
     uint8_t *value = reduce + reduces * sizeof(struct hg_native_reduce);
     memcpy(access, compiler->accesses, (size_t)(reduce - access));
@@ -456,6 +467,7 @@ static enum hg_status finish(struct compiler *compiler, struct hg_native_code **
 {
     bool direct = is_direct(compiler);
     compiler->access_count = direct ? compiler->access_count : 0;
+    compiler->has_mma &= direct;
     struct hg_native_code *code = hg_malloc(HG_TAG_EXEC, code_size(compiler));
     if (code == NULL) {
         return HG_RESOURCE_EXHAUSTED;
@@ -497,6 +509,7 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
     compiler.tile = tile;
     compiler.insn_count = facts->insn_count;
     compiler.region_count = compiler.emitted = 0;
+    compiler.has_mma = false;
     compiler.used = 0;
     memset(compiler.row_level, 0, sizeof compiler.row_level);
     compiler.row_level[HG_REG_ROW] = true;

@@ -128,8 +128,17 @@ struct hg_native_region {
     uint8_t rows, cols; /* of WHOLE */
 };
 
-/* The whole of a matrix: `offset` is its end, in bytes from the operand's start. */
+/* The whole of a matrix: `offset` is its end, in bytes from the operand's start; of a product whose
+ * sizes a launch says, that is for the launch to find out. */
 #define HG_NATIVE_MATRIX 0xff
+
+/* An MMA on bound slots, from their starts on; sizes as in struct hg_mma. */
+struct hg_native_mma {
+    uint8_t a_slot, b_slot;
+    uint8_t type;
+    uint8_t flags;
+    uint32_t m, n, k, lda, ldb;
+};
 
 /* How a program touches an operand: bounds and aliasing of a launch follow from these. */
 struct hg_native_access {
@@ -157,12 +166,20 @@ struct hg_native_code {
      */
     bool direct;
     bool row_by_row;
+    /* The direct program is one product of HG_NATIVE_TILES: which, stands behind the regions;
+     * the first two accesses are its matrices. */
+    bool has_mma;
     struct hg_native_region regions[];
 };
 
-static inline const struct hg_native_access *hg_native_accesses(const struct hg_native_code *code)
+static inline const struct hg_native_mma *hg_native_mma(const struct hg_native_code *code)
 {
     return (const void *)(code->regions + code->region_count);
+}
+
+static inline const struct hg_native_access *hg_native_accesses(const struct hg_native_code *code)
+{
+    return (const void *)(hg_native_mma(code) + (code->has_mma ? 1 : 0));
 }
 
 static inline const struct hg_native_reduce *
