@@ -239,6 +239,10 @@ void hg_avx2_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, u
                         uint32_t length, bool masked)
 {
     const struct hg_emit_reduce *reduce = &gen->emit->reduces[index];
+    if (reduce->width < 2) {
+        gen->failed = true; /* such elements have no masks */
+        return;
+    }
     enum hg_vop_code op = hg_code_reduce_op(reduce);
     unsigned d = masked || op == HG_VOP_FRANGE ? hg_regs_take(gen) : acc;
     if (op == HG_VOP_FRANGE) {
