@@ -136,6 +136,9 @@ static void what_is_left(void **state)
     snprintf(longer + used, sizeof longer - used, "stg.f32 [b1 + lane], r1\nexit\n");
     assert_false(is_emitted(longer, HG_ISA_AVX512));
     assert_false(is_emitted("ldg.u8 r1, [b0 + lane]\nstg.u8 [b1 + lane], r1\nexit\n", HG_ISA_AVX2));
+    assert_false(is_emitted("ldg.u8 r1, [b0 + lane]\nreduce.add.u8 r2, r1\n"
+                            "stg.u8 [b1 + row], r2\nexit\n",
+                            HG_ISA_AVX2));
     assert_true(
         is_emitted("ldg.u32 r1, [b0 + lane]\nstg.u32 [b1 + lane], r1\nexit\n", HG_ISA_AVX2));
 }
