@@ -14,15 +14,17 @@
 #include "lib/base/check.h"
 #include "lib/exec/workspace.h"
 
-#define ROW_UNIT    56u /* rows of a unit of work: a multiple of most tiles' */
-#define COL_UNIT    64u /* columns: packed strips are 32 of F32 */
-#define TERMS_MAX   1536u
+#define ROW_UNIT    56u  /* rows of a unit of work: a multiple of most tiles' */
+#define COL_UNIT    64u  /* columns: packed strips are 32 of F32 */
+#define TERMS_MAX   512u /* of B at a time, where it is packed: so that a tile of A stays near */
 #define CALL_TERMS  (1u << 21) /* multiply-adds of a call, about: so often a wish to end is seen */
 #define CACHE_BYTES (1u << 20) /* of A at a time */
 #define PACKED_MAX  (8u << 20) /* of B at a time */
 
 /* Below so many rows packing B costs more than it saves. */
 #define PACK_ROWS_MIN 160u
+/* Packing reads short pieces far apart, which the CPU does not foresee. */
+#define PREFETCHED_TERMS 10u
 /* Rows of A so many bytes apart meet in the same sets. */
 #define CROWDED_BYTES 4096u
 
@@ -38,7 +40,7 @@ struct work {
     uint32_t lanes; /* of a vector of sums */
     uint64_t row, rows, col, cols;
     uint64_t chunk; /* columns that are packed at a time */
-    uint64_t rows_at_once;
+    uint64_t rows_at_once, terms_at_once;
     bool packs_a, packs_b;
     uint8_t *packed_b;      /* [strip][term][vector] */
     uint8_t *packed_a;      /* rows of the block at hand, */
@@ -112,7 +114,11 @@ static void pack_strip(const struct work *work, uint8_t *panel, uint64_t col, ui
             memset(line + count * bytes, 0, (width - count) * bytes);
         }
         if (!product->trans_b) {
-            memcpy(line, product->b + (term * product->ldb + col) * bytes, count * bytes);
+            const uint8_t *from = product->b + (term * product->ldb + col) * bytes;
+            const uint8_t *ahead = from + PREFETCHED_TERMS * product->ldb * bytes;
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + 64);
+            memcpy(line, from, count * bytes);
             continue;
         }
         work->kernels->load_stride[hg_log2_bytes(bytes)](
@@ -204,8 +210,8 @@ static void run_tiles(struct work *work, const struct strips *strips, unsigned s
 static void run_strips(struct work *work, const struct strips *strips)
 {
     uint64_t terms = work->product->k;
-    for (uint64_t first = 0; first < terms; first += TERMS_MAX) {
-        uint64_t count = least(terms - first, TERMS_MAX);
+    for (uint64_t first = 0; first < terms; first += work->terms_at_once) {
+        uint64_t count = least(terms - first, work->terms_at_once);
         run_tiles(work, strips, 0, first, count);
         run_tiles(work, strips, 1, first, count);
     }
@@ -214,7 +220,7 @@ static void run_strips(struct work *work, const struct strips *strips)
 /* How many strips of WIDTH columns a call should take: one if sums are kept between calls. */
 static uint64_t strips_at_once(const struct work *work, uint64_t rows, uint64_t width)
 {
-    if (work->product->k > TERMS_MAX) {
+    if (work->product->k > work->terms_at_once) {
         return 1;
     }
     return CALL_TERMS / (rows * width * work->product->k + 1) + 1;
@@ -281,7 +287,10 @@ static void choose_packing(struct work *work)
     work->packs_a = !product->trans_a && work->rows >= 8 && work->cols >= 2 * COL_UNIT &&
                     product->lda * work->width % CROWDED_BYTES == 0;
     work->chunk = work->cols;
+    work->terms_at_once = product->k;
     if (work->packs_b) {
+        uint64_t stages = hg_div_up_u64(product->k, TERMS_MAX);
+        work->terms_at_once = hg_div_up_u64(product->k, stages);
         uint64_t most = PACKED_MAX / term_bytes / COL_UNIT * COL_UNIT;
         work->chunk = least(work->cols, most < COL_UNIT ? COL_UNIT : most);
     }
@@ -298,8 +307,9 @@ static bool reserve(struct work *work, struct hg_workspace *workspace)
     uint64_t b = work->packs_b ? round_up(product->k * padded * work->width, 64) : 0;
     work->packed_a_step = round_up(product->k * work->width, 64) + 64;
     uint64_t a = work->packs_a ? work->rows_at_once * work->packed_a_step : 0;
-    uint64_t sums =
-        product->k > TERMS_MAX ? work->rows_at_once * HG_NATIVE_TILE_SUMS * HG_NATIVE_VECTOR : 0;
+    uint64_t sums = product->k > work->terms_at_once
+                        ? work->rows_at_once * HG_NATIVE_TILE_SUMS * HG_NATIVE_VECTOR
+                        : 0;
     if (b + a + sums != 0 && hg_workspace_reserve_product(workspace, b + a + sums) != HG_OK) {
         return false;
     }
@@ -449,7 +459,7 @@ bool hg_native_product_launch(const struct hg_launch *launch, const struct hg_na
     work.rows = product->m;
     work.cols = product->n;
     choose_packing(&work);
-    if (work.packs_a || work.packs_b || product->k > TERMS_MAX) {
+    if (work.packs_a || work.packs_b) {
         return false; /* large enough for the other way */
     }
     return run_block(&work, &none) == DONE;
