@@ -23,6 +23,8 @@
 #define TRAP 0xcc /* int3: a stray jump into unused space stops */
 /* Dropped space is made usable in batches of this size, or when there is no other. */
 #define PENDING_BYTES_MAX (128u << 10)
+/* An arena that is empty again gives back the memory beyond this. */
+#define KEPT_BYTES ((size_t)1 << 20)
 
 struct hg_code_arena {
     size_t size; /* of this */
@@ -244,6 +246,16 @@ void hg_code_arena_destroy(struct hg_code_arena **arena)
 
 /* ---- space ----------------------------------------------------------------------------------- */
 
+/* All is free: the pages go back to the system. If it will not have them, they stay. */
+static void give_back_pages(struct hg_code_arena *arena)
+{
+    const size_t used = (size_t)arena->top * HG_CODE_GRANULE;
+    if (used > KEPT_BYTES) {
+        (void)madvise(arena->writable + KEPT_BYTES, used - KEPT_BYTES, MADV_REMOVE);
+    }
+    arena->top = 0;
+}
+
 /* Makes dropped space usable. With the lock: it takes some microseconds, once in a batch. */
 static void recycle(struct hg_code_arena *arena)
 {
@@ -259,9 +271,7 @@ static void recycle(struct hg_code_arena *arena)
         arena->dropped[i] = 0;
     }
     if (arena->used == 0) {
-        /* All is free: the pages go back to the system. If it will not have them, they stay. */
-        (void)madvise(arena->writable, (size_t)arena->top * HG_CODE_GRANULE, MADV_REMOVE);
-        arena->top = 0;
+        give_back_pages(arena);
     }
     arena->cursor = 0;
 }
