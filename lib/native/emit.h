@@ -48,7 +48,7 @@ enum hg_vop_form {
 struct hg_vop {
     uint8_t op;    /* enum hg_vop_code */
     uint8_t width; /* log2 of the bytes of an element; of a mask, of what was compared */
-    uint8_t imm;   /* condition, shift, stream or index */
+    uint8_t imm;   /* condition, shift, stream or index; of constants their place in consts */
     uint8_t flags;
     hg_val a, b, c;
     uint16_t uses; /* how many sources it is */
@@ -152,6 +152,7 @@ static inline hg_val hg_emit_unary(struct hg_emit *emit, enum hg_vop_code op, un
 /* What the registers of a program hold while a region is lowered. */
 struct hg_lower {
     struct hg_emit *emit;
+    const struct hg_insn_uses *uses; /* of the program's instructions */
     hg_val regs[HG_REGISTER_COUNT];
     hg_val preds[HG_PREDICATE_COUNT];
     const bool *row_level; /* registers of earlier regions that may differ from row to row */

@@ -98,7 +98,8 @@ hg_val hg_emit_const(struct hg_emit *emit, unsigned width, uint64_t bits)
         emit->failed = true;
         return 0;
     }
-    hg_val v = hg_emit_op(emit, HG_VOP_CONST, width, 0, HG_VAL_NONE, HG_VAL_NONE, HG_VAL_NONE);
+    hg_val v = hg_emit_op(emit, HG_VOP_CONST, width, emit->const_count, HG_VAL_NONE, HG_VAL_NONE,
+                          HG_VAL_NONE);
     emit->ops[v].bits = bits;
     emit->consts[emit->const_count++] = v;
     return v;

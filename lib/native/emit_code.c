@@ -372,11 +372,9 @@ static void place_constants(struct hg_code_gen *gen)
     hg_x86_align(&gen->x, 8);
     for (unsigned r = 0; r < gen->refer_count; r++) {
         hg_val v = gen->refers[r].value;
-        unsigned i = v == HG_REFER_INDEX ? HG_EMIT_CONSTS : HG_EMIT_CONSTS + 1;
-        if (v < HG_REFER_MASKS) {
-            for (i = 0; emit->consts[i] != v; i++) {
-            }
-        }
+        unsigned i = v == HG_REFER_INDEX   ? HG_EMIT_CONSTS
+                     : v == HG_REFER_MASKS ? HG_EMIT_CONSTS + 1
+                                           : emit->ops[v].imm;
         if (places[i] == 0) {
             places[i] = place(gen, v);
         }

@@ -269,14 +269,13 @@ static void store(struct hg_lower *lower, const struct hg_insn *insn)
 
 /* ---- instructions ---------------------------------------------------------------------------- */
 
-/* The sources of INSN as values. */
-static void read_sources(struct hg_lower *lower, const struct hg_insn *insn, hg_val values[3])
+/* The sources of the instruction at hand as values. */
+static void read_sources(struct hg_lower *lower, hg_val values[3])
 {
-    struct hg_insn_uses uses;
-    hg_insn_uses(insn, &uses);
+    const struct hg_insn_uses *uses = &lower->uses[lower->pc];
     for (unsigned i = 0; i < 3; i++) {
-        values[i] = i < uses.read_count
-                        ? read_reg(lower, uses.reads[i].reg, (enum hg_dtype)uses.reads[i].type)
+        values[i] = i < uses->read_count
+                        ? read_reg(lower, uses->reads[i].reg, (enum hg_dtype)uses->reads[i].type)
                         : HG_VAL_NONE;
     }
 }
@@ -284,7 +283,7 @@ static void read_sources(struct hg_lower *lower, const struct hg_insn *insn, hg_
 static hg_val arithmetic(struct hg_lower *lower, const struct hg_insn *insn)
 {
     hg_val v[3];
-    read_sources(lower, insn, v);
+    read_sources(lower, v);
     if (hg_dtype_in((enum hg_dtype)insn->type, HG_DT_FLOAT)) {
         return hg_lower_float(lower->emit, insn, v[0], v[1], v[2]);
     }
@@ -350,11 +349,11 @@ static void lower_insn(struct hg_lower *lower, const struct hg_insn *insn)
         v = arithmetic(lower, insn);
         break;
     case HG_FORM_CVT:
-        read_sources(lower, insn, sources);
+        read_sources(lower, sources);
         v = hg_lower_convert(emit, type, (enum hg_dtype)insn->type2, sources[0]);
         break;
     case HG_FORM_SETCC:
-        read_sources(lower, insn, sources);
+        read_sources(lower, sources);
         lower->preds[insn->dst] =
             hg_lower_compare(emit, (enum hg_cond)insn->cond, type, sources[0], sources[1]);
         return;

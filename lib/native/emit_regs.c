@@ -30,7 +30,8 @@ static bool gives_mask(const struct hg_emit *emit, const struct hg_vop *vop)
 /* ---- planning -------------------------------------------------------------------------------- */
 
 /* Operation AT, read after those behind it, reads V. */
-static void note_use(struct hg_code_gen *gen, hg_val v, uint16_t at, bool uniform, unsigned *alive)
+static inline void note_use(struct hg_code_gen *gen, hg_val v, uint16_t at, bool uniform,
+                            unsigned *alive)
 {
     if (v == HG_VAL_NONE) {
         return;

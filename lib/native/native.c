@@ -48,6 +48,7 @@ struct compiler {
     uint32_t tile_start; /* of the one region that is wanted, as tiles; or EVERY_REGION */
     struct hg_native_tile tile;
     struct hg_insn insns[INSNS_MAX];
+    struct hg_insn_uses uses[INSNS_MAX];
     struct hg_emit emit;
     uint8_t bytes[CODE_MAX];
 };
@@ -123,15 +124,14 @@ static bool find_regions(struct compiler *compiler)
 static bool read_later(const struct compiler *compiler, uint32_t index, uint8_t reg)
 {
     for (uint32_t i = compiler->extents[index].end; i < compiler->insn_count; i++) {
-        struct hg_insn_uses uses;
-        hg_insn_uses(&compiler->insns[i], &uses);
-        for (unsigned r = 0; r < uses.read_count; r++) {
-            unsigned run = r == 0 ? uses.run : 1;
-            if (reg >= uses.reads[r].reg && reg < uses.reads[r].reg + run) {
+        const struct hg_insn_uses *uses = &compiler->uses[i];
+        for (unsigned r = 0; r < uses->read_count; r++) {
+            unsigned run = r == 0 ? uses->run : 1;
+            if (reg >= uses->reads[r].reg && reg < uses->reads[r].reg + run) {
                 return true;
             }
         }
-        if (uses.writes && uses.write.reg == reg && !compiler->extents[index].blocks) {
+        if (uses->writes && uses->write.reg == reg && !compiler->extents[index].blocks) {
             return false;
         }
     }
@@ -143,18 +143,17 @@ static void follow_rows(struct compiler *compiler, uint32_t first, uint32_t end)
 {
     for (uint32_t i = first; i < end; i++) {
         const struct hg_insn *insn = &compiler->insns[i];
-        struct hg_insn_uses uses;
-        hg_insn_uses(insn, &uses);
+        const struct hg_insn_uses *uses = &compiler->uses[i];
         bool row = reduces(insn) || (hg_insn_has_addr(insn) && insn->u.addr.lane == HG_LANE_ROW);
-        for (unsigned r = 0; r < uses.read_count; r++) {
-            for (unsigned j = 0; j < (r == 0 ? uses.run : 1u); j++) {
-                row |= compiler->row_level[uses.reads[r].reg + j];
+        for (unsigned r = 0; r < uses->read_count; r++) {
+            for (unsigned j = 0; j < (r == 0 ? uses->run : 1u); j++) {
+                row |= compiler->row_level[uses->reads[r].reg + j];
             }
         }
-        if (uses.writes) {
+        if (uses->writes) {
             /* With loops what comes later may come before. */
-            compiler->row_level[uses.write.reg] =
-                row || (compiler->loops && compiler->row_level[uses.write.reg]);
+            compiler->row_level[uses->write.reg] =
+                row || (compiler->loops && compiler->row_level[uses->write.reg]);
         }
     }
 }
@@ -166,19 +165,19 @@ static void add_outputs(struct compiler *compiler, uint32_t index, struct hg_low
 {
     struct hg_emit *emit = &compiler->emit;
     struct hg_emit_region *region = &compiler->regions[index];
-    bool written[HG_REGISTER_COUNT] = {false};
+    uint64_t written[HG_REGISTER_COUNT / 64] = {0}; /* a bit for each */
     for (uint32_t i = compiler->extents[index].end; i-- > compiler->extents[index].first;) {
-        struct hg_insn_uses uses; /* the last writer counts */
-        hg_insn_uses(&compiler->insns[i], &uses);
-        if (uses.pred_write != HG_PRED_NONE && lower->preds[uses.pred_write] != HG_VAL_NONE) {
-            emit->failed |= (emit->ops[lower->preds[uses.pred_write]].flags & HG_VOP_UNIFORM) != 0;
+        const struct hg_insn_uses *uses = &compiler->uses[i]; /* the last writer counts */
+        if (uses->pred_write != HG_PRED_NONE && lower->preds[uses->pred_write] != HG_VAL_NONE) {
+            emit->failed |= (emit->ops[lower->preds[uses->pred_write]].flags & HG_VOP_UNIFORM) != 0;
         }
-        if (!uses.writes || written[uses.write.reg] ||
-            !read_later(compiler, index, uses.write.reg)) {
+        const uint8_t reg = uses->write.reg;
+        if (!uses->writes || (written[reg / 64] >> reg % 64 & 1) != 0 ||
+            !read_later(compiler, index, reg)) {
             continue;
         }
-        written[uses.write.reg] = true;
-        hg_val v = lower->regs[uses.write.reg];
+        written[reg / 64] |= UINT64_C(1) << reg % 64;
+        hg_val v = lower->regs[reg];
         if (v == HG_VAL_NONE) {
             continue; /* in a loop that does not run */
         }
@@ -190,10 +189,10 @@ static void add_outputs(struct compiler *compiler, uint32_t index, struct hg_low
             emit->failed = true;
             return;
         }
-        unsigned bytes = hg_dtype_bytes((enum hg_dtype)uses.write.type);
+        unsigned bytes = hg_dtype_bytes((enum hg_dtype)uses->write.type);
         bool row = (flags & HG_VOP_ROW) != 0;
-        region->outputs[region->output_count] = (struct hg_native_value){
-            uses.write.reg, (uint8_t)bytes, row ? HG_LEVEL_ROW : HG_LEVEL_LAUNCH};
+        region->outputs[region->output_count] =
+            (struct hg_native_value){reg, (uint8_t)bytes, row ? HG_LEVEL_ROW : HG_LEVEL_LAUNCH};
         region->by_row |= row;
         (void)hg_emit_op(emit, HG_VOP_OUTPUT, (unsigned)__builtin_ctz(bytes),
                          region->output_count++, v, HG_VAL_NONE, HG_VAL_NONE);
@@ -213,10 +212,13 @@ static void lower_region(struct compiler *compiler, uint32_t index)
     uint32_t first = compiler->extents[index].first;
     uint32_t end = compiler->extents[index].end;
     uint32_t after = end + compiler->extents[index].reduces;
-    struct hg_lower lower = {.emit = &compiler->emit,
-                             .slot_count = compiler->program->facts.slot_count,
-                             .handle_count = compiler->handle_count,
-                             .row_level = compiler->row_level};
+    struct hg_lower lower; /* a kilobyte, of which little is touched */
+    lower.emit = &compiler->emit;
+    lower.uses = compiler->uses;
+    lower.row_level = compiler->row_level;
+    lower.slot_count = compiler->program->facts.slot_count;
+    lower.handle_count = compiler->handle_count;
+    lower.pc = first;
     memset(lower.regs, 0xff, sizeof lower.regs);
     memset(lower.preds, 0xff, sizeof lower.preds);
     memcpy(lower.handle, compiler->handles, compiler->handle_count * sizeof *lower.handle);
@@ -514,6 +516,9 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
     memset(compiler.row_level, 0, sizeof compiler.row_level);
     compiler.row_level[HG_REG_ROW] = true;
     hg_program_unpack(program, compiler.insns);
+    for (uint32_t i = 0; i < compiler.insn_count; i++) {
+        hg_insn_uses(&compiler.insns[i], &compiler.uses[i]);
+    }
     struct hg_code wide = {{facts->slot_count, 0}, compiler.insns, facts->insn_count};
     compiler.handle_count = facts->handle_count == 0 ? 0 : hg_code_handles(&wide, compiler.handles);
     if (!goes_straight(&compiler) || !find_regions(&compiler)) {
