@@ -31,8 +31,8 @@ from .errors import (Aborted, AlreadyExists, Cancelled, ConnectionLost, DataLoss
                      PermissionDenied, ResourceExhausted, Status, Unauthenticated, Unavailable,
                      Unimplemented, Unknown)
 from .graphs import Graph, Lazy, function, lazy
-from .info import (AttributeInfo, BufferInfo, CacheStats, Execution, OpInfo, PoolStats, ServerInfo,
-                   ServerStats, Stats)
+from .info import (AttributeInfo, BufferInfo, CachedProgram, CacheEstimates, CacheStats, Execution,
+                   OpInfo, PoolStats, ServerInfo, ServerStats, ShownProgram, Stats)
 from .ops import (argmax, binary_cross_entropy, clip, concat, copy, cos, cross_entropy, equal, erf,
                   exp, fill, gather_rows, gelu, gemm, greater, greater_equal, layer_norm, less,
                   less_equal, linear, log, log10, log2, matvec, mean, mse, neg, not_equal,
@@ -50,17 +50,17 @@ from .prepared import Prepared
 from .program import Program
 
 __all__ = [
-    "Aborted", "AlreadyExists", "AttributeInfo", "Batch", "Buffer", "BufferInfo", "CacheStats",
-    "Cancelled", "Client", "ConnectionLost", "DType", "DataLoss", "DeadlineExceeded", "Error",
-    "Execution", "FailedPrecondition", "Graph", "Internal", "InvalidArgument", "Lazy", "NotFound", "OpInfo",
-    "OutOfRange", "PermissionDenied", "PoolStats", "Prepared", "Program", "ResourceExhausted",
-    "ServerInfo", "ServerStats", "Stats", "Status", "Unauthenticated", "Unavailable",
-    "Unimplemented", "Unknown",
+    "Aborted", "AlreadyExists", "AttributeInfo", "Batch", "Buffer", "BufferInfo", "CacheEstimates",
+    "CacheStats", "CachedProgram", "Cancelled", "Client", "ConnectionLost", "DType", "DataLoss",
+    "DeadlineExceeded", "Error", "Execution", "FailedPrecondition", "Graph", "Internal",
+    "InvalidArgument", "Lazy", "NotFound", "OpInfo", "OutOfRange", "PermissionDenied", "PoolStats",
+    "Prepared", "Program", "ResourceExhausted", "ServerInfo", "ServerStats", "ShownProgram",
+    "Stats", "Status", "Unauthenticated", "Unavailable", "Unimplemented", "Unknown",
     "__version__", "argmax", "bf16_to_f32", "binary_cross_entropy", "clip", "concat", "connect",
     "copy", "cos", "cross_entropy", "equal", "erf", "errors", "exp", "f32_to_bf16", "fill",
-    "function", "gather_rows", "gelu", "gemm", "graphs", "greater", "greater_equal", "layer_norm", "lazy", "less",
-    "less_equal", "linear", "log", "log10", "log2", "matvec", "mean", "mse", "neg", "not_equal", "ops",
-    "reduce_max", "reduce_min", "relu", "rsqrt", "scalar_add", "scalar_mul", "sigmoid", "sin",
-    "softmax", "sqrt", "sum_axis", "tan", "tanh", "transpose", "var", "vector_add", "vector_div",
-    "vector_mul", "vector_sub", "where",
+    "function", "gather_rows", "gelu", "gemm", "graphs", "greater", "greater_equal", "layer_norm",
+    "lazy", "less", "less_equal", "linear", "log", "log10", "log2", "matvec", "mean", "mse", "neg",
+    "not_equal", "ops", "reduce_max", "reduce_min", "relu", "rsqrt", "scalar_add", "scalar_mul",
+    "sigmoid", "sin", "softmax", "sqrt", "sum_axis", "tan", "tanh", "transpose", "var",
+    "vector_add", "vector_div", "vector_mul", "vector_sub", "where",
 ]

@@ -139,13 +139,18 @@ class ServerStats(Structure):
     _fields_ = [("version", c_char_p), ("executor", c_char_p), ("isa_level", c_char_p),
                 ("metrics_url", c_char_p), ("uptime_ns", c_uint64), ("requests", c_uint64),
                 ("errors", c_uint64), ("allocated_bytes", c_uint64), ("resident_bytes", c_uint64),
-                ("sessions", c_uint32), ("workers", c_uint32), ("queue_depth", c_uint32)]
+                ("sessions", c_uint32), ("workers", c_uint32), ("queue_depth", c_uint32),
+                ("precompiled", c_uint64), ("warmed", c_uint64), ("cache_entries", c_uint64),
+                ("cache_entries_max", c_uint64), ("cache_bytes", c_uint64),
+                ("cache_bytes_max", c_uint64)]
 
 
 class CacheStats(Structure):
     _fields_ = [("cache", c_char_p), ("help", c_char_p), ("hits", c_uint64), ("misses", c_uint64),
                 ("builds", c_uint64), ("build_failures", c_uint64), ("evictions", c_uint64),
-                ("entries", c_uint64), ("bytes", c_uint64)]
+                ("entries", c_uint64), ("bytes", c_uint64), ("missed_first_seen", c_uint64),
+                ("missed_evicted", c_uint64), ("missed_flushed", c_uint64),
+                ("missed_failed", c_uint64), ("build_ns", c_uint64), ("unfused", c_bool)]
 
 
 class PoolStats(Structure):
@@ -164,6 +169,40 @@ class OpInfo(Structure):
                 ("operand_name_count", c_uint32), ("dtype_count", c_uint32),
                 ("dtypes", POINTER(c_int)), ("attribute_count", c_uint32),
                 ("operand_dtypes", POINTER(c_uint32))]
+
+
+class CachedProgram(Structure):
+    _fields_ = [("key", c_char_p), ("cache", c_char_p), ("summary", c_char_p), ("hits", c_uint64),
+                ("bytes", c_uint64), ("pinned", c_bool), ("held", c_bool)]
+
+
+class CacheList(Structure):
+    _fields_ = [("programs", POINTER(CachedProgram)), ("count", c_uint32), ("position", c_uint64)]
+
+
+class KeyField(Structure):
+    _fields_ = [("name", c_char_p), ("value", c_char_p)]
+
+
+class CacheShown(Structure):
+    _fields_ = [("program", CachedProgram), ("fields", POINTER(KeyField)),
+                ("field_count", c_uint32), ("instructions", c_uint32), ("slots", c_uint32),
+                ("block", c_uint32), ("origin", c_char_p), ("executor", c_char_p),
+                ("isa_level", c_char_p), ("code", c_char_p), ("withheld", c_bool),
+                ("native_bytes", c_uint64)]
+
+
+class CacheEstimate(Structure):
+    _fields_ = [("entries", c_uint64), ("hit_ratio", c_double)]
+
+
+class CacheEstimates(Structure):
+    _fields_ = [("estimates", POINTER(CacheEstimate)), ("count", c_uint32),
+                ("samples", c_uint64), ("entries_max", c_uint64)]
+
+
+class CacheKeys(Structure):
+    _fields_ = [("data", c_void_p), ("bytes", c_size_t)]
 
 
 _client = c_void_p
@@ -246,6 +285,20 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "buffers_count": (c_uint32, [c_void_p]),
     "buffers_truncated": (c_bool, [c_void_p]),
     "buffers_at": (POINTER(BufferInfo), [c_void_p, c_uint32]),
+    "cache_programs": (c_int, [_client, c_char_p, c_uint64, c_uint32,
+                               POINTER(POINTER(CacheList))]),
+    "cache_top": (c_int, [_client, c_char_p, c_uint32, POINTER(POINTER(CacheList))]),
+    "cache_list_free": (None, [POINTER(CacheList)]),
+    "cache_show": (c_int, [_client, c_char_p, POINTER(POINTER(CacheShown))]),
+    "cache_shown_free": (None, [POINTER(CacheShown)]),
+    "cache_what_if": (c_int, [_client, POINTER(c_uint64), c_uint32,
+                              POINTER(POINTER(CacheEstimates))]),
+    "cache_estimates_free": (None, [POINTER(CacheEstimates)]),
+    "cache_flush": (c_int, [_client, c_char_p, c_char_p, POINTER(c_uint64)]),
+    "cache_pin": (c_int, [_client, c_char_p, c_bool]),
+    "cache_profile": (c_int, [_client, POINTER(POINTER(CacheKeys))]),
+    "cache_keys_free": (None, [POINTER(CacheKeys)]),
+    "cache_warm": (c_int, [_client, c_char_p, c_size_t]),
 }
 
 

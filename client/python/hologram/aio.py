@@ -19,11 +19,12 @@ import os
 from collections import deque
 from ctypes import byref, c_bool, c_uint64
 from types import TracebackType
-from typing import Any, Callable, Generator, Iterator, Literal, ParamSpec, Sequence, TypeVar
+from typing import Any, Callable, Generator, Iterator, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._controls import Controls
 from ._library import LIBRARY
 from ._session import GRACE_S, Session
 from ._steps import Flight
@@ -31,9 +32,7 @@ from .buffer import Buffer
 from .client import Client, Pool, Shape
 from .dtypes import DType, DTypeLike, Scalar, to_storage
 from .errors import ConnectionLost, FailedPrecondition
-from .info import BufferInfo, OpInfo, ServerInfo, Stats
-from .prepared import Prepared
-from .program import Program
+from .info import ServerInfo
 
 __all__ = ["AsyncClient", "connect"]
 
@@ -66,7 +65,7 @@ class _Pending:
         self.expiry: asyncio.TimerHandle | None = None
 
 
-class AsyncClient:
+class AsyncClient(Controls):
     """A connection for one event loop. `connect` makes it; use it with `async with`.
 
     Buffers are those of `hologram`, but only `run` may compute with them and only coroutines read
@@ -336,72 +335,6 @@ class AsyncClient:
                 self._room.release()
                 raise
             await self._answer(_Pending(ticket, self._loop.create_future(), what, memory=data))
-
-    # ---- the rest, in one round trip ------------------------------------------------------------
-
-    async def ping(self) -> None:
-        """As `Client.ping`."""
-        with self._control() as client:
-            client.ping()
-
-    async def open(self, name: str, writable: bool = False) -> Buffer:
-        """As `Client.open`."""
-        with self._control() as client:
-            return client.open(name, writable)
-
-    async def shared(self, shape: Shape, dtype: DTypeLike = DType.F32) -> Buffer:
-        """As `Client.shared`."""
-        with self._control() as client:
-            return client.shared(shape, dtype)
-
-    async def adopt(self, fd: int, shape: Shape, dtype: DTypeLike = DType.F32) -> Buffer:
-        """As `Client.adopt`."""
-        with self._control() as client:
-            return client.adopt(fd, shape, dtype)
-
-    async def publish(self, buffer: Buffer, name: str, mode: int = 0o600,
-                      group: int | None = None) -> None:
-        """As `Buffer.publish`."""
-        with self._control():
-            buffer.publish(name, mode, group)
-
-    async def unpublish(self, name: str) -> None:
-        """As `Client.unpublish`."""
-        with self._control() as client:
-            client.unpublish(name)
-
-    async def prepare(self, op: str, dtype: DTypeLike | Sequence[DTypeLike] = DType.F32, *,
-                      shapes: Sequence[Shape] | None = None, **attributes: Scalar) -> Prepared:
-        """As `Client.prepare`; `run` runs it: `await client.run(add, x, y)`. Its first use after a
-        `reconnect` holds the loop for a round trip."""
-        with self._control() as client:
-            return client.prepare(op, dtype, shapes=shapes, **attributes)
-
-    async def load_program(self, binary: bytes) -> Program:
-        """As `Client.load_program`; `run` runs it: `await client.run(program.run, x, cols=n)`."""
-        with self._control() as client:
-            return client.load_program(binary)
-
-    async def unload_program(self, program: Program) -> None:
-        """As `Program.unload`."""
-        with self._control() as client:
-            client.unload_program(program)
-
-    async def stats(self) -> Stats:
-        """As `Client.stats`."""
-        with self._control() as client:
-            return client.stats()
-
-    async def ops(self) -> dict[str, OpInfo]:
-        """As `Client.ops`."""
-        with self._control() as client:
-            return client.ops()
-
-    async def buffers(self,
-                      scope: Literal["session", "named", "all"] = "session") -> list[BufferInfo]:
-        """As `Client.buffers`."""
-        with self._control() as client:
-            return client.buffers(scope)
 
 
 class _Connecting:

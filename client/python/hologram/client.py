@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _library
-from ._connection import Connection
+from ._knowledge import Knowledge
 from ._library import LIBRARY
 from ._memory import Memory
 from ._steps import Steps, make_call, make_spec
@@ -20,7 +20,7 @@ from .buffer import Buffer
 from .dtypes import DType, DTypeLike, Scalar, to_storage
 from .errors import InvalidArgument, NotFound
 from .graphs import Graph, Results, Source, Value
-from .info import BufferInfo, Execution, OpInfo, Stats
+from .info import Execution, OpInfo
 from .prepared import Prepared
 from .program import Program
 
@@ -32,7 +32,6 @@ Pool = Literal["heap", "boundary"]
 _POOLS = {"heap": 1, "boundary": 2}
 _SHARED = 3
 _SOURCES_MAX = 256
-_SCOPES = {"session": 0, "named": 1, "all": 2}
 
 
 def connect(socket: str | os.PathLike[str] | None = None, timeout: float | None = None, *,
@@ -56,7 +55,7 @@ def _sizes(shape: Shape) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
-class Client(Connection):
+class Client(Knowledge):
     """A connection to the daemon. Use it as a context manager, or `close` it.
 
     Threads: any thread may use it; calls take turns, and a batch keeps others waiting until it
@@ -67,16 +66,9 @@ class Client(Connection):
 
     def __init__(self, socket: str | os.PathLike[str] | None = None, timeout: float | None = None,
                  *, connect_timeout: float = 5.0, name: str | None = None) -> None:
-        self._op_table: dict[str, OpInfo] | None = None
         self._batch: Batch | None = None
         self._sources: dict[str, Source] = {}
         super().__init__(socket, timeout, connect_timeout=connect_timeout, name=name)
-
-    def reconnect(self, wait: float = 0.0) -> None:
-        super().reconnect(wait)
-        self._op_table = None
-
-    reconnect.__doc__ = Connection.reconnect.__doc__
 
     # ---- making buffers -------------------------------------------------------------------------
 
@@ -435,31 +427,3 @@ class Client(Connection):
     def _own_program(self, program: Program) -> None:
         if program._session is not self._session:
             raise NotFound("the program was loaded over another connection: load it again")
-
-    # ---- what the daemon knows and does ---------------------------------------------------------
-
-    def stats(self) -> Stats:
-        """The daemon's counters."""
-        with self._blocking("stats") as session:
-            handle = c_void_p()
-            session.require(LIBRARY.get_stats(session.pointer, byref(handle)))
-            return Stats.read(handle)
-
-    def ops(self) -> dict[str, OpInfo]:
-        """The operations that the daemon has, by name."""
-        if self._op_table is None:
-            with self._blocking("ops") as session:
-                handle = c_void_p()
-                session.require(LIBRARY.list_ops(session.pointer, byref(handle)))
-                self._op_table = OpInfo.read_all(handle)
-        return self._op_table
-
-    def buffers(self, scope: Literal["session", "named", "all"] = "session") -> list[BufferInfo]:
-        """This client's buffers, the published ones that this user may open, or every client's,
-        which needs administration. The daemon lists at most 4,096."""
-        if scope not in _SCOPES:
-            raise InvalidArgument(f"scope: expected session, named or all, got {scope!r}")
-        with self._blocking("buffers") as session:
-            handle = c_void_p()
-            session.require(LIBRARY.list_buffers(session.pointer, _SCOPES[scope], byref(handle)))
-            return BufferInfo.read_all(handle)[0]

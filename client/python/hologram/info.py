@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from ctypes import c_void_p
 from dataclasses import dataclass
+from typing import Any
 
 from . import _library
 from ._library import LIBRARY
 from .dtypes import DType
 
 __all__ = ["ServerInfo", "ServerStats", "CacheStats", "PoolStats", "Stats", "AttributeInfo",
-           "OpInfo", "BufferInfo", "Execution"]
+           "OpInfo", "BufferInfo", "Execution", "CachedProgram", "ShownProgram", "CacheEstimates"]
 
 
 def _text(value: bytes | None) -> str:
@@ -59,11 +60,18 @@ class ServerStats:
     sessions: int
     workers: int
     queue_depth: int
+    precompiled: int
+    warmed: int
+    cache_entries: int
+    cache_entries_max: int
+    cache_bytes: int
+    cache_bytes_max: int
 
 
 @dataclass(frozen=True)
 class CacheStats:
-    """One named program cache."""
+    """One named program cache. `missed_…` are its misses by reason; `unfused`: counts only where
+    composites are not fused."""
 
     cache: str
     help: str
@@ -74,6 +82,12 @@ class CacheStats:
     evictions: int
     entries: int
     bytes: int
+    missed_first_seen: int
+    missed_evicted: int
+    missed_flushed: int
+    missed_failed: int
+    build_ns: int
+    unfused: bool
 
 
 @dataclass(frozen=True)
@@ -102,7 +116,9 @@ class Stats:
             server = ServerStats(_text(raw.version), _text(raw.executor), _text(raw.isa_level),
                                  _text(raw.metrics_url), raw.uptime_ns, raw.requests, raw.errors,
                                  raw.allocated_bytes, raw.resident_bytes, raw.sessions,
-                                 raw.workers, raw.queue_depth)
+                                 raw.workers, raw.queue_depth, raw.precompiled, raw.warmed,
+                                 raw.cache_entries, raw.cache_entries_max, raw.cache_bytes,
+                                 raw.cache_bytes_max)
             caches = (LIBRARY.stats_cache(handle, i).contents
                       for i in range(LIBRARY.stats_cache_count(handle)))
             pools = (LIBRARY.stats_pool(handle, i).contents
@@ -116,7 +132,9 @@ class Stats:
 
 def _cache(raw: _library.CacheStats) -> CacheStats:
     return CacheStats(_text(raw.cache), _text(raw.help), raw.hits, raw.misses, raw.builds,
-                      raw.build_failures, raw.evictions, raw.entries, raw.bytes)
+                      raw.build_failures, raw.evictions, raw.entries, raw.bytes,
+                      raw.missed_first_seen, raw.missed_evicted, raw.missed_flushed,
+                      raw.missed_failed, raw.build_ns, raw.unfused)
 
 
 @dataclass(frozen=True)
@@ -237,3 +255,84 @@ class Execution:
     def read(cls, raw: _library.Execution) -> Execution:
         return cls(_text(raw.cache), _text(raw.outcome), raw.queue_ns, raw.lookup_ns, raw.build_ns,
                    raw.run_ns)
+
+
+@dataclass(frozen=True)
+class CachedProgram:
+    """A program that the daemon keeps. `summary` is its key in words; `hits`, since it was built,
+    are sampled; `held`: by work in flight, or by those who loaded it."""
+
+    key: str
+    cache: str
+    summary: str
+    hits: int
+    bytes: int
+    pinned: bool
+    held: bool
+
+    @classmethod
+    def read(cls, raw: _library.CachedProgram) -> CachedProgram:
+        return cls(_text(raw.key), _text(raw.cache), _text(raw.summary), raw.hits, raw.bytes,
+                   raw.pinned, raw.held)
+
+
+def cached_programs(found: Any) -> tuple[list[CachedProgram], int]:
+    """Takes and frees a hologram_cache_list. The number is where to go on, or 0."""
+    try:
+        raw = found.contents
+        return [CachedProgram.read(raw.programs[i]) for i in range(raw.count)], raw.position
+    finally:
+        LIBRARY.cache_list_free(found)
+
+
+@dataclass(frozen=True)
+class ShownProgram:
+    """A cached program in full. `fields` are its key's, in words; `origin` is precompiled, built or
+    loaded. Constants and code are for administrators: `withheld` says that they are left out."""
+
+    program: CachedProgram
+    fields: dict[str, str]
+    instructions: int
+    slots: int
+    block: int
+    origin: str
+    executor: str
+    isa_level: str
+    code: str
+    withheld: bool
+    native_bytes: int
+
+    @classmethod
+    def take(cls, shown: Any) -> ShownProgram:
+        """Takes and frees a hologram_cache_shown."""
+        try:
+            raw = shown.contents
+            fields = (raw.fields[i] for i in range(raw.field_count))
+            return cls(CachedProgram.read(raw.program),
+                       {_text(field.name): _text(field.value) for field in fields},
+                       raw.instructions, raw.slots, raw.block, _text(raw.origin),
+                       _text(raw.executor), _text(raw.isa_level), _text(raw.code), raw.withheld,
+                       raw.native_bytes)
+        finally:
+            LIBRARY.cache_shown_free(shown)
+
+
+@dataclass(frozen=True)
+class CacheEstimates:
+    """What caches of other sizes would have answered, 0 to 1 of all lookups, by number of programs.
+    Below some hundred `samples` they say little. `entries_max` is the cache's own size."""
+
+    hit_ratios: dict[int, float]
+    samples: int
+    entries_max: int
+
+    @classmethod
+    def take(cls, found: Any) -> CacheEstimates:
+        """Takes and frees a hologram_cache_estimates."""
+        try:
+            raw = found.contents
+            estimates = (raw.estimates[i] for i in range(raw.count))
+            return cls({one.entries: one.hit_ratio for one in estimates}, raw.samples,
+                       raw.entries_max)
+        finally:
+            LIBRARY.cache_estimates_free(found)
