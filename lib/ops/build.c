@@ -279,15 +279,23 @@ static uint32_t types_of(const struct hg_recipe *recipe, unsigned operand)
     return recipe->own_types[operand] != 0 ? recipe->own_types[operand] : recipe->types;
 }
 
+/* Classes have no computed offsets. */
+static bool operand_well_formed(const struct hg_recipe *recipe, const struct hg_key *key,
+                                unsigned i)
+{
+    bool phi = key->form >= HG_PROGRAM_UNROLLED_PHI;
+    return key->type[i] < HG_DTYPE_COUNT &&
+           hg_dtype_in((enum hg_dtype)key->type[i], types_of(recipe, i)) &&
+           key->mode[i] <= HG_OPERAND_COMPUTED && (recipe->modes[i] >> key->mode[i] & 1u) != 0 &&
+           !(phi && key->mode[i] == HG_OPERAND_COMPUTED);
+}
+
 static bool operands_well_formed(const struct hg_recipe *recipe, const struct hg_key *key)
 {
     bool slots = key->form < HG_PROGRAM_UNROLLED_PHI && (key->policy & HG_KEY_FULL) == 0;
     for (unsigned i = 0; i < HG_KEY_OPERANDS; i++) {
         bool used = i < recipe->operand_count;
-        if (used &&
-            (key->type[i] >= HG_DTYPE_COUNT ||
-             !hg_dtype_in((enum hg_dtype)key->type[i], types_of(recipe, i)) ||
-             key->mode[i] > HG_OPERAND_COMPUTED || (recipe->modes[i] >> key->mode[i] & 1u) == 0)) {
+        if (used && !operand_well_formed(recipe, key, i)) {
             return false;
         }
         if (!used && (key->type[i] != 0 || key->mode[i] != 0)) {

@@ -290,6 +290,34 @@ static void malformed_keys_are_refused(void **state)
     assert_refused(&key);
 }
 
+/* Of a comparison, whose result has a type of its own, and of what reads at computed offsets. */
+static void malformed_keys_of_several_types_are_refused(void **state)
+{
+    (void)state;
+    struct hg_plan plan;
+    struct hg_op_call call = op_call(HG_OP_ID_LESS, HG_F32, 10);
+    assert_int_equal(hg_op_plan(&call, &plan, NULL), HG_OK);
+    struct hg_key key = plan.steps[0].key;
+    key.type[2] = HG_F32;
+    assert_refused(&key);
+    key.type[2] = HG_U8;
+    key.type[1] = HG_U8;
+    assert_refused(&key);
+    call = op_call(HG_OP_ID_TRANSPOSE, HG_F32, 1);
+    op_shape_movement(&call, 3, 4);
+    assert_int_equal(hg_op_plan(&call, &plan, NULL), HG_OK);
+    key = plan.steps[0].key;
+    assert_int_equal(key.type[0], HG_U32);
+    key.form = HG_PROGRAM_UNROLLED_PHI;
+    assert_refused(&key);
+    key.form = HG_PROGRAM_UNROLLED;
+    key.type[0] = key.type[1] = HG_F32;
+    assert_refused(&key);
+    key.type[0] = key.type[1] = HG_U32;
+    key.mode[0] = HG_OPERAND_LANE;
+    assert_refused(&key);
+}
+
 /* Whichever allocation fails, the build says so and leaves nothing. */
 static void survives_running_out_of_memory(void **state)
 {
@@ -355,6 +383,7 @@ int main(void)
         cmocka_unit_test(programs_are_what_plans_count_on),
         cmocka_unit_test(equal_keys_give_equal_words),
         cmocka_unit_test(malformed_keys_are_refused),
+        cmocka_unit_test(malformed_keys_of_several_types_are_refused),
         cmocka_unit_test(survives_running_out_of_memory),
         cmocka_unit_test(programs_are_small),
     };

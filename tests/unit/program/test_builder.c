@@ -35,6 +35,7 @@ static void modes_become_lane_terms(void **state)
         {HG_OPERAND_LANE, HG_LANE_STRIDE, 1},       {HG_OPERAND_SCALAR, HG_LANE_NONE, 0},
         {HG_OPERAND_ROW_BROADCAST, HG_LANE_MOD, 0}, {HG_OPERAND_COLUMN_BROADCAST, HG_LANE_DIV, 0},
         {HG_OPERAND_PER_ROW, HG_LANE_ROW, 0},       {HG_OPERAND_MATRIX, HG_LANE_NONE, 0},
+        {HG_OPERAND_COMPUTED, HG_LANE_NONE, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct hg_key key = key_of(HG_PROGRAM_UNROLLED, 0);
