@@ -38,7 +38,9 @@ static void compare_graph(const struct op_case *op_case, const char *text, uint3
     assert_int_equal(tensor_bytes(&outputs[0]), op_case->bytes[output]);
     const struct op_way way = {.executor = HG_EXECUTOR_BLOCK};
     op_case_same(op_case, &way, result, outputs[0].data);
-    free(outputs[0].data);
+    for (uint32_t i = 0; i < count; i++) {
+        free(outputs[i].data);
+    }
 }
 
 static void compare(const struct op_case *op_case, const char *text)
