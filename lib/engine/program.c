@@ -348,6 +348,14 @@ static enum hg_status bind_classes(const struct hg_session *session, const struc
     return HG_OK;
 }
 
+/* Whether the time of a run cannot be known before: with branches and loops, which fuel bounds, and
+ * with products whose number of terms may be any parameter. */
+static bool is_unpredictable(const struct hg_code_facts *facts)
+{
+    bool any_terms = (facts->facts & HG_FACT_MMA) != 0 && facts->params_read != 0;
+    return (facts->facts & HG_FACT_CONTROL) != 0 || any_terms;
+}
+
 static enum hg_status prepare_run(struct hg_session *session, const struct hg_run_request *request,
                                   struct hg_prepared *prepared, struct hg_error *error)
 {
@@ -364,8 +372,7 @@ static enum hg_status prepare_run(struct hg_session *session, const struct hg_ru
     struct hg_launch *launch;
     const struct hg_cache_loan loan = {hg_program_ref(loaded->pin.program), HG_CACHE_COUNTED};
     hg_prepared_add_step(prepared, loan, &launch);
-    /* With branches and loops the time is not known before; fuel bounds it. */
-    prepared->must_queue = (facts->facts & HG_FACT_CONTROL) != 0;
+    prepared->must_queue = is_unpredictable(facts);
     launch->fuel = request->fuel == 0 ? session->options.fuel_max : request->fuel;
     status = set_params(request, launch, error);
     if (status == HG_OK) {

@@ -244,6 +244,22 @@ static enum hg_status check_matrix(const struct hg_run *run, const struct hg_add
     return out_of_bounds(run, addr, pc, fits, end, error);
 }
 
+/* A stride below the columns would let rows overlap, and with that let a small operand stand for
+ * any number of terms. The verifier has seen to strides that are constants. */
+static enum hg_status check_strides(const struct hg_product *product, uint32_t pc,
+                                    struct hg_error *error)
+{
+    uint64_t a = product->trans_a ? product->m : product->k;
+    uint64_t b = product->trans_b ? product->k : product->n;
+    if (product->lda >= a && product->ldb >= b) {
+        return HG_OK;
+    }
+    return hg_fail(error, HG_INVALID_ARGUMENT,
+                   "instruction %u (mma): lda, ldb are at least %" PRIu64 ", %" PRIu64
+                   ", not %" PRIu64 ", %" PRIu64,
+                   pc, a, b, product->lda, product->ldb);
+}
+
 static enum hg_status check_product(const struct hg_run *run, uint32_t pc, struct hg_error *error)
 {
     const struct hg_step *step = &run->code.steps[pc];
@@ -268,11 +284,15 @@ static enum hg_status check_product(const struct hg_run *run, uint32_t pc, struc
                        "instruction %u (mma): k = %" PRIu64 " is more than %" PRIu64, pc, product.k,
                        LANES_MAX);
     }
+    enum hg_status status = check_strides(&product, pc, error);
+    if (status != HG_OK) {
+        return status;
+    }
     uint64_t bytes;
     bool fits = product.trans_a
                     ? matrix_bytes(product.k, product.m, product.lda, step->bytes, &bytes)
                     : matrix_bytes(product.m, product.k, product.lda, step->bytes, &bytes);
-    enum hg_status status = check_matrix(run, &mma->a, pc, fits, bytes, error);
+    status = check_matrix(run, &mma->a, pc, fits, bytes, error);
     if (status != HG_OK) {
         return status;
     }

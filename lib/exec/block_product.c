@@ -11,7 +11,8 @@
 #include "lib/exec/scalar.h"
 
 #define K_STEP     256 /* terms between two visits of a sum; even, so that pairs of BF16 stay whole */
-#define CHUNK_COLS 480 /* columns of a panel of B at most */
+#define POLL_TERMS 4096 /* and between two looks at the clock */
+#define CHUNK_COLS 480  /* columns of a panel of B at most */
 
 struct work {
     struct hg_pass *pass;
@@ -181,6 +182,9 @@ static void multiply(struct work *work)
         uint64_t cols = least(work->cols - done, CHUNK_COLS);
         for (uint64_t first = 0; first < product->k; first += K_STEP) {
             uint64_t count = least(product->k - first, K_STEP);
+            if (hg_run_poll(work->pass->run, first % POLL_TERMS == 0)) {
+                return;
+            }
             if (work->half) {
                 pack_a(work, first, count);
             }

@@ -19,7 +19,8 @@ static const uint32_t term_ns[HG_ISA_LEVEL_COUNT] = {
     [HG_ISA_AVX512] = 15,
 };
 
-/* Binding, dispatch and completion of a launch; and of a row of a reduction. */
+/* Binding, dispatch and completion of a launch; and of a row, where rows are run one by one: those
+ * of a reduction, those without lanes, which cost nothing else. */
 #define LAUNCH_NS 150
 #define ROW_NS    20
 
@@ -44,14 +45,15 @@ uint64_t hg_exec_estimate_ns(const struct hg_program *program,
     uint64_t lanes = params[HG_PARAM_N];
     uint64_t cost = facts->cost;
     uint64_t ns = LAUNCH_NS;
-    /* Of a product whose sizes are parameters, k is the first after n, rows and cols. */
+    /* Of an operation's product whose sizes are parameters, k is the first after n, rows and cols;
+     * of others nobody knows. */
     bool sized = (facts->facts & HG_FACT_MMA) != 0 && (facts->params_read >> HG_PARAM_FIRST & 1u);
     if (sized) {
         ns += time_of(lanes, params[HG_PARAM_FIRST], term_ns[level]);
         cost = cost > COST_OF_TERMS ? cost - COST_OF_TERMS : 1;
     }
     ns += time_of(lanes, cost, unit_ns[level]);
-    if ((facts->facts & HG_FACT_REDUCE) != 0) {
+    if ((facts->facts & HG_FACT_REDUCE) != 0 || lanes == 0) {
         ns += time_of(params[HG_PARAM_ROWS], ROW_NS, 1024);
     }
     return ns;

@@ -184,7 +184,7 @@ static const struct hg_kernel_reduce *kernel_of(const struct walk *walk,
     return &walk->kernels->reduce[walk->ftz][reduce->op - HG_OP_REDUCE_ADD][reduce->type];
 }
 
-/* The row at hand, leaf by leaf. */
+/* The row at hand, leaf by leaf, up to one with a lane that fails. */
 static void run_reduction(struct walk *walk, const struct hg_native_region *region, uint64_t row)
 {
     struct hg_native_frame *frame = &walk->frame;
@@ -203,6 +203,9 @@ static void run_reduction(struct walk *walk, const struct hg_native_region *regi
         frame->count = left < HG_LEAF_LANES ? left : HG_LEAF_LANES;
         frame->is_first = frame->lane == 0;
         region->run(frame);
+        if (frame->fail_lane != HG_NATIVE_NO_FAILURE) {
+            return;
+        }
         for (unsigned i = 0; i < count; i++) {
             const struct hg_native_reduce *reduce = &reduces[i];
             const struct hg_kernel_reduce *kernel = kernel_of(walk, reduce);

@@ -21,6 +21,9 @@
 #define CACHE_BYTES (1u << 20) /* of A at a time */
 #define PACKED_MAX  (8u << 20) /* of B at a time */
 
+/* Beyond so many terms nothing is packed: a panel has more columns than a small product, and what
+ * it takes is nobody's quota. Terms are then added up so many at a time, to see a wish to end. */
+#define PACK_TERMS_MAX (1u << 17)
 /* Below so many rows packing B costs more than it saves. */
 #define PACK_ROWS_MIN 160u
 /* Packing reads short pieces far apart, which the CPU does not foresee. */
@@ -67,7 +70,8 @@ bool hg_native_takes_product(const struct hg_run *run, const struct hg_native_re
     bool sizes = run->cut.rows == product->m && run->cut.cols == product->n;
     bool whole = region->product == HG_NATIVE_WHOLE && product->m == region->rows &&
                  product->n == region->cols;
-    bool tiles = region->product == HG_NATIVE_TILES && product->k > 0;
+    bool tiles = region->product == HG_NATIVE_TILES && product->k > 0 &&
+                 (!product->trans_b || product->k <= PACK_TERMS_MAX);
     return sizes && (whole || tiles) && run->launch.fuel == 0;
 }
 
@@ -207,14 +211,19 @@ static void run_tiles(struct work *work, const struct strips *strips, unsigned s
     column->run[shorter](frame);
 }
 
-static void run_strips(struct work *work, const struct strips *strips)
+/* False if the run is to end. */
+static bool run_strips(struct work *work, const struct strips *strips)
 {
     uint64_t terms = work->product->k;
     for (uint64_t first = 0; first < terms; first += work->terms_at_once) {
+        if (work->run != NULL && hg_run_poll(work->run, true)) {
+            return false;
+        }
         uint64_t count = least(terms - first, work->terms_at_once);
         run_tiles(work, strips, 0, first, count);
         run_tiles(work, strips, 1, first, count);
     }
+    return true;
 }
 
 /* How many strips of WIDTH columns a call should take: one if sums are kept between calls. */
@@ -241,11 +250,10 @@ static bool run_group(struct work *work, const struct hg_native_group *group, st
     strips.b_step = (work->packs_b ? width : product->ldb) * work->width;
     strips.b_next = work->packs_b ? product->k * strips.b_step : width * work->width;
     for (uint64_t done = 0; done < group->strips; done += strips.count) {
-        if (work->run != NULL && hg_run_poll(work->run, true)) {
+        strips.count = least(group->strips - done, at_once);
+        if (!run_strips(work, &strips)) {
             return false;
         }
-        strips.count = least(group->strips - done, at_once);
-        run_strips(work, &strips);
         strips.b += strips.count * strips.b_next;
         strips.col += strips.count * width;
     }
@@ -282,12 +290,13 @@ static void choose_packing(struct work *work)
 {
     const struct hg_product *product = work->product;
     uint64_t term_bytes = product->k * work->width;
-    work->packs_b = product->trans_b || (work->rows >= PACK_ROWS_MIN &&
+    bool few = product->k <= PACK_TERMS_MAX;
+    work->packs_b = product->trans_b || (few && work->rows >= PACK_ROWS_MIN &&
                                          term_bytes * work->cols >= PACK_ROWS_MIN * 1024u);
-    work->packs_a = !product->trans_a && work->rows >= 8 && work->cols >= 2 * COL_UNIT &&
+    work->packs_a = few && !product->trans_a && work->rows >= 8 && work->cols >= 2 * COL_UNIT &&
                     product->lda * work->width % CROWDED_BYTES == 0;
     work->chunk = work->cols;
-    work->terms_at_once = product->k;
+    work->terms_at_once = few ? product->k : PACK_TERMS_MAX;
     if (work->packs_b) {
         uint64_t stages = hg_div_up_u64(product->k, TERMS_MAX);
         work->terms_at_once = hg_div_up_u64(product->k, stages);
@@ -441,6 +450,10 @@ bool hg_native_size_product(const struct hg_launch *launch, const struct hg_nati
         (watched && terms > UNWATCHED_TERMS)) {
         return false;
     }
+    if (product->lda < (product->trans_a ? product->m : product->k) ||
+        product->ldb < (product->trans_b ? product->k : product->n)) {
+        return false;
+    }
     uint32_t width = hg_dtype_bytes(product->type);
     return matrix_end(product->trans_a ? product->k : product->m,
                       product->trans_a ? product->m : product->k, product->lda, width, &ends[0]) &&
@@ -459,7 +472,7 @@ bool hg_native_product_launch(const struct hg_launch *launch, const struct hg_na
     work.rows = product->m;
     work.cols = product->n;
     choose_packing(&work);
-    if (work.packs_a || work.packs_b) {
+    if (work.packs_a || work.packs_b || product->k > work.terms_at_once) {
         return false; /* large enough for the other way */
     }
     return run_block(&work, &none) == DONE;

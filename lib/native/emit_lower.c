@@ -4,8 +4,10 @@
 
 #include "lib/native/emit.h"
 
-/* Rounds of a loop; the list of operations bounds what they come to. */
-#define UNROLL_MAX 64
+/* Rounds of a loop; and what all of a region's loops may come to, in instructions: not all of these
+ * make operations, so that the list of those is no bound for nested loops. */
+#define UNROLL_MAX   64
+#define UNROLLED_MAX 4096
 
 static unsigned log2_bytes(enum hg_dtype type)
 {
@@ -384,6 +386,7 @@ static void unroll(struct hg_lower *lower, const struct hg_insn *insns, uint32_t
     }
     for (uint64_t round = 0; round < emit->ops[count].bits && !emit->failed; round++) {
         emit->region->fuel += end - first;
+        emit->failed |= emit->region->fuel > UNROLLED_MAX;
         hg_lower_insns(lower, insns, first, end);
     }
 }

@@ -44,7 +44,8 @@ struct compiler {
     uint64_t handles[HG_SLOT_COUNT_MAX];
     uint8_t handle_count;
     bool loops;
-    bool row_level[HG_REGISTER_COUNT]; /* registers that may differ from row to row */
+    bool row_level[HG_REGISTER_COUNT];  /* registers that may differ from row to row */
+    bool row_preds[HG_PREDICATE_COUNT]; /* predicates that may */
     uint32_t tile_start; /* of the one region that is wanted, as tiles; or EVERY_REGION */
     struct hg_native_tile tile;
     struct hg_insn insns[INSNS_MAX];
@@ -53,17 +54,22 @@ struct compiler {
     uint8_t bytes[CODE_MAX];
 };
 
-/* Whether control goes through the text, but for loops; notes those. */
+/* Whether control goes through the text, but for loops; notes those. A body that exits may be one
+ * that does not run: then the program goes on behind it. */
 static bool goes_straight(struct compiler *compiler)
 {
+    uint32_t loops_end = 0;
     compiler->loops = false;
     for (uint32_t i = 0; i < compiler->insn_count; i++) {
         const struct hg_insn *insn = &compiler->insns[i];
         if (insn->op == HG_OP_BRA || insn->op == HG_OP_CALL || insn->op == HG_OP_RET ||
-            (insn->op == HG_OP_EXIT && insn->pred != HG_PRED_NONE)) {
+            (insn->op == HG_OP_EXIT && (insn->pred != HG_PRED_NONE || i < loops_end))) {
             return false;
         }
-        compiler->loops |= insn->op == HG_OP_LOOP;
+        if (insn->op == HG_OP_LOOP) {
+            compiler->loops = true;
+            loops_end = insn->target > loops_end ? insn->target : loops_end;
+        }
     }
     return true;
 }
@@ -138,9 +144,20 @@ static bool read_later(const struct compiler *compiler, uint32_t index, uint8_t 
     return false;
 }
 
-/* Follows which registers may differ from row to row, through instructions FIRST .. END-1. */
-static void follow_rows(struct compiler *compiler, uint32_t first, uint32_t end)
+/* Notes in *KNOWN whether something differs from row to row, as ROW says; with loops, where what
+ * comes later may come before, for good. Gives whether that is new. */
+static bool note_row(const struct compiler *compiler, bool *known, bool row)
 {
+    bool is_new = row && !*known;
+    *known = row || (compiler->loops && *known);
+    return is_new;
+}
+
+/* Follows what may differ from row to row, through instructions FIRST .. END-1. Gives whether that
+ * is more than before. */
+static bool follow_rows(struct compiler *compiler, uint32_t first, uint32_t end)
+{
+    bool more = false;
     for (uint32_t i = first; i < end; i++) {
         const struct hg_insn *insn = &compiler->insns[i];
         const struct hg_insn_uses *uses = &compiler->uses[i];
@@ -150,12 +167,15 @@ static void follow_rows(struct compiler *compiler, uint32_t first, uint32_t end)
                 row |= compiler->row_level[uses->reads[r].reg + j];
             }
         }
+        row |= uses->pred_read != HG_PRED_NONE && compiler->row_preds[uses->pred_read];
+        if (uses->pred_write != HG_PRED_NONE) {
+            more |= note_row(compiler, &compiler->row_preds[uses->pred_write], row);
+        }
         if (uses->writes) {
-            /* With loops what comes later may come before. */
-            compiler->row_level[uses->write.reg] =
-                row || (compiler->loops && compiler->row_level[uses->write.reg]);
+            more |= note_row(compiler, &compiler->row_level[uses->write.reg], row);
         }
     }
+    return more;
 }
 
 /* ---- a region -------------------------------------------------------------------------------- */
@@ -514,6 +534,7 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
     compiler.has_mma = false;
     compiler.used = 0;
     memset(compiler.row_level, 0, sizeof compiler.row_level);
+    memset(compiler.row_preds, 0, sizeof compiler.row_preds);
     compiler.row_level[HG_REG_ROW] = true;
     hg_program_unpack(program, compiler.insns);
     for (uint32_t i = 0; i < compiler.insn_count; i++) {
@@ -526,10 +547,11 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
     }
     for (uint32_t i = 0; i < compiler.region_count; i++) {
         emit_region(&compiler, i);
-        for (unsigned round = 0; round < (compiler.loops ? 4u : 1u); round++) {
-            follow_rows(&compiler, compiler.extents[i].first,
-                        compiler.extents[i].end + compiler.extents[i].reduces);
-        }
+        uint32_t after = compiler.extents[i].end + compiler.extents[i].reduces;
+        bool more;
+        do {
+            more = follow_rows(&compiler, compiler.extents[i].first, after);
+        } while (more && compiler.loops);
     }
     return compiler.emitted == 0 ? HG_OK : finish(&compiler, code);
 }

@@ -250,15 +250,14 @@ static void fuel(void **state)
     }
     /* 64 * 64 * 4096 terms cost 4096. */
     struct hg_program *program =
-        program_of("loop.blocks @end\nmma.f32 r1, [b0], [b0], m=%1, n=%2, k=%3, lda=%4, ldb=%4\n"
+        program_of("loop.blocks @end\nmma.f32 r1, [b0], [b0], m=%1, n=%2, k=%3, lda=%3, ldb=%1\n"
                    "stg.f32 [b1 + lane], r1\nend:\nexit\n");
-    static float matrix[4096 + 64];
+    static float matrix[64 * 4096];
     static float sums[4096];
     for (int e = 0; e < 2; e++) {
         struct hg_launch launch = launch_of(program, 64, 64);
         launch.executor = (enum hg_executor)e;
         launch.params[3] = 4096;
-        launch.params[4] = 0; /* every row is the first */
         launch.operands[0] = (struct hg_operand){matrix, sizeof matrix, false};
         launch.operands[1] = (struct hg_operand){sums, sizeof sums, true};
         launch.operand_count = 2;
