@@ -101,6 +101,7 @@ struct hg_emit {
     uint8_t lanes;
     uint16_t op_count;
     uint16_t const_count;
+    uint16_t const_next;    /* where the next is looked for first: sequences come again */
     uint16_t uniform_count; /* operations in front of the loop that are no constants */
     uint8_t stream_count;
     bool row_loads, row_stores, one_loads, one_stores; /* uniform memory */

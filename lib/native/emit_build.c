@@ -14,6 +14,7 @@ void hg_emit_init(struct hg_emit *emit, enum hg_isa_level level, enum hg_fp_mode
     emit->lanes = (uint8_t)lanes;
     emit->op_count = 0;
     emit->const_count = 0;
+    emit->const_next = 0;
     emit->uniform_count = 0;
     emit->stream_count = 0;
     emit->row_loads = emit->row_stores = emit->one_loads = emit->one_stores = false;
@@ -88,9 +89,12 @@ hg_val hg_emit_const(struct hg_emit *emit, unsigned width, uint64_t bits)
         bits &= 0xffffffffu;
     }
     width = width < 2 ? 2 : width;
-    for (unsigned i = 0; i < emit->const_count; i++) {
+    uint16_t count = emit->const_count;
+    for (uint16_t looked = 0, i = emit->const_next; looked < count; looked++, i++) {
+        i = i < count ? i : 0;
         const struct hg_vop *known = &emit->ops[emit->consts[i]];
         if (known->bits == bits && known->width == width) {
+            emit->const_next = (uint16_t)(i + 1);
             return emit->consts[i];
         }
     }
