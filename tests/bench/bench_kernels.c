@@ -19,7 +19,7 @@
 #include "tests/bench/kernels_peers.h"
 #include "tests/bench/python_peer.h"
 
-#define ROUNDS 7
+#define ROUNDS 15
 
 static const struct kernels_peer peers[] = {
     {"C loop", kernels_loop_start, kernels_loop_time},
@@ -180,10 +180,11 @@ static void fill(size_t subject, float *a, float *b, size_t n)
     }
 }
 
-/* Some milliseconds of calls. */
+/* Some tenths of a millisecond, where that is one call or more: short beside a turn of the
+ * system's scheduler, so that the work of others falls on few of the rounds. */
 static size_t calls_of(size_t n)
 {
-    return n < 10000 ? 2000 : n < 1000000 ? 40 : 2;
+    return n < 1000 ? 1000 : n < 10000 ? 200 : n < 1000000 ? 10 : 1;
 }
 
 /* Nanoseconds of a call, a round each. */

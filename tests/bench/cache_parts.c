@@ -7,13 +7,11 @@
 
 #include "lib/base/check.h"
 
-enum { REGIONS = 42 };
-
 struct hg_key bench_cache_key(uint64_t number)
 {
     struct hg_key key;
     hg_key_init(&key);
-    key.cache = (uint16_t)(number % REGIONS);
+    key.cache = (uint16_t)(number % HG_CACHE_COUNT);
     key.form = (uint8_t)(number % HG_PROGRAM_FORM_COUNT);
     key.type[0] = key.type[1] = (uint8_t)(number % 10);
     key.mode[0] = key.mode[1] = HG_OPERAND_LANE;
@@ -34,7 +32,7 @@ enum hg_status bench_cache_build(const struct hg_key *key, void *context,
 struct hg_cache *bench_cache_new(uint64_t entries_max)
 {
     const struct hg_cache_options options = {
-        .region_count = REGIONS, .entries_max = entries_max, .bytes_max = 1u << 30};
+        .region_count = HG_CACHE_COUNT, .entries_max = entries_max, .bytes_max = 1u << 30};
     struct hg_cache *cache = NULL;
     struct hg_error error = HG_ERROR_INIT;
     if (hg_cache_create(&options, &cache, &error) != HG_OK) {

@@ -27,7 +27,7 @@ void bench_cache_onednn(const struct bench_cache_costs *ours); /* cache_onednn.c
 struct hg_key bench_cache_key(uint64_t number);
 /* A program of one instruction. */
 hg_cache_build_fn bench_cache_build;
-/* A cache with 42 regions, as the engine's; exits on failure. */
+/* A cache with as many regions as the engine's; exits on failure. */
 struct hg_cache *bench_cache_new(uint64_t entries_max);
 
 /* The launch of CALL's STEP by PROGRAM on the call's operands, all of them in memory; those with a
