@@ -23,7 +23,6 @@ struct subject {
     unsigned outputs; /* the last so many operands */
     unsigned operands;
     const char *text; /* with LOOP and END where the body of a loop over blocks may stand */
-    bool partly;      /* has regions without code, which run the other way */
 };
 
 static const struct subject subjects[] = {
