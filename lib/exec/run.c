@@ -314,10 +314,12 @@ uint64_t hg_exec_scratch_bytes(const struct hg_program *program, uint64_t rows, 
             return UINT64_MAX;
         }
     }
+    /* No region has more REDUCE than the program has destinations. */
     uint64_t leaves = hg_div_up_u64(cols, HG_LEAF_LANES);
     uint64_t count;
     if ((facts->facts & HG_FACT_REDUCE) != 0 &&
-        (!hg_mul_u64(rows, leaves, &count) || !hg_mul_u64(count, sizeof(uint64_t), &count) ||
+        (!hg_mul_u64(rows, leaves, &count) ||
+         !hg_mul_u64(count, facts->reduce_count * sizeof(uint64_t), &count) ||
          !hg_add_u64(bytes, count, &bytes))) {
         return UINT64_MAX;
     }

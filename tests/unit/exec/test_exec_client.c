@@ -161,13 +161,30 @@ static void rows_without_lanes(void **state)
     hg_program_unref(&program);
 }
 
+/* Each of the REDUCE that end a region has partial results of its own, and is charged for them. */
+static void leaves_are_charged(void **state)
+{
+    (void)state;
+    enum { REDUCES = 100, ROWS = 1000 };
+    char text[8192] = "loop.blocks @e\nmov.u64 r100, r255\n";
+    size_t length = strlen(text);
+    for (int i = 0; i < REDUCES; i++) {
+        length +=
+            (size_t)snprintf(text + length, sizeof text - length, "reduce.add.u64 r%d, r100\n", i);
+    }
+    (void)snprintf(text + length, sizeof text - length, "e:\nexit\n");
+    struct hg_program *program = program_of(text);
+    assert_true(hg_exec_scratch_bytes(program, ROWS, 2) >= REDUCES * ROWS * sizeof(uint64_t));
+    hg_program_unref(&program);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chosen_by_row),      cmocka_unit_test(handed_on),
         cmocka_unit_test(lowest_of_leaves),   cmocka_unit_test(exit_that_is_not_reached),
         cmocka_unit_test(nested_loops),       cmocka_unit_test(overlapping_rows),
-        cmocka_unit_test(rows_without_lanes),
+        cmocka_unit_test(rows_without_lanes), cmocka_unit_test(leaves_are_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
