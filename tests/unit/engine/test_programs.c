@@ -307,9 +307,48 @@ static void digest_is_sha256(void **state)
     check_digest(as, 119, "31eba51c313a5c08226adf18d4a359cfdfd8d2e816b13f4af952f7ea6584dcfb");
 }
 
+/* Whether TEXT, with 2 x 2 lanes on three buffers, was left to a worker. */
+static bool is_queued(struct hg_session *session, uint64_t id, const char *text)
+{
+    const uint64_t buffers[] = {1, 2, 3};
+    const uint64_t params[] = {2, 2, 2, 2, 2};
+    test_load(session, id, text);
+    const struct hg_run_request request = {.program = id,
+                                           .buffers = buffers,
+                                           .buffer_count = 3,
+                                           .rows = 2,
+                                           .cols = 2,
+                                           .params = params,
+                                           .param_count = 5};
+    struct hg_task task = {0};
+    assert_int_equal(run(session, &request, &task), HG_OK);
+    return task.queue_ns > 0;
+}
+
+/* The number of a product's terms may be any parameter of a user's program, so that nobody knows
+ * how long it will run: it never runs where the request came in. One with constants may. */
+static void products_of_unknown_size_are_queued(void **state)
+{
+    (void)state;
+    struct hg_engine *engine = test_engine();
+    struct hg_session *session = test_session(engine, 1000);
+    for (uint64_t id = 1; id <= 3; id++) {
+        test_alloc(session, id, HG_F32, 4);
+    }
+    assert_true(is_queued(session, 10,
+                          ".slots 3\nmma.f32 r1, [b0], [b1], m=%1, n=%2, k=%7, lda=%6, ldb=%5\n"
+                          "stg.f32 [b2 + lane], r1\nexit\n"));
+    assert_false(is_queued(session, 11,
+                           ".slots 3\nmma.f32 r1, [b0], [b1], m=2, n=2, k=2, lda=2, ldb=2\n"
+                           "stg.f32 [b2 + lane], r1\nexit\n"));
+    hg_session_destroy(&session);
+    hg_engine_destroy(&engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_of_unknown_size_are_queued),
         cmocka_unit_test(program_runs_with_parameters),
         cmocka_unit_test(content_is_shared),
         cmocka_unit_test(only_verified_programs_load),
