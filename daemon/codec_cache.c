@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/codec_cache.h"
 
+#include "daemon/codec_protobuf.h"
 #include "proto/hologram/v1/hologram.pb-c.h"
 
 #define REQUEST(body)  HOLOGRAM__V1__REQUEST__BODY_##body
@@ -58,22 +59,12 @@ bool hg_codec_convert_cache(const Hologram__V1__Request *wire, struct hg_step *s
 
 /* ---- replies --------------------------------------------------------------------------------- */
 
-/* protobuf-c's structs hold char * also for what is only read. */
-static char *borrow(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } cast = {.in = text};
-    return cast.out;
-}
-
 static void fill_program(const struct hg_cached *program, Hologram__V1__CachedProgram *wire)
 {
     hologram__v1__cached_program__init(wire);
-    wire->key = borrow(program->name);
-    wire->cache = borrow(program->cache);
-    wire->summary = borrow(program->summary);
+    wire->key = hg_codec_borrow(program->name);
+    wire->cache = hg_codec_borrow(program->cache);
+    wire->summary = hg_codec_borrow(program->summary);
     wire->hits = program->hits;
     wire->bytes = program->bytes;
     wire->pinned = program->is_pinned;
@@ -151,20 +142,20 @@ static enum hg_status fill_show(const struct hg_cache_shown *shown, struct hg_ar
     fill_program(&shown->item, &row->program);
     for (uint32_t i = 0; i < shown->field_count; i++) {
         hologram__v1__key_field__init(&row->fields[i]);
-        row->fields[i].name = borrow(shown->fields[i].name);
-        row->fields[i].value = borrow(shown->fields[i].text);
+        row->fields[i].name = hg_codec_borrow(shown->fields[i].name);
+        row->fields[i].value = hg_codec_borrow(shown->fields[i].text);
         row->rows[i] = &row->fields[i];
     }
     row->result.program = &row->program;
     row->result.n_fields = shown->field_count;
     row->result.fields = row->rows;
-    row->result.origin = borrow(shown->origin);
-    row->result.executor = borrow(shown->executor);
-    row->result.isa_level = borrow(shown->isa_level);
+    row->result.origin = hg_codec_borrow(shown->origin);
+    row->result.executor = hg_codec_borrow(shown->executor);
+    row->result.isa_level = hg_codec_borrow(shown->isa_level);
     row->result.instructions = shown->facts.insn_count;
     row->result.slots = shown->facts.slot_count;
     row->result.block = shown->facts.block_lanes;
-    row->result.code = shown->code != NULL ? shown->code : borrow("");
+    row->result.code = shown->code != NULL ? shown->code : hg_codec_borrow("");
     row->result.withheld = shown->code == NULL;
     row->result.native_bytes = shown->native_bytes;
     wire->body_case = RESPONSE(CACHE_SHOW);

@@ -3,20 +3,11 @@
 #include <string.h>
 
 #include "daemon/codec_graph.h"
+#include "daemon/codec_protobuf.h"
 #include "lib/base/check.h"
 #include "proto/hologram/v1/hologram.pb-c.h"
 
 #define RESPONSE(body) HOLOGRAM__V1__RESPONSE__BODY_##body
-
-/* protobuf-c's structs hold char * also for what is only read. */
-static char *borrow(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } cast = {.in = text != NULL ? text : ""};
-    return cast.out;
-}
 
 /* As hexadecimal digits, in ARENA; NULL when out of memory. */
 static char *digits_of(const struct hg_graph_facts *facts, struct hg_arena *arena)
@@ -37,7 +28,7 @@ static char **borrow_all(const char *const *names, uint32_t count, struct hg_are
 {
     char **rows = hg_arena_alloc(arena, ((size_t)count + 1) * sizeof(char *));
     for (uint32_t i = 0; rows != NULL && i < count; i++) {
-        rows[i] = borrow(names[i]);
+        rows[i] = hg_codec_borrow(names[i]);
     }
     return rows;
 }
@@ -77,7 +68,7 @@ static void fill_output(const struct hg_graph_made *made, struct output_row *row
     } shape = {.in = made->shape};
     hologram__v1__graph_output__init(&row->output);
     hologram__v1__buffer_info__init(&row->buffer);
-    row->output.name = borrow(made->name);
+    row->output.name = hg_codec_borrow(made->name);
     row->output.made = made->made;
     row->output.buffer = &row->buffer;
     row->buffer.id = made->id;
@@ -120,8 +111,8 @@ static enum hg_status fill_run(const struct hg_run_graph_reply *reply, struct hg
     }
     hologram__v1__run_graph_result__init(&result->run);
     hologram__v1__execute_result__init(&result->execute);
-    result->execute.cache = borrow(reply->execute.cache);
-    result->execute.outcome = borrow(reply->execute.outcome);
+    result->execute.cache = hg_codec_borrow(reply->execute.cache);
+    result->execute.outcome = hg_codec_borrow(reply->execute.outcome);
     result->execute.queue_ns = reply->execute.queue_ns;
     result->execute.lookup_ns = reply->execute.lookup_ns;
     result->execute.build_ns = reply->execute.build_ns;
@@ -144,7 +135,7 @@ static enum hg_status fill_explain(const char *text, struct hg_arena *arena,
         return HG_RESOURCE_EXHAUSTED;
     }
     hologram__v1__explain_graph_result__init(result);
-    result->text = borrow(text);
+    result->text = hg_codec_borrow(text);
     wire->body_case = RESPONSE(EXPLAIN_GRAPH);
     wire->explain_graph = result;
     return HG_OK;
@@ -154,7 +145,7 @@ static enum hg_status fill_named(const struct hg_named_graph_info *info, struct 
                                  Hologram__V1__NamedGraph *wire)
 {
     hologram__v1__named_graph__init(wire);
-    wire->name = borrow(info->name);
+    wire->name = hg_codec_borrow(info->name);
     wire->digest = digits_of(&info->facts, arena);
     wire->nodes = info->facts.nodes;
     wire->inputs = info->facts.input_count;

@@ -8,13 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/cli.h"
+#include "client/cli/bench.h"
 
 #define OPERANDS_MAX 4
-#define SAMPLES_MAX  (1u << 20)
 #define DEPTH_MAX    1024
-
-enum mode { MODE_SINGLE = 1, MODE_PIPELINED = 2, MODE_BATCH = 4, MODE_ALL = 7 };
 
 struct bench_arguments {
     struct cli *cli;
@@ -34,15 +31,6 @@ struct subject {
     hologram_buffer operands[OPERANDS_MAX];
     hologram_attribute attributes[OPERANDS_MAX];
     hologram_call call;
-};
-
-struct result {
-    const char *mode;
-    uint64_t operations;
-    double seconds;
-    double p50_ns; /* of a request, a flight's share or a batch's share */
-    double p99_ns;
-    double p999_ns;
 };
 
 enum {
@@ -69,10 +57,10 @@ static bool parse_mode(const char *text, unsigned int *modes)
     static const struct {
         const char *name;
         unsigned int modes;
-    } names[] = {{"single", MODE_SINGLE},
-                 {"pipelined", MODE_PIPELINED},
-                 {"batch", MODE_BATCH},
-                 {"all", MODE_ALL}};
+    } names[] = {{"single", BENCH_SINGLE},
+                 {"pipelined", BENCH_PIPELINED},
+                 {"batch", BENCH_BATCH},
+                 {"all", BENCH_ALL}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(text, names[i].name) == 0) {
             *modes = names[i].modes;
@@ -224,86 +212,8 @@ static int prepare(struct subject *subject, const struct bench_arguments *argume
     return CLI_OK;
 }
 
-/* ---- measuring ------------------------------------------------------------------------------- */
-
-static hologram_status act_single(const struct subject *subject, void *context, uint64_t depth)
-{
-    (void)context;
-    (void)depth;
-    return hologram_execute(subject->client, &subject->call, NULL);
-}
-
-static hologram_status act_pipelined(const struct subject *subject, void *context, uint64_t depth)
-{
-    (void)context;
-    for (uint64_t i = 0; i < depth; i++) {
-        hologram_status status =
-            hologram_submit_execute(subject->client, &subject->call, NULL, NULL);
-        if (status != HOLOGRAM_OK) {
-            return status;
-        }
-    }
-    return hologram_wait_all(subject->client);
-}
-
-static hologram_status act_batch(const struct subject *subject, void *context, uint64_t depth)
-{
-    (void)subject;
-    (void)depth;
-    return hologram_batch_run(context, NULL);
-}
-
-typedef hologram_status act_fn(const struct subject *subject, void *context, uint64_t depth);
-
-static int ascending(const void *left, const void *right)
-{
-    const double *a = left;
-    const double *b = right;
-    return *a < *b ? -1 : *a > *b;
-}
-
-static double quantile(const double *sorted, size_t count, double part)
-{
-    size_t index = (size_t)((double)count * part);
-    return sorted[index < count ? index : count - 1];
-}
-
-/* Repeats ACT, which does DEPTH operations, for the time that ARGUMENTS give. */
-static hologram_status measure(const struct subject *subject,
-                               const struct bench_arguments *arguments, act_fn *act, void *context,
-                               uint64_t depth, double *samples, struct result *result)
-{
-    size_t count = 0;
-    uint64_t start_ns = cli_now_ns();
-    uint64_t end_ns = start_ns + (uint64_t)(arguments->seconds * 1e9);
-    uint64_t now_ns = start_ns;
-    do {
-        uint64_t before_ns = now_ns;
-        hologram_status status = act(subject, context, depth);
-        if (status != HOLOGRAM_OK) {
-            return status;
-        }
-        now_ns = cli_now_ns();
-        samples[count++] = (double)(now_ns - before_ns) / (double)depth;
-    } while (now_ns < end_ns && count < SAMPLES_MAX);
-    qsort(samples, count, sizeof *samples, ascending);
-    result->operations = count * depth;
-    result->seconds = (double)(now_ns - start_ns) / 1e9;
-    result->p50_ns = quantile(samples, count, 0.5);
-    result->p99_ns = quantile(samples, count, 0.99);
-    result->p999_ns = quantile(samples, count, 0.999);
-    return HOLOGRAM_OK;
-}
-
-static hologram_status make_batch(const struct subject *subject, uint64_t depth,
-                                  hologram_batch **batch)
-{
-    hologram_status status = hologram_batch_new(subject->client, batch);
-    for (uint64_t i = 0; status == HOLOGRAM_OK && i < depth; i++) {
-        status = hologram_batch_execute(*batch, &subject->call);
-    }
-    return status;
-}
+/* ---- measuring and telling --------------------------------------------------------------------
+ */
 
 static void print_header(const struct bench_arguments *arguments)
 {
@@ -314,7 +224,7 @@ static void print_header(const struct bench_arguments *arguments)
     }
 }
 
-static void report(const struct result *result, json_t *list)
+static void report(const struct bench_result *result, json_t *list)
 {
     double rate = (double)result->operations / result->seconds;
     if (list) {
@@ -331,35 +241,19 @@ static void report(const struct result *result, json_t *list)
            cli_time_text(result->p99_ns, p99), cli_time_text(result->p999_ns, p999));
 }
 
+/* Each of the ways that were asked for. */
 static hologram_status measure_all(const struct subject *subject,
                                    const struct bench_arguments *arguments, double *samples,
                                    json_t *list)
 {
     hologram_status status = HOLOGRAM_OK;
-    if ((arguments->modes & MODE_SINGLE) != 0) {
-        struct result result = {.mode = "single"};
-        status = measure(subject, arguments, act_single, NULL, 1, samples, &result);
-        if (status == HOLOGRAM_OK) {
-            report(&result, list);
+    for (unsigned int mode = 1; status == HOLOGRAM_OK && mode < BENCH_ALL; mode <<= 1) {
+        struct bench_result result;
+        if ((arguments->modes & mode) == 0) {
+            continue;
         }
-    }
-    if (status == HOLOGRAM_OK && (arguments->modes & MODE_PIPELINED) != 0) {
-        struct result result = {.mode = "pipelined"};
-        status =
-            measure(subject, arguments, act_pipelined, NULL, arguments->depth, samples, &result);
-        if (status == HOLOGRAM_OK) {
-            report(&result, list);
-        }
-    }
-    if (status == HOLOGRAM_OK && (arguments->modes & MODE_BATCH) != 0) {
-        struct result result = {.mode = "batch"};
-        hologram_batch *batch = NULL;
-        status = make_batch(subject, arguments->depth, &batch);
-        if (status == HOLOGRAM_OK) {
-            status =
-                measure(subject, arguments, act_batch, batch, arguments->depth, samples, &result);
-        }
-        hologram_batch_free(&batch);
+        status = bench_measure(subject->client, &subject->call, (enum bench_mode)mode,
+                               arguments->depth, arguments->seconds, samples, &result);
         if (status == HOLOGRAM_OK) {
             report(&result, list);
         }
@@ -375,7 +269,7 @@ static int bench(const struct bench_arguments *arguments, const hologram_ops *op
         return cli_fail(CLI_NOT_FOUND, "there is no operation '%s'", arguments->op);
     }
     int code = prepare(&subject, arguments, ops);
-    double *samples = code == CLI_OK ? malloc(SAMPLES_MAX * sizeof *samples) : NULL;
+    double *samples = code == CLI_OK ? malloc(BENCH_SAMPLES_MAX * sizeof *samples) : NULL;
     if (!samples) {
         return code != CLI_OK ? code : cli_fail(CLI_FILE, "out of memory");
     }
@@ -404,7 +298,7 @@ int cli_bench(struct cli *cli, int argc, char **argv)
                                         .op = "vector_add",
                                         .n = 256,
                                         .dtype = HOLOGRAM_F32,
-                                        .modes = MODE_ALL,
+                                        .modes = BENCH_ALL,
                                         .depth = 64,
                                         .seconds = 1};
     cli_parse(&argp, argc, argv, &arguments);

@@ -2,7 +2,7 @@
 /*
  * What the files of libhologram share.
  *
- *     hologram_x()  ──►  ticket.c: a slot   ──►  codec_request.c: bytes  ──►  wire.c: socket
+ *     hologram_x()  ──►  ticket.c: a slot   ──►  codec_request.c: bytes  ──►  wire_out.c: socket
  *     results       ◄──  ticket.c: finish   ◄──  codec_response.c: reply ◄──  wire.c: frames
  *
  * Threads: everything belongs to one client, which one thread uses at a time.
@@ -135,6 +135,12 @@ void hg_client_copy_text(char *to, size_t size, const char *from);
 /* ---- clock and wire -------------------------------------------------------------------------- */
 
 uint64_t hg_client_now_ns(void);
+/* The connection fails with what errno says of CALL. */
+hologram_status hg_client_break_errno(hologram_client *client, const char *call);
+/* Waits for EVENTS of the socket until DEADLINE_NS (0 = as long as it takes); what came is in
+ * *CAME, 0 when time is up. */
+hologram_status hg_client_await(hologram_client *client, short events, uint64_t deadline_ns,
+                                short *came);
 /* Room for BYTES more bytes of requests, which hg_client_queued then counts; sends what is queued
  * first if they would not fit. NULL, with the client's error set, on failure. */
 uint8_t *hg_client_queue(hologram_client *client, size_t bytes, uint64_t deadline_ns);

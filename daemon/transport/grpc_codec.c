@@ -1,46 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/transport/grpc_codec.h"
 
-#include "daemon/codec_scan.h"
+#include "daemon/codec_protobuf.h"
 #include "grpc/health/v1/health.pb-c.h"
 #include "grpc/reflection/v1/reflection.pb-c.h"
 
-/* protobuf-c says nothing of why it failed. */
-struct memory {
-    struct hg_arena *arena;
-    bool exhausted;
-};
-
-static void *arena_alloc_cb(void *context, size_t size)
-{
-    struct memory *memory = context;
-    void *block = hg_arena_alloc(memory->arena, size);
-    memory->exhausted = memory->exhausted || block == NULL;
-    return block;
-}
-
-/* The arena is freed as a whole. */
-static void arena_free_cb(void *context, void *block)
-{
-    (void)context;
-    (void)block;
-}
-
-/* A message that passes the bounds of codec_scan.h. INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
 static enum hg_status unpack(const ProtobufCMessageDescriptor *descriptor, struct hg_bytes message,
                              struct hg_arena *arena, ProtobufCMessage **unpacked)
 {
     struct hg_error error = HG_ERROR_INIT;
-    struct memory memory = {.arena = arena};
-    ProtobufCAllocator allocator = {arena_alloc_cb, arena_free_cb, &memory};
-    if (hg_codec_scan(descriptor, message.data, message.size, &error) != HG_OK) {
-        return HG_INVALID_ARGUMENT;
-    }
-    *unpacked = protobuf_c_message_unpack(descriptor, &allocator, message.size, message.data);
-    if (*unpacked != NULL) {
-        return HG_OK;
-    }
-    return memory.exhausted ? HG_RESOURCE_EXHAUSTED : HG_INVALID_ARGUMENT;
+    return hg_codec_unpack(descriptor, message.data, message.size, arena, unpacked, &error);
 }
 
 static struct hg_bytes pack(const ProtobufCMessage *message, struct hg_arena *arena)
@@ -51,16 +20,6 @@ static struct hg_bytes pack(const ProtobufCMessage *message, struct hg_arena *ar
         return (struct hg_bytes){0};
     }
     return (struct hg_bytes){out, protobuf_c_message_pack(message, out)};
-}
-
-/* protobuf-c's structs hold pointers without const also to what is only read. */
-static char *borrow_text(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } cast = {.in = text};
-    return cast.out;
 }
 
 /* ---- health -------------------------------------------------------------------------------------
@@ -185,7 +144,7 @@ struct hg_bytes hg_grpc_encode_services(const struct hg_reflection *reflection,
     }
     for (size_t i = 0; i < count; i++) {
         grpc__reflection__v1__service_response__init(&services[i]);
-        services[i].name = borrow_text(names[i]);
+        services[i].name = hg_codec_borrow(names[i]);
         rows[i] = &services[i];
     }
     body.n_service = count;
@@ -202,7 +161,7 @@ struct hg_bytes hg_grpc_encode_extensions(const struct hg_reflection *reflection
     Grpc__Reflection__V1__ExtensionNumberResponse body =
         GRPC__REFLECTION__V1__EXTENSION_NUMBER_RESPONSE__INIT;
     response_message response = response_to(reflection);
-    body.base_type_name = borrow_text(reflection->text);
+    body.base_type_name = hg_codec_borrow(reflection->text);
     response.message_response_case =
         GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ALL_EXTENSION_NUMBERS_RESPONSE;
     response.all_extension_numbers_response = &body;
@@ -216,7 +175,7 @@ struct hg_bytes hg_grpc_encode_refusal(const struct hg_reflection *reflection,
     Grpc__Reflection__V1__ErrorResponse body = GRPC__REFLECTION__V1__ERROR_RESPONSE__INIT;
     response_message response = response_to(reflection);
     body.error_code = (int32_t)status;
-    body.error_message = borrow_text(text);
+    body.error_message = hg_codec_borrow(text);
     response.message_response_case =
         GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
     response.error_response = &body;
