@@ -38,7 +38,8 @@ static bool find_operand(const struct hg_launch *launch, const struct hg_native_
            (launch->boundary_classes[class_index / 64] >> class_index % 64 & 1u) != 0;
 }
 
-/* The memory of ACCESS, a matrix up to its end; false if it is not inside its operand. */
+/* The memory of ACCESS, as alias.c judges it: a matrix, which ends at MATRIX_END, stands for all of
+ * its operand. False if it is not inside that. */
 static bool find_range(const struct hg_launch *launch, const struct hg_native_access *access,
                        uint64_t matrix_end, struct range *range)
 {
@@ -47,7 +48,7 @@ static bool find_range(const struct hg_launch *launch, const struct hg_native_ac
     if (access->lane == HG_NATIVE_MATRIX) {
         operand = launch->operands[access->slot];
         range->first = (uintptr_t)operand.base;
-        range->end = range->first + matrix_end;
+        range->end = range->first + operand.bytes;
         return matrix_end <= operand.bytes;
     }
     uint64_t elements = access->lane == HG_LANE_STRIDE ? params[HG_PARAM_N]

@@ -150,6 +150,27 @@ static void overlapping_rows(void **state)
     hg_program_unref(&program);
 }
 
+/* A product into the part of an operand that its matrix does not reach is refused by all. */
+static void behind_a_matrix(void **state)
+{
+    (void)state;
+    struct hg_program *program = program_of("mma.f32 r1, [b0], [b1], m=2, n=2, k=2, lda=2, ldb=2\n"
+                                            "stg.f32 [b2 + 64 + lane], r1\nexit\n");
+    static float memory[2][64];
+    for (int executor = 0; executor < HG_EXECUTOR_COUNT; executor++) {
+        struct hg_launch launch = launch_of(program, 2, 2);
+        launch.executor = (enum hg_executor)executor;
+        for (unsigned i = 0; i < 3; i++) {
+            launch.operands[i] = (struct hg_operand){memory[i % 2], sizeof memory[0], i == 2};
+        }
+        launch.operand_count = 3;
+        struct hg_error error = HG_ERROR_INIT;
+        assert_int_equal(hg_exec_launch(&launch, &error), HG_INVALID_ARGUMENT);
+        assert_non_null(strstr(error.message, "overlap"));
+    }
+    hg_program_unref(&program);
+}
+
 /* Rows without lanes are run, too, and take their time: no loop thread should begin 2^48 of them.
  */
 static void rows_without_lanes(void **state)
@@ -185,6 +206,7 @@ int main(void)
         cmocka_unit_test(lowest_of_leaves),   cmocka_unit_test(exit_that_is_not_reached),
         cmocka_unit_test(nested_loops),       cmocka_unit_test(overlapping_rows),
         cmocka_unit_test(rows_without_lanes), cmocka_unit_test(leaves_are_charged),
+        cmocka_unit_test(behind_a_matrix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
