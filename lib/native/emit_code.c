@@ -10,6 +10,7 @@
 #include "lib/native/emit_code.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* Registers for pointers; those from RBX on are the caller's and are saved. */
 static const uint8_t pointer_registers[] = {HG_X86_RSI, HG_X86_R8,  HG_X86_R9,  HG_X86_R10,
@@ -368,7 +369,12 @@ static uint32_t place(struct hg_code_gen *gen, hg_val value)
 static void place_constants(struct hg_code_gen *gen)
 {
     const struct hg_emit *emit = gen->emit;
-    uint32_t places[HG_EMIT_CONSTS + 2] = {0};
+    uint32_t places[HG_EMIT_CONSTS + 2]; /* 0: none yet */
+    if (gen->refer_count == 0) {
+        return;
+    }
+    memset(places, 0, emit->const_count * sizeof *places);
+    places[HG_EMIT_CONSTS] = places[HG_EMIT_CONSTS + 1] = 0;
     hg_x86_align(&gen->x, 8);
     for (unsigned r = 0; r < gen->refer_count; r++) {
         hg_val v = gen->refers[r].value;
