@@ -2,11 +2,11 @@
 /*
  * Native code of programs: one linear pass from verified instructions to x86-64, a function per
  * region (a top-level segment, or the body of a LOOP.BLOCKS). A function runs a stretch of lanes;
- * any thread may run any stretch. What is not emitted (emit_plan.c says what) has no function, and
- * the executor runs that region another way: the results are the same, bit for bit.
+ * any thread may run any stretch. What is not emitted (native.c and emit_vop.c say what) has no
+ * function, and the executor runs that region another way: the results are the same, bit for bit.
  *
  *     program ──► regions ──► vector operations ──► registers ──► bytes
- *                 emit_plan.c  emit_lower*.c         emit_alloc.c  emit_x86.c
+ *                 native.c     emit_lower*.c         emit_regs.c   emit_code.c
  *
  * Threads: compilation is a function of its arguments; code objects never change.
  */
