@@ -14,6 +14,8 @@
 
 /* CLOCK_MONOTONIC. */
 uint64_t bench_now_ns(void);
+/* CPU time of the calling thread: what others on the machine do costs turns, which do not count. */
+uint64_t bench_thread_ns(void);
 /* Sorts VALUES. FRACTION 0.5 is the median; COUNT >= 1. */
 double bench_quantile(double *values, size_t count, double fraction);
 double bench_median(double *values, size_t count);

@@ -108,7 +108,7 @@ static float *allocate(struct hg_session *session, uint64_t id, size_t n)
     return data;
 }
 
-static double time_ours(struct hg_session *session, size_t subject, size_t calls)
+static double time_ours(const struct contest *contest, size_t subject, size_t calls)
 {
     const uint64_t inputs[] = {1, 2};
     const uint64_t outputs[] = {3};
@@ -121,12 +121,12 @@ static double time_ours(struct hg_session *session, size_t subject, size_t calls
         .outputs = outputs,
         .output_count = 1,
     };
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = kernels_now_ns(contest->threads);
     for (size_t call = 0; call < calls; call++) {
         struct hg_task task = {.allow_inline = true};
-        require_ok(hg_session_execute_wait(session, &request, &task), &task.error);
+        require_ok(hg_session_execute_wait(contest->session, &request, &task), &task.error);
     }
-    return (double)(bench_now_ns() - start_ns) / (double)calls;
+    return (double)(kernels_now_ns(contest->threads) - start_ns) / (double)calls;
 }
 
 /* The program of an operation over N elements, and its launch without operands. */
@@ -163,11 +163,11 @@ static struct hg_program *program_of(enum hg_op_id id, uint64_t n, struct hg_lau
 static double time_launch(const struct hg_launch *launch, size_t calls)
 {
     struct hg_error error = HG_ERROR_INIT;
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_thread_ns();
     for (size_t call = 0; call < calls; call++) {
         require_ok(hg_exec_launch(launch, &error), &error);
     }
-    return (double)(bench_now_ns() - start_ns) / (double)calls;
+    return (double)(bench_thread_ns() - start_ns) / (double)calls;
 }
 
 static void fill(size_t subject, float *a, float *b, size_t n)
@@ -240,16 +240,16 @@ static void measure(const struct contest *contest, size_t subject, size_t n)
         launch.operands[i] = (struct hg_operand){
             data, (is_output && subjects[subject].folds ? 1 : n) * sizeof(float), is_output};
     }
-    (void)time_ours(session, subject, 1);
+    (void)time_ours(contest, subject, 1);
     (void)time_launch(&launch, 1);
     for (size_t round = 0; round < ROUNDS; round++) {
-        times.ours[round] = time_ours(session, subject, calls_of(n));
+        times.ours[round] = time_ours(contest, subject, calls_of(n));
         times.launch[round] = time_launch(&launch, calls_of(n));
         for (size_t peer = 0; peer < PEERS; peer++) {
             times.theirs[peer][round] =
                 contest->here[peer] ? peers[peer].time(peers[peer].name, &work, calls_of(n)) : -1;
         }
-        times.again[round] = time_ours(session, subject, calls_of(n));
+        times.again[round] = time_ours(contest, subject, calls_of(n));
     }
     print_rows(contest, &work, &times);
     hg_program_unref(&program);

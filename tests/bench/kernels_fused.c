@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include "tests/bench/bench.h"
 #include "tests/bench/kernels_peers.h"
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
@@ -72,11 +71,11 @@ double kernels_fused_time(const char *name, const struct kernels_work *work, siz
     if (strcmp(work->op, "gelu") != 0) {
         return -1;
     }
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = kernels_now_ns(work->threads);
     for (size_t call = 0; call < calls; call++) {
         run(work);
     }
-    return (double)(bench_now_ns() - start_ns) / (double)calls;
+    return (double)(kernels_now_ns(work->threads) - start_ns) / (double)calls;
 }
 
 #else

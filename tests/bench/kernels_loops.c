@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "tests/bench/bench.h"
 #include "tests/bench/kernels_peers.h"
 
 typedef void loop_fn(const struct kernels_work *work);
@@ -136,12 +135,12 @@ double kernels_loop_time(const char *name, const struct kernels_work *work, size
     (void)name;
     for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
         if (strcmp(loops[i].op, work->op) == 0) {
-            uint64_t start_ns = bench_now_ns();
+            uint64_t start_ns = kernels_now_ns(work->threads);
             for (size_t call = 0; call < calls; call++) {
                 loops[i].loop(work);
                 __asm__ volatile("" ::: "memory");
             }
-            return (double)(bench_now_ns() - start_ns) / (double)calls;
+            return (double)(kernels_now_ns(work->threads) - start_ns) / (double)calls;
         }
     }
     return -1;

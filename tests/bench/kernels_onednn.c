@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/bench/bench.h"
-
 static dnnl_engine_t engine;
 static dnnl_stream_t stream;
 
@@ -121,12 +119,12 @@ double kernels_onednn_time(const char *name, const struct kernels_work *work, si
         {DNNL_ARG_SRC_1, memory_of(work->n, work->b)},
     };
     require(dnnl_primitive_execute(primitive, stream, is_binary ? 3 : 2, args));
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = kernels_now_ns(work->threads);
     for (size_t call = 0; call < calls; call++) {
         require(dnnl_primitive_execute(primitive, stream, is_binary ? 3 : 2, args));
     }
     require(dnnl_stream_wait(stream));
-    double ns = (double)(bench_now_ns() - start_ns) / (double)calls;
+    double ns = (double)(kernels_now_ns(work->threads) - start_ns) / (double)calls;
     for (size_t i = 0; i < 3; i++) {
         require(dnnl_memory_destroy(args[i].memory));
     }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tests/bench/bench.h"
+
 #define KERNELS_THREADS_MAX 2
 
 /* Operations by the names of ops.def. */
@@ -21,11 +23,18 @@ struct kernels_work {
     float *c;
 };
 
+/* The clock for work on THREADS: of one, who does nothing else, its CPU time. */
+static inline uint64_t kernels_now_ns(unsigned threads)
+{
+    return threads == 1 ? bench_thread_ns() : bench_now_ns();
+}
+
 struct kernels_peer {
     const char *name;
     /* False if the peer is not here, or never has so many threads. */
     bool (*start)(const char *name, unsigned threads);
-    /* Nanoseconds of one call, the mean of CALLS; below 0 if the peer has no such operation. */
+    /* Nanoseconds of one call by kernels_now_ns, the mean of CALLS; below 0 if the peer has no such
+     * operation. */
     double (*time)(const char *name, const struct kernels_work *work, size_t calls);
 };
 

@@ -61,7 +61,8 @@ double kernels_python_time(const char *name, const struct kernels_work *work, si
         statement->op = work->op;
         statement->n = work->n;
     }
-    return statement->number >= 0 ? python_peer_time(process, statement->number, (unsigned)calls)
+    return statement->number >= 0 ? python_peer_time_by(process, statement->number, (unsigned)calls,
+                                                        work->threads == 1)
                                   : -1;
 }
 

@@ -107,8 +107,13 @@ void python_peer_drop(struct python_peer *peer, int number)
 
 double python_peer_time(struct python_peer *peer, int number, unsigned times)
 {
+    return python_peer_time_by(peer, number, times, false);
+}
+
+double python_peer_time_by(struct python_peer *peer, int number, unsigned times, bool by_thread)
+{
     char answer[64];
-    fprintf(peer->requests, "T\x1f%d\x1f%u\n", number, times);
+    fprintf(peer->requests, "%c\x1f%d\x1f%u\n", by_thread ? 'C' : 'T', number, times);
     fflush(peer->requests);
     if (fgets(answer, sizeof answer, peer->answers) == NULL) {
         fprintf(stderr, "bench: Python has gone\n");

@@ -27,6 +27,8 @@ int python_peer_add(struct python_peer *peer, const char *setup, const char *sta
 void python_peer_drop(struct python_peer *peer, int number);
 /* Runs statement NUMBER as often as said; gives nanoseconds of one. */
 double python_peer_time(struct python_peer *peer, int number, unsigned times);
+/* The same, of CPU time of the thread that runs it if BY_THREAD says so. */
+double python_peer_time_by(struct python_peer *peer, int number, unsigned times, bool by_thread);
 /* NULLs *PEER. */
 void python_peer_stop(struct python_peer **peer);
 

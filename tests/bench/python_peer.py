@@ -4,6 +4,7 @@
 Lines on stdin, fields separated by \\x1f:
   A setup statement   ->  "ok NUMBER" or "no REASON"
   T number times      ->  nanoseconds of all
+  C number times      ->  the same of the thread's CPU time
   D number            ->  nothing: the statement is forgotten, and what it kept
 """
 import sys
@@ -16,14 +17,13 @@ def add(setup, statement):
     names = {}
     try:
         exec(setup, names)
-        source = ("def run(times):\n"
+        source = ("def run(times, now):\n"
                   "    begin = now()\n"
                   "    for _ in range(times):\n"
                   f"        {statement}\n"
                   "    return now() - begin\n")
-        names["now"] = time.perf_counter_ns
         exec(source, names)
-        names["run"](1)
+        names["run"](1, time.perf_counter_ns)
     except Exception as error:  # whatever a comparator's setup throws is a reason to leave it out
         return "no " + str(error).replace("\n", " ")
     statements.append(names["run"])
@@ -37,4 +37,5 @@ for line in sys.stdin:
     elif fields[0] == "D":
         statements[int(fields[1])] = None
     else:
-        print(statements[int(fields[1])](int(fields[2])), flush=True)
+        now = time.thread_time_ns if fields[0] == "C" else time.perf_counter_ns
+        print(statements[int(fields[1])](int(fields[2]), now), flush=True)
