@@ -19,6 +19,7 @@ struct use {
 
 struct hg_repeat {
     bool is_set;
+    bool is_direct; /* the launch needs no checks */
     uint8_t use_count;
     uint64_t freed;     /* of the session when the ids were last looked up */
     uint64_t forgotten; /* of the session when the call was noted */
@@ -93,6 +94,7 @@ void hg_repeat_note(struct hg_repeat *repeat, const struct hg_prepared *prepared
      */
     repeat->launch.deadline_ns = 0;
     repeat->launch.cancelled = NULL;
+    repeat->is_direct = hg_exec_is_direct(&repeat->launch);
 }
 
 /* ---- repeating ------------------------------------------------------------------------------- */
@@ -145,7 +147,8 @@ enum hg_repeated hg_session_repeat(struct hg_session *session, struct hg_repeat 
     if (ready_ticks != NULL) {
         *ready_ticks = hg_clock_ticks();
     }
-    const enum hg_status status = hg_exec_launch(&repeat->launch, error);
+    const enum hg_status status = repeat->is_direct ? hg_exec_launch_direct(&repeat->launch, error)
+                                                    : hg_exec_launch(&repeat->launch, error);
     hg_cache_return(&loan);
     if (status != HG_OK) {
         (void)hg_error_prefix(error, "%s", repeat->op->name);

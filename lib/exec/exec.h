@@ -81,6 +81,16 @@ HG_MUST_CHECK enum hg_status hg_run_finish(struct hg_run **run, struct hg_error 
 /* The whole of it on the calling thread. */
 HG_MUST_CHECK enum hg_status hg_exec_launch(const struct hg_launch *launch, struct hg_error *error);
 
+/*
+ * For a launch that is made again and again as it is, without deadline and cancellation: true if
+ * its native code runs it from beginning to end. Then launch_direct, which does the same without
+ * the checks, is right for LAUNCH with any program of the same key, as long as nothing else of it
+ * changes.
+ */
+bool hg_exec_is_direct(const struct hg_launch *launch);
+HG_MUST_CHECK enum hg_status hg_exec_launch_direct(const struct hg_launch *launch,
+                                                   struct hg_error *error);
+
 /* Does now what the first launch of PROGRAM would do first: compiles it, if EXECUTOR is NATIVE.
  * Before others have the program, so that its bytes count (hg_program_bytes). */
 void hg_exec_prepare(const struct hg_program *program, enum hg_executor executor,

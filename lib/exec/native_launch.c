@@ -260,19 +260,18 @@ static enum hg_status fail_division(const struct hg_launch *launch,
         frame->fail_lane, frame->fail_pc, hg_insn_info(insn.op)->text, hg_dtype_name(insn.type));
 }
 
-bool hg_native_launch(const struct hg_launch *launch, enum hg_status *status,
-                      struct hg_error *error)
+/* True if LAUNCH may run as it is: its code can do what it asks for, its accesses lie inside its
+ * operands and do not conflict. A product's sizes go to PRODUCT. */
+static bool is_right(const struct hg_launch *launch, const struct hg_native_code *code,
+                     struct hg_product *product)
 {
-    const struct hg_native_code *code = hg_native_code_of(launch->program, launch->fp_mode);
-    if (code == NULL || !code->direct || !is_plain(launch, code)) {
+    if (!code->direct || !is_plain(launch, code)) {
         return false;
     }
     const struct hg_native_access *accesses = hg_native_accesses(code);
-    struct walk walk;
     struct range ranges[HG_NATIVE_ACCESSES];
-    struct hg_product product;
     uint64_t ends[2] = {0, 0};
-    if (code->has_mma && !hg_native_size_product(launch, code, &product, ends)) {
+    if (code->has_mma && !hg_native_size_product(launch, code, product, ends)) {
         return false;
     }
     for (unsigned i = 0; i < code->access_count; i++) {
@@ -281,41 +280,103 @@ bool hg_native_launch(const struct hg_launch *launch, enum hg_status *status,
         if (!find_range(launch, access, end, &ranges[i])) {
             return false;
         }
-        walk.frame.base[access->slot] = access->slot == HG_NATIVE_BOUNDARY
-                                            ? launch->boundary_base
-                                            : launch->operands[access->slot].base;
     }
-    if (conflicts(accesses, code->access_count, ranges)) {
-        return false;
+    return !conflicts(accesses, code->access_count, ranges);
+}
+
+/* One call of one function does all of it. */
+static bool is_whole(const struct hg_native_code *code)
+{
+    return code->region_count == 1 && !code->regions[0].by_row && code->regions[0].has_lanes;
+}
+
+static void run_rows(const struct hg_launch *launch, const struct hg_native_code *code,
+                     struct walk *walk)
+{
+    walk->code = code;
+    walk->kernels = hg_kernels_now();
+    walk->ftz = launch->fp_mode == HG_FP_FTZ;
+    walk->cols = launch->params[HG_PARAM_COLS];
+    uint64_t rows = launch->params[HG_PARAM_ROWS];
+    for (uint64_t row = 0; row < rows && walk->frame.fail_lane == HG_NATIVE_NO_FAILURE; row++) {
+        run_row(walk, row);
     }
-    walk.frame.params = launch->params;
-    walk.frame.fail_lane = HG_NATIVE_NO_FAILURE;
+}
+
+static void start_frame(const struct hg_launch *launch, const struct hg_native_code *code,
+                        struct hg_native_frame *frame)
+{
+    const struct hg_native_access *accesses = hg_native_accesses(code);
+    for (unsigned i = 0; i < code->access_count; i++) {
+        const unsigned slot = accesses[i].slot;
+        frame->base[slot] =
+            slot == HG_NATIVE_BOUNDARY ? launch->boundary_base : launch->operands[slot].base;
+    }
+    frame->params = launch->params;
+    frame->fail_lane = HG_NATIVE_NO_FAILURE;
+}
+
+/* Runs LAUNCH, which is right and has no product. */
+static enum hg_status run_launch(const struct hg_launch *launch, const struct hg_native_code *code,
+                                 struct hg_error *error)
+{
+    struct walk walk;
+    start_frame(launch, code, &walk.frame);
     uint32_t saved = hg_fp_enter(launch->fp_mode);
-    if (code->has_mma) {
-        bool done = hg_native_product_launch(launch, code, &product, &walk.frame);
-        hg_fp_restore(saved);
-        *status = HG_OK;
-        return done;
-    }
-    if (code->region_count == 1 && !code->regions[0].by_row && code->regions[0].has_lanes) {
+    if (is_whole(code)) {
         walk.frame.lane = walk.frame.col = 0;
         walk.frame.count = launch->params[HG_PARAM_N];
         walk.frame.is_first = 1;
         code->regions[0].run(&walk.frame);
     } else {
-        walk.code = code;
-        walk.kernels = hg_kernels_now();
-        walk.ftz = launch->fp_mode == HG_FP_FTZ;
-        walk.cols = launch->params[HG_PARAM_COLS];
-        uint64_t rows = launch->params[HG_PARAM_ROWS];
-        for (uint64_t row = 0; row < rows && walk.frame.fail_lane == HG_NATIVE_NO_FAILURE; row++) {
-            run_row(&walk, row);
-        }
+        run_rows(launch, code, &walk);
     }
     hg_fp_restore(saved);
-    *status = HG_OK;
-    if (walk.frame.fail_lane != HG_NATIVE_NO_FAILURE) {
-        *status = fail_division(launch, &walk.frame, error);
+    return walk.frame.fail_lane == HG_NATIVE_NO_FAILURE ? HG_OK
+                                                        : fail_division(launch, &walk.frame, error);
+}
+
+static bool run_product(const struct hg_launch *launch, const struct hg_native_code *code,
+                        const struct hg_product *product)
+{
+    struct hg_native_frame frame;
+    start_frame(launch, code, &frame);
+    uint32_t saved = hg_fp_enter(launch->fp_mode);
+    bool done = hg_native_product_launch(launch, code, product, &frame);
+    hg_fp_restore(saved);
+    return done;
+}
+
+bool hg_native_launch(const struct hg_launch *launch, enum hg_status *status,
+                      struct hg_error *error)
+{
+    struct hg_product product;
+    const struct hg_native_code *code = hg_native_code_of(launch->program, launch->fp_mode);
+    if (code == NULL || !is_right(launch, code, &product)) {
+        return false;
     }
+    if (code->has_mma) {
+        *status = HG_OK;
+        return run_product(launch, code, &product);
+    }
+    *status = run_launch(launch, code, error);
     return true;
+}
+
+/* ---- again and again ------------------------------------------------------------------------- */
+
+bool hg_exec_is_direct(const struct hg_launch *launch)
+{
+    const struct hg_native_code *code = launch->executor == HG_EXECUTOR_NATIVE
+                                            ? hg_native_code_of(launch->program, launch->fp_mode)
+                                            : NULL;
+    struct hg_product none;
+    return code != NULL && !code->has_mma && launch->cancelled == NULL &&
+           launch->deadline_ns == 0 && is_right(launch, code, &none);
+}
+
+enum hg_status hg_exec_launch_direct(const struct hg_launch *launch, struct hg_error *error)
+{
+    const struct hg_native_code *code = hg_native_code_of(launch->program, launch->fp_mode);
+    return code != NULL ? run_launch(launch, code, error) : hg_exec_launch(launch, error);
 }
