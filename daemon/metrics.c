@@ -26,6 +26,9 @@ static void put_requests(struct hg_metrics_text *text, const struct hg_metrics *
         put_by_code(text, "requests_total", "request",
                     hg_request_kind_name((enum hg_request_kind)kind), metrics->requests[kind]);
     }
+    hg_metrics_counter(text, "repeats_total",
+                       "Requests that came before and were repeated as they are.",
+                       hg_counter_read(&metrics->repeats));
     hg_metrics_head(text, "operations_total", "counter",
                     "Operations run, alone and in batches, by op and status.");
     for (unsigned op = 0; op < HG_OP_ID_COUNT; op++) {

@@ -98,6 +98,7 @@ static void account(struct hg_native *native, enum hg_request_kind kind, uint64_
     native->unsent++;
     native->answered_ns = hg_client_look_at(client, end_ticks);
     hg_counter_add_alone(&metrics->requests[kind][HG_OK], 1);
+    hg_counter_add_alone(&metrics->repeats, 1);
     hg_histogram_observe_alone(&metrics->stages[HG_STAGE_TOTAL],
                                hg_clock_ticks_ns(start_ticks, end_ticks));
 }

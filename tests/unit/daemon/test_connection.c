@@ -143,7 +143,9 @@ static void compose(struct talk *talk)
     say_alloc(talk, 1, 4000);
     say_alloc(talk, 2, 4000);
     say_write(talk, 1, 16000);
-    say_batch(talk);
+    for (unsigned i = 0; i < 3; i++) { /* the last one is repeated */
+        say_batch(talk);
+    }
     say_read(talk, 2);
     say_lists(talk);
 }
