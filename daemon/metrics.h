@@ -35,7 +35,7 @@ enum hg_stage {
 struct hg_metrics {
     uint64_t started_ns;
     struct hg_counter requests[HG_REQUEST_KIND_COUNT][HG_STATUS_COUNT];
-    struct hg_counter repeats; /* of the requests */
+    struct hg_counter repeats;                                         /* of the requests */
     struct hg_counter operations[HG_OP_ID_COUNT + 1][HG_STATUS_COUNT]; /* in batches too */
     struct hg_histogram stages[HG_STAGE_COUNT];
     struct hg_counter connections_accepted;
