@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct argp_option no_options[] = {{0}};
-
 static const struct cache_command commands[] = {
     {{"top", "show the most used programs"}, NULL, 0, 0, cache_top_options, cache_top},
     {{"ls", "list programs"}, NULL, 0, 0, cache_ls_options, cache_ls},
@@ -35,19 +33,19 @@ static const struct cache_command commands[] = {
      1,
      cache_flush_options,
      cache_flush},
-    {{"pin", "keep programs from eviction and flush"}, "KEY...", 1, INT_MAX, no_options, cache_pin},
-    {{"unpin", "keep them no longer"}, "KEY...", 1, INT_MAX, no_options, cache_unpin},
+    {{"pin", "keep programs from eviction and flush"}, "KEY...", 1, INT_MAX, NULL, cache_pin},
+    {{"unpin", "keep them no longer"}, "KEY...", 1, INT_MAX, NULL, cache_unpin},
     {{"profile", "write the keys of what is cached, hottest first"},
      "[FILE]",
      0,
      1,
-     no_options,
+     NULL,
      cache_profile},
     {{"warm", "build the programs of such a file in the background"},
      "FILE",
      1,
      1,
-     no_options,
+     NULL,
      cache_warm},
     {{NULL, NULL}, NULL, 0, 0, NULL, NULL},
 };

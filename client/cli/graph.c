@@ -136,7 +136,6 @@ static int remove_names(const struct graph_arguments *arguments)
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
-static const struct argp_option no_options[] = {{0}};
 static const struct argp_option list_options[] = {
     {"json", KEY_JSON, NULL, 0, "Print JSON", 0},
     {0},
@@ -147,24 +146,18 @@ static const struct graph_command commands[] = {
      "NAME TEXT",
      2,
      2,
-     no_options,
+     NULL,
      cli_publishing,
      save},
     {{"load", "describe a named graph: what it takes and gives"},
      "NAME",
      1,
      1,
-     no_options,
+     NULL,
      cli_common,
      load},
     {{"ls", "list named graphs"}, NULL, 0, 0, list_options, cli_common, list},
-    {{"rm", "remove named graphs"},
-     "NAME...",
-     1,
-     OPERANDS_MAX,
-     no_options,
-     cli_common,
-     remove_names},
+    {{"rm", "remove named graphs"}, "NAME...", 1, OPERANDS_MAX, NULL, cli_common, remove_names},
     {{NULL, NULL}, NULL, 0, 0, NULL, NULL, NULL},
 };
 
