@@ -119,7 +119,9 @@ static enum hg_status convert_node(const Hologram__V1__GraphNode *wire, struct h
                        wire->op, HG_GRAPH_NODE_INPUTS_MAX, wire->n_inputs);
     }
     node->input_count = (uint8_t)wire->n_inputs;
-    memcpy(node->inputs, wire->inputs, wire->n_inputs * sizeof node->inputs[0]);
+    for (size_t i = 0; i < wire->n_inputs; i++) {
+        node->inputs[i] = wire->inputs[i];
+    }
     return convert_name(wire->name, node->name, error) == HG_OK
                ? convert_attributes(wire, node, error)
                : error->status;
@@ -279,7 +281,9 @@ static enum hg_status convert_pattern(const Hologram__V1__GraphPattern *wire,
                                          .operand = {.dtype = (enum hg_dtype)(operand->dtype - 1),
                                                      .has_shape = true,
                                                      .rank = (uint8_t)operand->n_shape}};
-    memcpy(pattern->operand.shape, operand->shape, operand->n_shape * sizeof(uint64_t));
+    for (size_t i = 0; i < operand->n_shape; i++) {
+        pattern->operand.shape[i] = operand->shape[i];
+    }
     return HG_OK;
 }
 

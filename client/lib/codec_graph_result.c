@@ -68,7 +68,9 @@ static hologram_status fill_output(hologram_client *client, hologram_graph_run *
     to->made = from->made;
     to->dtype = (hologram_dtype)info->dtype;
     to->rank = (uint32_t)info->n_shape;
-    memcpy(to->shape, info->shape, info->n_shape * sizeof to->shape[0]);
+    for (size_t i = 0; i < info->n_shape; i++) {
+        to->shape[i] = info->shape[i];
+    }
     if ((to->buffer & 15) == 0 && hg_client_note_type(client, to->buffer, to->dtype)) {
         return no_memory(error);
     }

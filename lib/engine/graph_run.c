@@ -484,7 +484,8 @@ static enum hg_status take_arena(struct hg_prepared *prepared, struct graph_run 
     if (status != HG_OK) {
         return hg_error_prefix(error, "%" PRIu64 " bytes between its launches", all);
     }
-    run->arena = bytes > 0 ? prepared->temps[0].base : NULL;
+    /* Values without elements have a place as well, at which nothing is read or written. */
+    run->arena = bytes > 0 ? prepared->temps[0].base : (uint8_t *)run;
     return HG_OK;
 }
 

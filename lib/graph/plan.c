@@ -91,6 +91,7 @@ static enum hg_status fuse_and_lower(struct planner *planner)
         if (status != HG_INTERNAL || limit == 1) {
             return status;
         }
+        *planner->error = (struct hg_error)HG_ERROR_INIT; /* nothing failed yet */
         drop_launches(plan);
         hg_free(HG_TAG_GRAPH, plan->launches);
         hg_free(HG_TAG_GRAPH, planner->lowered);

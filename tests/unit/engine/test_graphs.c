@@ -311,6 +311,49 @@ static void large_graphs_are_planned_on_workers(void **state)
     tear_down(&setting);
 }
 
+/* A graph whose program would be too large is planned into several: that is no failure. */
+static void large_programs_are_cut(void **state)
+{
+    (void)state;
+    struct setting setting = set_up();
+    struct eval eval;
+    char text[1024] = "a = x";
+    size_t length = strlen(text);
+    for (int i = 0; i < 12; i++) {
+        length += (size_t)snprintf(text + length, sizeof text - length,
+                                   "; s%d = softmax(log(a + %d.5) + softmax(x * %d.0))", i, i, i);
+    }
+    length += (size_t)snprintf(text + length, sizeof text - length, "; z = s0");
+    for (int i = 1; i < 12; i++) {
+        length += (size_t)snprintf(text + length, sizeof text - length, " + s%d", i);
+    }
+    assert_true(length < sizeof text);
+    eval_init(&eval, text, 1, 0);
+    eval_ok(setting.session, &eval);
+    assert_int_equal(eval.task.error.status, HG_OK);
+    assert_true(eval.result.launches > 1);
+    tear_down(&setting);
+}
+
+/* Values without elements, also between launches. */
+static void empty_values_are_values(void **state)
+{
+    (void)state;
+    struct setting setting = set_up();
+    const struct hg_buffer_spec none = {.dtype = HG_F32, .rank = 2, .shape = {0, 3}};
+    struct eval eval;
+    const float zeros[] = {0, 0, 0};
+    test_ok(hg_session_alloc(setting.session, 3, &none, NULL, &error));
+    eval_init(&eval, "h = exp(x @ y.T); z = h @ y; s = sum(x, axis=0); return z, s", 3, 2);
+    for (int i = 0; i < 2; i++) {
+        eval.task.allow_inline = i == 0;
+        eval_ok(setting.session, &eval);
+        assert_int_equal(eval.made[0].shape[0], 0);
+        assert_floats(setting.session, FIRST_OUTPUT + 1, zeros, 3);
+    }
+    tear_down(&setting);
+}
+
 /* ---- refusals -------------------------------------------------------------------------------- */
 
 /* What is wrong is named: place in the text, input, output, node. */
@@ -643,6 +686,8 @@ int main(void)
         cmocka_unit_test(outputs_may_be_inputs),
         cmocka_unit_test(queued_runs_give_the_same),
         cmocka_unit_test(large_graphs_are_planned_on_workers),
+        cmocka_unit_test(large_programs_are_cut),
+        cmocka_unit_test(empty_values_are_values),
         cmocka_unit_test(errors_name_what_is_wrong),
         cmocka_unit_test(failed_runs_leave_nothing),
         cmocka_unit_test(arenas_count_to_the_quota),
