@@ -403,6 +403,9 @@ void hg_code_init(struct hg_code_gen *gen, struct hg_emit *emit, uint8_t *buffer
 
 size_t hg_code_leave(struct hg_code_gen *gen, bool saves_all)
 {
+    if (gen->failed) {
+        return 0; /* for lack of registers, too: there are more streams than these */
+    }
     hg_x86_0(&gen->x, HG_X86_VZEROUPPER);
     unsigned saved = saves_all ? sizeof pointer_registers : pointer_count(gen->emit);
     for (unsigned i = saved; i > FREE_POINTERS; i--) {

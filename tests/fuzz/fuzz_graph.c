@@ -4,6 +4,7 @@
  * a session of small quotas; whatever comes is refused or runs, and nothing is left.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/codec.h"
@@ -38,6 +39,12 @@ static uint8_t take(struct bytes *bytes)
     return *bytes->at++;
 }
 
+/* At the end, so that what is left over is seen. */
+static void tear_down(void)
+{
+    hg_engine_destroy(&engine);
+}
+
 static void set_up(void)
 {
     struct hg_engine_options options;
@@ -49,7 +56,7 @@ static void set_up(void)
     options.heap_bytes_max = 64 << 20;
     options.graphs_max = 64;
     options.graph_bytes_max = 8 << 20;
-    HG_REQUIRE(hg_engine_create(&options, &engine, &error) == HG_OK);
+    HG_REQUIRE(hg_engine_create(&options, &engine, &error) == HG_OK && atexit(tear_down) == 0);
 }
 
 /* Buffers 1 to 4 of types and shapes that SHAPES tells. */
