@@ -137,7 +137,8 @@ size_t fake_pack(const Hologram__V1__Response *response, void *frame, size_t siz
         abort();
     }
     memset(at, 0, HEADER_BYTES);
-    memcpy(at, "HGRM\1", 5);
+    static const uint8_t start[] = {'H', 'G', 'R', 'M', 1};
+    memcpy(at, start, sizeof start);
     store(at + 8, bytes, 4);
     hologram__v1__response__pack(response, at + HEADER_BYTES);
     return HEADER_BYTES + bytes;

@@ -116,7 +116,9 @@ static inline bool is_nan_bits(enum hg_dtype type, uint64_t bits)
 static inline uint64_t element_at(const uint8_t *data, enum hg_dtype type, uint64_t index)
 {
     uint64_t bits = 0;
-    memcpy(&bits, data + index * hg_dtype_bytes(type), hg_dtype_bytes(type));
+    if (data != NULL) {
+        memcpy(&bits, data + index * hg_dtype_bytes(type), hg_dtype_bytes(type));
+    }
     return bits;
 }
 

@@ -47,7 +47,8 @@ static void visit_structures(struct hg_op_call *call, visit_fn *visit, void *con
     if (op_has_attribute(call->op, "inner")) {
         struct hg_op_call changed = *call;
         op_set(&changed, "length", 1);
-        op_set(&changed, "inner", (double)(call->operands[0].elements / 2));
+        uint64_t half = call->operands[0].elements / 2;
+        op_set(&changed, "inner", (double)half);
         visit_call(&changed, visit, context);
     }
     if (op_has_attribute(call->op, "trans_w")) {
