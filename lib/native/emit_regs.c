@@ -282,7 +282,7 @@ struct hg_x86_mem hg_regs_memory(const struct hg_code_gen *gen, hg_val v)
 
 void hg_regs_refer(struct hg_code_gen *gen, hg_val v, unsigned trailing)
 {
-    if (v < HG_REFER_MASKS && gen->emit->ops[v].op != HG_VOP_CONST) {
+    if (v < HG_EMIT_OPS && gen->emit->ops[v].op != HG_VOP_CONST) {
         return;
     }
     if (gen->refer_count == HG_CODE_REFERS) {
