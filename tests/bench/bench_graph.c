@@ -234,8 +234,8 @@ static void add_statements(struct contest *contest, const struct subject *subjec
                            struct python_peer *peer)
 {
     static const char *const imports[PEERS] = {"import numpy as np", "import numexpr as ne",
-                                               "import torch\ntorch.set_grad_enabled(False)\n"
-                                               "torch.set_num_threads(1)"};
+                                               ("import torch\ntorch.set_grad_enabled(False)\n"
+                                                "torch.set_num_threads(1)")};
     for (unsigned p = 0; p < PEERS; p++) {
         contest->statements[p] = -1;
         if (subject->statements[p] == NULL || peer == NULL) {
