@@ -449,12 +449,12 @@ static void random_graphs_are_right(void **unused)
     const char *graphs_text = getenv("HG_GRAPHS");
     uint64_t seed = seed_text != NULL ? strtoull(seed_text, NULL, 0) : 1;
     uint64_t graphs = graphs_text != NULL ? strtoull(graphs_text, NULL, 0) : 400;
+    print_message("seeds from %d on\n", (int)seed);
     for (uint64_t i = 0; i < graphs; i++) {
         state = (seed + i) * UINT64_C(0x9e3779b97f4a7c15) | 1;
         random_next(&state);
         struct sample sample;
         sample_make(&sample);
-        print_message(i == 0 ? "seeds from %d on\n" : "", (int)seed);
         check(&sample, HG_FUSION_RULES_ALL);
         check(&sample, 0);
         sample_free(&sample);
