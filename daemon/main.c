@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hologramd: options, configuration, and the server's life. */
 #include <argp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,18 @@ static void raise_descriptor_limit(void)
     }
 }
 
+/* While it stops its handlers go, and the defaults would kill it: who asks again has to wait. Other
+ * threads hear no signals anyway. */
+static void hold_signals(void)
+{
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &held, NULL);
+}
+
 static int serve(const struct arguments *arguments, const struct hg_config *config)
 {
     static struct hg_server server;
@@ -146,6 +159,7 @@ static int serve(const struct arguments *arguments, const struct hg_config *conf
         return EXIT_FAILURE;
     }
     hg_server_run(&server);
+    hold_signals();
     hg_server_stop(&server);
     HG_LOG_INFO(MAIN, "stopped");
     return EXIT_SUCCESS;

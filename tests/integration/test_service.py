@@ -172,6 +172,17 @@ def test_sigterm_refuses_newcomers():
         assert client.receive().code == OK
 
 
+def test_asking_again_changes_nothing():
+    """Signals that come all through the end, to the last moment, do not spoil the exit status."""
+    for _ in range(4):
+        with Daemon("--set", "server.drain_ms=50") as daemon, daemon.connect() as client:
+            big_product(client)
+            while daemon.process.poll() is None:
+                daemon.signal(signal.SIGTERM)
+                daemon.signal(signal.SIGHUP)
+            assert daemon.process.returncode == 0
+
+
 def test_a_drain_has_an_end():
     """After server.drain_ms work is cancelled and everyone closed; still exit 0."""
     with Daemon("--set", "server.drain_ms=50") as daemon:
