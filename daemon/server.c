@@ -304,6 +304,7 @@ static void engine_options(const struct hg_config *config, struct hg_engine_opti
     options->queue_depth = (uint32_t)config->engine_queue_depth;
     options->spin_us = (uint32_t)config->engine_spin_us;
     options->inline_max_ns = config->engine_inline_max_ns;
+    options->work_ms_max = config->engine_work_ms_max;
     options->heap_bytes_max = config->engine_heap_bytes_max;
     options->cache_entries_max = config->cache_entries_max;
     options->cache_bytes_max = config->cache_bytes_max;

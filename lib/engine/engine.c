@@ -18,7 +18,8 @@
 #define QUEUE_DEPTH_MAX   65536
 #define SPIN_US_MAX       1000000
 #define INLINE_MAX_NS_MAX 100000000 /* longer work on an event loop is a stall */
-#define CACHE_ENTRIES_MIN 64        /* what one unfused operation needs at once, four times over */
+#define WORK_MS_MAX       (UINT64_C(7) * 24 * 3600 * 1000)
+#define CACHE_ENTRIES_MIN 64 /* what one unfused operation needs at once, four times over */
 #define CACHE_BYTES_MIN   65536
 #define NATIVE_BYTES_MIN  65536
 #define NATIVE_BYTES_MAX  (UINT64_C(16) << 30)
@@ -32,6 +33,7 @@ void hg_engine_options_init(struct hg_engine_options *options)
         .queue_depth = 1024,
         .spin_us = 50,
         .inline_max_ns = 20000,
+        .work_ms_max = 60000,
         .heap_bytes_max = 0,
         .cache_entries_max = 16384,
         .cache_bytes_max = 64 << 20,
@@ -61,6 +63,7 @@ static enum hg_status check_options(const struct hg_engine_options *options, str
         {"queue_depth", options->queue_depth, 1, QUEUE_DEPTH_MAX},
         {"spin_us", options->spin_us, 0, SPIN_US_MAX},
         {"inline_max_ns", options->inline_max_ns, 0, INLINE_MAX_NS_MAX},
+        {"work_ms_max", options->work_ms_max, 0, WORK_MS_MAX},
         {"heap_bytes_max", options->heap_bytes_max, 0, INT64_MAX},
         {"cache_entries_max", options->cache_entries_max, CACHE_ENTRIES_MIN, 1u << 30},
         {"cache_bytes_max", options->cache_bytes_max, CACHE_BYTES_MIN, INT64_MAX},

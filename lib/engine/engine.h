@@ -55,6 +55,7 @@ struct hg_engine_options {
     uint32_t queue_depth;    /* jobs that may wait for a worker */
     uint32_t spin_us;        /* workers spin this long before they park */
     uint64_t inline_max_ns;  /* work estimated below this runs on the caller; 0 = always the pool */
+    uint64_t work_ms_max;    /* queued work has ended after so long, or is ended; 0 = for ever */
     uint64_t heap_bytes_max; /* heap pool, all sessions together; 0 = half of physical memory */
     uint64_t cache_entries_max;
     uint64_t cache_bytes_max;

@@ -12,6 +12,7 @@
  */
 #include "lib/engine/work.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "lib/base/alloc.h"
@@ -170,6 +171,17 @@ static bool is_zeroing(const struct hg_work *work)
     return work->run == NULL;
 }
 
+/* A deadline that the client did not give has to be told. */
+static void explain_limit(const struct hg_prepared *prepared)
+{
+    struct hg_error *error = &prepared->task->error;
+    if (prepared->limited && error->status == HG_DEADLINE_EXCEEDED) {
+        (void)hg_fail(error, HG_DEADLINE_EXCEEDED,
+                      "not done after %" PRIu64 " ms (work_ms_max), its waiting included",
+                      prepared->engine->options.work_ms_max);
+    }
+}
+
 /* Ends the work with what is in the task's error. */
 static void end_work(struct hg_work *work)
 {
@@ -180,6 +192,7 @@ static void end_work(struct hg_work *work)
     task->run_ns = hg_clock_now_ns() - started_ns;
     if (task->error.status != HG_OK) {
         explain(&work->prepared);
+        explain_limit(&work->prepared);
         (void)hg_error_prefix(&task->error, "%s", work->prepared.label);
     }
     hg_prepared_fini(&work->prepared);
@@ -310,10 +323,30 @@ static void discard_work(struct hg_work *work)
     hg_free(HG_TAG_ENGINE, work);
 }
 
+/*
+ * Nobody keeps a worker for ever, not even with lanes that need no memory: work has a deadline of
+ * the engine's, if its client gave none that is earlier.
+ */
+static void limit_time(struct hg_prepared *prepared)
+{
+    struct hg_task *task = prepared->task;
+    const uint64_t bound_ns = prepared->engine->options.work_ms_max * HG_NS_PER_MS;
+    const uint64_t end_ns = prepared->ready_ns + bound_ns;
+    prepared->limited = bound_ns != 0 && (task->deadline_ns == 0 || end_ns < task->deadline_ns);
+    if (!prepared->limited) {
+        return;
+    }
+    task->deadline_ns = end_ns;
+    for (uint32_t i = 0; i < prepared->step_count; i++) {
+        prepared->launches[i].deadline_ns = end_ns;
+    }
+}
+
 static enum hg_status queue(struct hg_prepared *prepared, struct hg_error *error)
 {
     struct hg_engine *engine = prepared->engine;
     prepared->ready_ns = hg_clock_now_ns();
+    limit_time(prepared);
     enum hg_status status = hg_claims_take(&prepared->claims, error);
     if (status != HG_OK) {
         return status;

@@ -40,6 +40,7 @@ struct hg_prepared {
     const struct hg_op *op; /* of a call whose task wants a repeat; else NULL */
     struct hg_key key;      /* of its one program */
     bool must_queue;        /* its run time cannot be estimated: never in place */
+    bool limited;           /* its deadline is the engine's work_ms_max */
     uint32_t step_count;    /* launches that are filled, each with its program */
     uint32_t temp_count;
     uint64_t charged_bytes;
@@ -87,6 +88,7 @@ static inline void hg_prepared_init(struct hg_prepared *prepared, struct hg_sess
     prepared->label = "";
     prepared->op = NULL;
     prepared->must_queue = false;
+    prepared->limited = false;
     prepared->step_count = 0;
     prepared->temp_count = 0;
     prepared->charged_bytes = 0;

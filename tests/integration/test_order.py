@@ -320,6 +320,19 @@ def test_in_flight_limit_is_back_pressure(daemon):
             assert [client.receive().id for _ in ids] == ids
 
 
+def test_no_work_takes_for_ever(daemon):
+    """engine.work_ms_max: what a client gave no deadline for ends all the same, and is told why."""
+    side = SIDE * 2
+    with Daemon("--set", "engine.work_ms_max=20") as strict:
+        with strict.connect() as client:
+            for id in (1, 2, 3):
+                client.alloc(id, [side, side])
+            reply = client.ask(execute=execute("gemm", [1, 2], [3]))
+            assert reply.code == DEADLINE_EXCEEDED
+            assert "20 ms (work_ms_max)" in reply.text
+            assert client.ask(ping=pb.Ping()).code == OK
+
+
 def test_everything_on_workers_gives_the_same(daemon):
     """engine.inline_max_ns = 0: nothing runs on the loop, the answers are the same."""
     with Daemon("--set", "engine.inline_max_ns=0") as other:

@@ -10,20 +10,25 @@ struct setting {
     struct hg_session *session;
 };
 
-/* One worker and a short queue; buffers 1 to 4; program 1 does not end by itself. */
-static struct setting set_up(uint32_t queue_depth)
+/* One worker; buffers 1 to 4; program 1 does not end by itself. */
+static struct setting set_up_with(struct hg_engine_options *options)
 {
     struct setting setting;
-    struct hg_engine_options options = test_engine_options();
-    options.workers = 1;
-    options.queue_depth = queue_depth;
-    setting.engine = test_engine_with(&options);
+    options->workers = 1;
+    setting.engine = test_engine_with(options);
     setting.session = test_session(setting.engine, 1000);
     for (uint64_t id = 1; id <= 4; id++) {
         test_alloc(setting.session, id, HG_F32, 16);
     }
     test_load(setting.session, 1, ENDLESS_PROGRAM);
     return setting;
+}
+
+static struct setting set_up(uint32_t queue_depth)
+{
+    struct hg_engine_options options = test_engine_options();
+    options.queue_depth = queue_depth;
+    return set_up_with(&options);
 }
 
 static void tear_down(struct setting *setting)
@@ -122,6 +127,29 @@ static void deadlines_are_kept(void **state)
     assert_int_equal(
         hg_session_execute_wait(setting.session, test_request(&storage, "neg", 1, 0, 2), &late),
         HG_DEADLINE_EXCEEDED);
+    tear_down(&setting);
+}
+
+/* Without a deadline of its own, work ends after work_ms_max; an earlier deadline still comes
+ * first. */
+static void no_work_takes_for_ever(void **state)
+{
+    (void)state;
+    struct hg_engine_options options = test_engine_options();
+    options.work_ms_max = 20;
+    struct setting setting = set_up_with(&options);
+    struct test_async async;
+    test_async_init(&async);
+    const uint64_t start_ns = hg_clock_now_ns();
+    test_start_endless(setting.session, 1, 1, 2, &async);
+    assert_int_equal(test_async_wait(&async), HG_DEADLINE_EXCEEDED);
+    assert_true(hg_clock_now_ns() - start_ns >= 20 * HG_NS_PER_MS);
+    assert_non_null(strstr(async.task.error.message, "20 ms (work_ms_max)"));
+    test_async_init(&async);
+    async.task.deadline_ns = hg_clock_now_ns() + HG_NS_PER_MS;
+    test_start_endless(setting.session, 1, 1, 2, &async);
+    assert_int_equal(test_async_wait(&async), HG_DEADLINE_EXCEEDED);
+    assert_null(strstr(async.task.error.message, "work_ms_max"));
     tear_down(&setting);
 }
 
@@ -261,6 +289,7 @@ int main(void)
         cmocka_unit_test(memory_lives_as_long_as_its_task),
         cmocka_unit_test(cancel_reaches_queue_and_run),
         cmocka_unit_test(deadlines_are_kept),
+        cmocka_unit_test(no_work_takes_for_ever),
         cmocka_unit_test(full_queue_refuses),
         cmocka_unit_test(many_tasks_at_once),
         cmocka_unit_test(published_buffers_are_claimed_in_place),
