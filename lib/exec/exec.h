@@ -31,6 +31,8 @@ enum hg_executor {
 };
 const char *hg_executor_name(enum hg_executor executor);
 
+struct hg_panels; /* lib/exec/panels.h */
+
 /* Memory that a slot is bound to. */
 struct hg_operand {
     void *base;
@@ -49,6 +51,7 @@ struct hg_launch {
     uint64_t fuel;                 /* per block and segment; 0 = unlimited (verified builders) */
     uint64_t deadline_ns;          /* hg_clock time; 0 = none */
     const _Atomic bool *cancelled; /* NULL = never */
+    const struct hg_panels *panels; /* of one of the operands, which does not change; or NULL */
     enum hg_executor executor;
     enum hg_fp_mode fp_mode;
 };

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/base/check.h"
+#include "lib/exec/panels.h"
 #include "lib/exec/workspace.h"
 
 #define ROW_UNIT    56u  /* rows of a unit of work: a multiple of most tiles' */
@@ -26,8 +27,13 @@
 #define PACK_TERMS_MAX (1u << 17)
 /* Below so many rows packing B costs more than it saves. */
 #define PACK_ROWS_MIN 160u
-/* Packing reads short pieces far apart, which the CPU does not foresee. */
-#define PREFETCHED_TERMS 10u
+/* Panels that are there for nothing are worth it from so many rows and bytes of B on. */
+#define PANEL_ROWS_MIN  8u
+#define PANEL_BYTES_MIN 32768u
+/* Vectors of a panel: few rows leave registers for more sums beside each other. */
+#define PANEL_VECTORS      2u
+#define WIDE_PANEL_VECTORS 4u
+#define WIDE_PANEL_ROWS    6u
 /* Rows of A so many bytes apart meet in the same sets. */
 #define CROWDED_BYTES 4096u
 
@@ -45,10 +51,12 @@ struct work {
     uint64_t chunk; /* columns that are packed at a time */
     uint64_t rows_at_once, terms_at_once;
     bool packs_a, packs_b;
-    uint8_t *packed_b;      /* [strip][term][vector] */
-    uint8_t *packed_a;      /* rows of the block at hand, */
-    uint64_t packed_row;    /*   the first of them, */
-    uint64_t packed_a_step; /*   and bytes from one to the next */
+    struct hg_panels_shape shape; /* of B's panels, where it has any: packs_b, or */
+    const uint8_t *ready_b;       /*   all of them, given with the launch; else NULL */
+    uint8_t *packed_b;            /* those of the columns at hand */
+    uint8_t *packed_a;            /* rows of the block at hand, */
+    uint64_t packed_row;          /*   the first of them, */
+    uint64_t packed_a_step;       /*   and bytes from one to the next */
     uint8_t *sums;
 };
 
@@ -106,44 +114,49 @@ static void find_block(struct work *work, uint32_t part)
 
 /* ---- packing --------------------------------------------------------------------------------- */
 
-/* COUNT columns from COL of all terms, as vectors of WIDTH columns, zeros behind the last. */
-static void pack_strip(const struct work *work, uint8_t *panel, uint64_t col, uint64_t count,
-                       uint64_t width)
+/* Columns of B that PRODUCT's panels should have, as sums have LANES to a vector. */
+static void shape_panels(const struct hg_product *product, uint32_t lanes,
+                         struct hg_panels_shape *shape)
 {
-    const struct hg_product *product = work->product;
-    uint32_t bytes = work->width;
-    for (uint64_t term = 0; term < product->k; term++) {
-        uint8_t *line = panel + term * width * bytes;
-        if (count != width) {
-            memset(line + count * bytes, 0, (width - count) * bytes);
-        }
-        if (!product->trans_b) {
-            const uint8_t *from = product->b + (term * product->ldb + col) * bytes;
-            const uint8_t *ahead = from + PREFETCHED_TERMS * product->ldb * bytes;
-            __builtin_prefetch(ahead);
-            __builtin_prefetch(ahead + 64);
-            memcpy(line, from, count * bytes);
-            continue;
-        }
-        work->kernels->load_stride[hg_log2_bytes(bytes)](
-            line, product->b + (col * product->ldb + term) * bytes, product->ldb, count);
+    bool few = product->m <= WIDE_PANEL_ROWS;
+    *shape = (struct hg_panels_shape){.type = product->type,
+                                      .trans = product->trans_b,
+                                      .terms = product->k,
+                                      .cols = product->n,
+                                      .step = product->ldb,
+                                      .width = (few ? WIDE_PANEL_VECTORS : PANEL_VECTORS) * lanes};
+}
+
+/* Whether panels that cost nothing would do better than B where it is. */
+static bool wants_panels(const struct hg_product *product)
+{
+    uint64_t bytes = product->k * product->n * hg_dtype_bytes(product->type);
+    return product->trans_b || (product->m >= PANEL_ROWS_MIN && bytes >= PANEL_BYTES_MIN);
+}
+
+/* Takes the launch's panels, if they are the product's. */
+static void find_panels(struct work *work)
+{
+    const struct hg_panels *panels = work->launch->panels;
+    shape_panels(work->product, work->lanes, &work->shape);
+    if (panels == NULL || work->launch->operands[panels->shape.slot].base != work->product->b) {
+        return;
+    }
+    work->shape.slot = panels->shape.slot;
+    if (hg_panels_same(&panels->shape, &work->shape)) {
+        work->ready_b = panels->data;
     }
 }
 
-/* All of B's columns from COL on, in the strips of SCHEDULE. */
-static void pack_columns(const struct work *work, const struct hg_native_schedule *schedule,
-                         uint64_t col)
+/* Where the panel of column COL is, COL being the first of one; PACKED_COL's is the first packed.
+ */
+static const uint8_t *panel_at(const struct work *work, uint64_t col, uint64_t packed_col)
 {
-    uint64_t end = col + schedule->block.cols;
-    uint8_t *panel = work->packed_b;
-    for (uint32_t i = 0; i < schedule->group_count; i++) {
-        uint64_t width = (uint64_t)schedule->groups[i].vectors * work->lanes;
-        for (uint64_t strip = 0; strip < schedule->groups[i].strips; strip++) {
-            pack_strip(work, panel, col, least(width, end - col), width);
-            panel += work->product->k * width * work->width;
-            col += width;
-        }
+    uint64_t bytes = hg_panel_bytes(&work->shape);
+    if (work->ready_b != NULL) {
+        return work->ready_b + col / work->shape.width * bytes;
     }
+    return work->packed_b + (col - packed_col) / work->shape.width * bytes;
 }
 
 static void pack_rows(struct work *work, uint64_t row, uint64_t rows)
@@ -235,10 +248,10 @@ static uint64_t strips_at_once(const struct work *work, uint64_t rows, uint64_t 
     return CALL_TERMS / (rows * width * work->product->k + 1) + 1;
 }
 
-/* A group's strips, from column COL on, for rows of which there are ROWS. PACKED is where B's are
- * if they are packed. False if the run is to end. */
+/* A group's strips, for rows of which there are ROWS; B's columns are at strips.b. False if the run
+ * is to end. */
 static bool run_group(struct work *work, const struct hg_native_group *group, struct strips strips,
-                      uint64_t rows, uint64_t cols_left, const uint8_t *packed)
+                      uint64_t rows, uint64_t cols_left, bool in_panels)
 {
     const struct hg_product *product = work->product;
     uint64_t width = (uint64_t)group->vectors * work->lanes;
@@ -246,9 +259,8 @@ static bool run_group(struct work *work, const struct hg_native_group *group, st
     uint64_t at_once = strips_at_once(work, rows, width);
     strips.vectors = group->vectors;
     strips.mask = group->masked && rest != 0 ? (UINT64_C(1) << rest) - 1 : UINT64_MAX;
-    strips.b = work->packs_b ? packed : product->b + strips.col * work->width;
-    strips.b_step = (work->packs_b ? width : product->ldb) * work->width;
-    strips.b_next = work->packs_b ? product->k * strips.b_step : width * work->width;
+    strips.b_step = (in_panels ? work->shape.width : product->ldb) * work->width;
+    strips.b_next = in_panels ? hg_panel_bytes(&work->shape) : width * work->width;
     for (uint64_t done = 0; done < group->strips; done += strips.count) {
         strips.count = least(group->strips - done, at_once);
         if (!run_strips(work, &strips)) {
@@ -264,22 +276,23 @@ static bool run_rows(struct work *work, const struct hg_native_schedule *schedul
                      uint64_t row, uint64_t rows)
 {
     bool last = row + rows == work->row + work->rows;
-    const uint8_t *packed = work->packed_b;
+    bool in_panels = schedule->block.panel != 0;
     uint64_t left = schedule->block.cols;
     if (work->packs_a) {
         pack_rows(work, row, rows);
     }
     for (uint32_t i = 0; i < schedule->group_count; i++) {
         const struct hg_native_group *group = &schedule->groups[i];
+        uint64_t at = col + schedule->block.cols - left;
         const struct strips strips = {.row = row,
-                                      .col = col + schedule->block.cols - left,
-                                      .column = &group->column[last ? 1 : 0]};
-        if (!run_group(work, group, strips, rows, left, packed)) {
+                                      .col = at,
+                                      .column = &group->column[last ? 1 : 0],
+                                      .b = in_panels ? panel_at(work, at, col)
+                                                     : work->product->b + at * work->width};
+        if (!run_group(work, group, strips, rows, left, in_panels)) {
             return false;
         }
-        uint64_t width = group->strips * group->vectors * work->lanes;
-        packed += work->product->k * width * work->width;
-        left -= least(left, width);
+        left -= least(left, group->strips * group->vectors * work->lanes);
     }
     return true;
 }
@@ -291,15 +304,19 @@ static void choose_packing(struct work *work)
     const struct hg_product *product = work->product;
     uint64_t term_bytes = product->k * work->width;
     bool few = product->k <= PACK_TERMS_MAX;
-    work->packs_b = product->trans_b || (few && work->rows >= PACK_ROWS_MIN &&
-                                         term_bytes * work->cols >= PACK_ROWS_MIN * 1024u);
+    find_panels(work);
+    work->packs_b = work->ready_b == NULL &&
+                    (product->trans_b || (few && work->rows >= PACK_ROWS_MIN &&
+                                          term_bytes * work->cols >= PACK_ROWS_MIN * 1024u));
     work->packs_a = few && !product->trans_a && work->rows >= 8 && work->cols >= 2 * COL_UNIT &&
                     product->lda * work->width % CROWDED_BYTES == 0;
     work->chunk = work->cols;
     work->terms_at_once = few ? product->k : PACK_TERMS_MAX;
-    if (work->packs_b) {
+    if (work->packs_b || (work->ready_b != NULL && few)) {
         uint64_t stages = hg_div_up_u64(product->k, TERMS_MAX);
         work->terms_at_once = hg_div_up_u64(product->k, stages);
+    }
+    if (work->packs_b) {
         uint64_t most = PACKED_MAX / term_bytes / COL_UNIT * COL_UNIT;
         work->chunk = least(work->cols, most < COL_UNIT ? COL_UNIT : most);
     }
@@ -312,8 +329,8 @@ static void choose_packing(struct work *work)
 static bool reserve(struct work *work, struct hg_workspace *workspace)
 {
     const struct hg_product *product = work->product;
-    uint64_t padded = work->chunk + 2 * work->lanes;
-    uint64_t b = work->packs_b ? round_up(product->k * padded * work->width, 64) : 0;
+    uint64_t panels = hg_div_up_u64(work->chunk, work->shape.width);
+    uint64_t b = work->packs_b ? round_up(panels * hg_panel_bytes(&work->shape), 64) : 0;
     work->packed_a_step = round_up(product->k * work->width, 64) + 64;
     uint64_t a = work->packs_a ? work->rows_at_once * work->packed_a_step : 0;
     uint64_t sums = product->k > work->terms_at_once
@@ -328,6 +345,13 @@ static bool reserve(struct work *work, struct hg_workspace *workspace)
     return true;
 }
 
+/* Of which B is read in panels; 0: it is read where it is. */
+static uint8_t panel_vectors(const struct work *work)
+{
+    bool in_panels = work->packs_b || work->ready_b != NULL;
+    return in_panels ? (uint8_t)(work->shape.width / work->lanes) : 0;
+}
+
 enum outcome { DONE, NO_CODE, NO_MEMORY };
 
 static enum outcome run_block(struct work *work, struct hg_workspace *workspace)
@@ -338,7 +362,7 @@ static enum outcome run_block(struct work *work, struct hg_workspace *workspace)
                                     .terms = work->product->k,
                                     .rows_at_once = work->rows_at_once,
                                     .lanes = work->lanes,
-                                    .packed = work->packs_b};
+                                    .panel = panel_vectors(work)};
     const struct hg_native_schedule *each =
         hg_native_schedule_of(work->launch->program, work->code, work->region, &block, &rooms[0]);
     uint64_t rest = work->cols % work->chunk;
@@ -356,7 +380,9 @@ static enum outcome run_block(struct work *work, struct hg_workspace *workspace)
     for (uint64_t done = 0; done < work->cols; done += work->chunk) {
         const struct hg_native_schedule *schedule = work->cols - done < work->chunk ? last : each;
         if (work->packs_b) {
-            pack_columns(work, schedule, work->col + done);
+            uint64_t width = work->shape.width;
+            hg_panels_pack_some(&work->shape, work->product->b, (work->col + done) / width,
+                                hg_div_up_u64(schedule->block.cols, width), work->packed_b);
         }
         for (uint64_t row = 0; row < work->rows; row += work->rows_at_once) {
             uint64_t rows = least(work->rows_at_once, work->rows - row);
@@ -427,10 +453,9 @@ static bool matrix_end(uint64_t rows, uint64_t cols, uint64_t step, uint32_t wid
            hg_mul_u64(last, width, end);
 }
 
-bool hg_native_size_product(const struct hg_launch *launch, const struct hg_native_code *code,
-                            struct hg_product *product, uint64_t ends[2])
+static void fill_product(const struct hg_launch *launch, const struct hg_native_mma *mma,
+                         struct hg_product *product)
 {
-    const struct hg_native_mma *mma = hg_native_mma(code);
     *product = (struct hg_product){.a = launch->operands[mma->a_slot].base,
                                    .b = launch->operands[mma->b_slot].base,
                                    .m = size_of(launch, mma, mma->m),
@@ -441,6 +466,12 @@ bool hg_native_size_product(const struct hg_launch *launch, const struct hg_nati
                                    .type = (enum hg_dtype)mma->type,
                                    .trans_a = (mma->flags & HG_MMA_TRANS_A) != 0,
                                    .trans_b = (mma->flags & HG_MMA_TRANS_B) != 0};
+}
+
+bool hg_native_size_product(const struct hg_launch *launch, const struct hg_native_code *code,
+                            struct hg_product *product, uint64_t ends[2])
+{
+    fill_product(launch, hg_native_mma(code), product);
     bool watched = launch->deadline_ns != 0 || launch->cancelled != NULL;
     uint64_t terms;
     if (product->m != launch->params[HG_PARAM_ROWS] ||
@@ -476,4 +507,24 @@ bool hg_native_product_launch(const struct hg_launch *launch, const struct hg_na
         return false; /* large enough for the other way */
     }
     return run_block(&work, &none) == DONE;
+}
+
+bool hg_panels_of(const struct hg_launch *launch, struct hg_panels_shape *shape)
+{
+    const struct hg_native_code *code = launch->executor == HG_EXECUTOR_NATIVE
+                                            ? hg_native_code_of(launch->program, launch->fp_mode)
+                                            : NULL;
+    if (code == NULL || !code->has_mma) {
+        return false;
+    }
+    struct hg_product product;
+    fill_product(launch, hg_native_mma(code), &product);
+    bool has_terms = product.m != 0 && product.n >= 2 && product.k != 0 &&
+                     product.k <= PACK_TERMS_MAX && product.n <= UINT32_MAX;
+    if (!has_terms || !wants_panels(&product)) {
+        return false;
+    }
+    shape_panels(&product, HG_NATIVE_VECTOR / hg_dtype_bytes(product.type), shape);
+    shape->slot = hg_native_mma(code)->b_slot;
+    return true;
 }

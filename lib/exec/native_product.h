@@ -16,7 +16,7 @@ struct hg_native_block {
     uint64_t rows, cols, terms;
     uint64_t rows_at_once;
     uint32_t lanes; /* columns of a vector */
-    bool packed;    /* B's strips are: of two vectors */
+    uint8_t panel;  /* vectors of B's panels; 0: it is read where it is */
 };
 
 /* Tiles under each other: some of `height` rows, then some of a row less. */

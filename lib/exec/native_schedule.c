@@ -55,8 +55,10 @@ static void fill(struct builder *builder, const struct hg_native_block *block,
         }
         struct hg_native_group *group = &schedule->groups[schedule->group_count++];
         uint64_t vectors = hg_div_up_u64(left, block->lanes);
-        vectors = block->packed && vectors > 2 ? 2 : vectors;
-        group->vectors = hg_native_choose_tile(block->rows, vectors, block->terms).vectors;
+        group->vectors = block->panel == 0
+                             ? hg_native_choose_tile(block->rows, vectors, block->terms).vectors
+                         : vectors < block->panel ? (uint8_t)vectors
+                                                  : block->panel;
         uint64_t width = (uint64_t)group->vectors * block->lanes;
         group->masked = left < width;
         group->strips = group->masked ? 1 : left / width;

@@ -7,6 +7,7 @@
 
 #include "support.h"
 
+#include "lib/exec/panels.h"
 #include "lib/exec/scalar.h"
 
 static uint64_t seed = 7;
@@ -185,6 +186,31 @@ static void compare(const struct gemm *g, const struct region *c, const uint64_t
     }
 }
 
+/* Runs LAUNCH with the panels that it would like, all at once if WORKERS is 0; false if with none.
+ */
+static bool run_with_panels(struct hg_launch *launch, unsigned workers)
+{
+    struct hg_panels panels;
+    if (!hg_panels_of(launch, &panels.shape)) {
+        return false;
+    }
+    const struct hg_operand *b = &launch->operands[panels.shape.slot];
+    assert_true(hg_panels_extent(&panels.shape) <= b->bytes);
+    uint8_t *data = aligned_alloc(64, (hg_panels_bytes(&panels.shape) + 63) / 64 * 64);
+    assert_non_null(data);
+    hg_panels_pack(&panels.shape, b->base, data);
+    panels.data = data;
+    launch->panels = &panels;
+    struct hg_error error = HG_ERROR_INIT;
+    enum hg_status status = workers == 0 ? hg_exec_launch(launch, &error)
+                                         : run_in_parts(launch, 2 * workers - 1, &error);
+    launch->panels = NULL;
+    free(data);
+    assert_int_equal(status, HG_OK);
+    return true;
+}
+
+/* Every executor at every level, without and with panels, all at once and in parts. */
 static void check_program(const struct gemm *g, const struct hg_program *program,
                           const struct region *a, const struct region *b, const uint64_t *want)
 {
@@ -208,6 +234,10 @@ static void check_program(const struct gemm *g, const struct hg_program *program
             fail();
         }
         compare(g, &c, want, hg_executor_name(executor));
+        memset(c.data, 0xff, size);
+        if (run_with_panels(&launch, workers)) {
+            compare(g, &c, want, "panels");
+        }
         region_free(&c);
     }
     hg_cpu_limit(HG_ISA_AVX512);
