@@ -28,6 +28,10 @@ static enum hg_status convert_request(const Hologram__V1__Request *wire, struct 
             (struct hg_hello){wire->hello->protocol_version_min, wire->hello->protocol_version_max,
                               wire->hello->client_name};
         return HG_OK;
+    case HOLOGRAM__V1__REQUEST__BODY_FREEZE:
+        step->kind = HG_REQUEST_FREEZE;
+        step->free = (struct hg_free_args){wire->freeze->ids, wire->freeze->n_ids};
+        return HG_OK;
     case HOLOGRAM__V1__REQUEST__BODY_READ:
         step->kind = HG_REQUEST_READ;
         step->read = (struct hg_read_args){wire->read->id, wire->read->offset, wire->read->length};

@@ -38,6 +38,7 @@ static void fill_buffer(const struct hg_buffer_info *info, Hologram__V1__BufferI
     wire->bytes = info->bytes;
     wire->name = hg_codec_borrow(info->name);
     wire->boundary_class = info->boundary_class > 0 ? (uint32_t)info->boundary_class : 0;
+    wire->constant = info->constant;
 }
 
 static enum hg_status put(const Hologram__V1__Response *response, hg_codec_reserve_fn *reserve,
@@ -61,9 +62,9 @@ enum hg_status hg_codec_finish(struct hg_encoder *encoder)
 
 static enum hg_status encode_hello(struct hg_encoder *encoder)
 {
-    static const char *const features[] = {"batch",    "cancel",        "deadline",
-                                           "graphs",   "named-buffers", "prepared",
-                                           "programs", "shared-memory", "streams"};
+    static const char *const features[] = {
+        "batch",         "cancel",   "constant-buffers", "deadline",      "graphs",
+        "named-buffers", "prepared", "programs",         "shared-memory", "streams"};
     const struct hg_hello_reply *hello = &encoder->reply->hello;
     char *names[HG_ARRAY_COUNT(features)];
     for (size_t i = 0; i < HG_ARRAY_COUNT(features); i++) {

@@ -220,6 +220,10 @@ static enum hg_status convert_step(const Hologram__V1__Step *wire, struct hg_are
         step->kind = HG_REQUEST_FREE;
         step->free = (struct hg_free_args){wire->free->ids, wire->free->n_ids};
         return HG_OK;
+    case HOLOGRAM__V1__STEP__BODY_FREEZE:
+        step->kind = HG_REQUEST_FREEZE;
+        step->free = (struct hg_free_args){wire->freeze->ids, wire->freeze->n_ids};
+        return HG_OK;
     case HOLOGRAM__V1__STEP__BODY_WRITE:
         step->kind = HG_REQUEST_WRITE;
         step->write = convert_write(wire->write);

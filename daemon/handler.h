@@ -45,6 +45,7 @@ hg_handler_fn hg_handle_alloc;
 hg_handler_fn hg_handle_expect;
 hg_handler_fn hg_handle_adopt;
 hg_handler_fn hg_handle_free;
+hg_handler_fn hg_handle_freeze;
 hg_handler_fn hg_handle_write;
 hg_handler_fn hg_handle_read;
 hg_handler_fn hg_handle_publish;

@@ -14,6 +14,7 @@ static const struct handler handlers[HG_REQUEST_KIND_COUNT] = {
     [HG_REQUEST_HELLO] = {hg_handle_hello, NULL},
     [HG_REQUEST_ALLOC] = {hg_handle_alloc, NULL},
     [HG_REQUEST_FREE] = {hg_handle_free, NULL},
+    [HG_REQUEST_FREEZE] = {hg_handle_freeze, NULL},
     [HG_REQUEST_WRITE] = {hg_handle_write, NULL},
     [HG_REQUEST_READ] = {hg_handle_read, NULL},
     [HG_REQUEST_EXECUTE] = {hg_handle_execute, hg_handle_execute_ended},

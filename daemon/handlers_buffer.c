@@ -83,6 +83,17 @@ enum hg_handled hg_handle_free(struct hg_request *request, const struct hg_step 
     return hg_handled_done();
 }
 
+/* Waiting for one that is being written begins again at the first: freezing twice does no harm. */
+enum hg_handled hg_handle_freeze(struct hg_request *request, const struct hg_step *step)
+{
+    enum hg_status status = HG_OK;
+    for (size_t i = 0; i < step->free.count && status == HG_OK; i++) {
+        status =
+            hg_session_freeze(request->client->session, step->free.ids[i], &request->reply.error);
+    }
+    return hg_handled_done_or_busy(status);
+}
+
 /* A write whose bytes came inside the message. */
 enum hg_handled hg_handle_write(struct hg_request *request, const struct hg_step *step)
 {

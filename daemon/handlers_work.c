@@ -197,6 +197,8 @@ static enum hg_handled handle_step(struct hg_request *request, const struct hg_s
     }
     case HG_REQUEST_FREE:
         return hg_handle_free(request, step);
+    case HG_REQUEST_FREEZE:
+        return hg_handle_freeze(request, step);
     default:
         return hg_handle_write(request, step);
     }

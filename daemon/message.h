@@ -21,6 +21,7 @@
     HG_REQUEST_KIND(HELLO, "hello")                                                                \
     HG_REQUEST_KIND(ALLOC, "alloc")                                                                \
     HG_REQUEST_KIND(FREE, "free")                                                                  \
+    HG_REQUEST_KIND(FREEZE, "freeze")                                                              \
     HG_REQUEST_KIND(WRITE, "write")                                                                \
     HG_REQUEST_KIND(READ, "read")                                                                  \
     HG_REQUEST_KIND(EXECUTE, "execute")                                                            \
@@ -157,7 +158,7 @@ struct hg_step {
     union {
         struct hg_hello hello;
         struct hg_alloc_args alloc; /* adopt, too */
-        struct hg_free_args free;
+        struct hg_free_args free;   /* freeze, too */
         struct hg_write_args write;
         struct hg_read_args read;
         struct hg_execute_request execute;

@@ -54,6 +54,7 @@ int cli_put(struct cli *cli, int argc, char **argv);
 int cli_get(struct cli *cli, int argc, char **argv);
 int cli_alloc(struct cli *cli, int argc, char **argv);
 int cli_free(struct cli *cli, int argc, char **argv);
+int cli_freeze(struct cli *cli, int argc, char **argv);
 int cli_ls(struct cli *cli, int argc, char **argv);
 int cli_run(struct cli *cli, int argc, char **argv);
 int cli_stats(struct cli *cli, int argc, char **argv);

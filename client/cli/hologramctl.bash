@@ -45,7 +45,7 @@ _hologramctl_options()
     ping) own="--count" ;;
     info) own="--json" ;;
     ops) own="--json --names" ;;
-    put) own="--dtype --pool --force --mode --group" ;;
+    put) own="--dtype --pool --force --constant --mode --group" ;;
     get) own="--all" ;;
     alloc) own="--dtype --shape --pool --fallback --mode --group" ;;
     ls) own="--all --names --json" ;;
@@ -131,7 +131,7 @@ _hologramctl_argument()
     eval:* | explain:*) _hologramctl_files ;;
     ops:1 | run:1 | bench:1) _hologramctl_words "$(_hologramctl_server ops --names)" ;;
     put:2 | get:2 | asm:1 | disasm:1) _hologramctl_files ;;
-    put:* | get:* | info:* | free:* | run:* | asm:*)
+    put:* | get:* | info:* | free:* | freeze:* | run:* | asm:*)
         _hologramctl_words "$(_hologramctl_server ls --names)"
         ;;
     esac
@@ -148,7 +148,7 @@ _hologramctl()
     if [[ ${COMP_WORDS[COMP_CWORD]} == -* ]]; then
         _hologramctl_options "$command"
     elif [[ -z $command ]]; then
-        _hologramctl_words "ping info ops put get alloc free ls run eval explain graph stats top cache bench asm disasm"
+        _hologramctl_words "ping info ops put get alloc free freeze ls run eval explain graph stats top cache bench asm disasm"
     else
         _hologramctl_argument "$command" $((COMP_CWORD - index))
     fi

@@ -79,10 +79,11 @@ static void print_row(const hologram_buffer_info *info)
     } else {
         (void)snprintf(name, sizeof name, "(session %" PRIu64 ")", info->session_id);
     }
-    printf("%-24s %-5s %-16s %10s %-8s %04" PRIo32 " %-8s %s\n", name,
+    printf("%-24s %-5s %-16s %10s %-8s %04" PRIo32 " %-8s %s%s\n", name,
            hologram_dtype_name(info->spec.dtype), cli_shape_text(&info->spec, shape),
            cli_bytes_text(info->bytes, bytes), cli_pool_name(info->spec.pool), info->mode,
-           user_name(info->uid, user), group_name(info->gid, group));
+           user_name(info->uid, user), group_name(info->gid, group),
+           info->constant ? " constant" : "");
 }
 
 json_t *cli_buffer_json(const hologram_buffer_info *info)
@@ -93,11 +94,11 @@ json_t *cli_buffer_json(const hologram_buffer_info *info)
     for (uint32_t i = 0; i < info->spec.rank; i++) {
         json_array_append_new(shape, json_integer((json_int_t)info->spec.shape[i]));
     }
-    return json_pack("{s:s, s:s, s:o, s:I, s:s, s:s, s:i, s:i, s:I}", "name", info->name, "dtype",
-                     hologram_dtype_name(info->spec.dtype), "shape", shape, "bytes",
+    return json_pack("{s:s, s:s, s:o, s:I, s:s, s:s, s:i, s:i, s:I, s:b}", "name", info->name,
+                     "dtype", hologram_dtype_name(info->spec.dtype), "shape", shape, "bytes",
                      (json_int_t)info->bytes, "pool", cli_pool_name(info->spec.pool), "mode", mode,
                      "uid", (int)info->uid, "gid", (int)info->gid, "session",
-                     (json_int_t)info->session_id);
+                     (json_int_t)info->session_id, "constant", (int)info->constant);
 }
 
 static int print_buffers(const hologram_buffers *buffers, const struct ls_arguments *arguments)

@@ -18,6 +18,7 @@ const struct cli_command cli_commands[] = {
     {{"get", "print a named buffer, or write it to a .npy file"}, cli_get},
     {{"alloc", "make a named buffer of zeros"}, cli_alloc},
     {{"free", "remove named buffers"}, cli_free},
+    {{"freeze", "make named buffers constant"}, cli_freeze},
     {{"ls", "list named buffers"}, cli_ls},
     {{"run", "run an operation on named buffers"}, cli_run},
     {{"eval", "evaluate expressions on files and named buffers"}, cli_eval},

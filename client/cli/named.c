@@ -223,22 +223,22 @@ void cli_print_made(const char *name, const hologram_buffer_info *info)
 {
     char shape[CLI_SHAPE_MAX];
     char bytes[CLI_TEXT_MAX];
-    printf("%s: %s %s, %s in the %s pool\n", name, hologram_dtype_name(info->spec.dtype),
+    printf("%s: %s %s, %s in the %s pool%s\n", name, hologram_dtype_name(info->spec.dtype),
            cli_shape_text(&info->spec, shape), cli_bytes_text(info->bytes, bytes),
-           cli_pool_name(info->spec.pool));
+           cli_pool_name(info->spec.pool), info->constant ? ", constant" : "");
 }
 
-/* ---- free ------------------------------------------------------------------------------------ */
+/* ---- free and freeze ------------------------------------------------------------------------- */
 
-struct free_arguments {
+struct names_arguments {
     struct cli *cli;
     char **names;
     int count;
 };
 
-static error_t parse_free(int key, char *arg, struct argp_state *state)
+static error_t parse_names(int key, char *arg, struct argp_state *state)
 {
-    struct free_arguments *arguments = state->input;
+    struct names_arguments *arguments = state->input;
     (void)arg;
     switch (key) {
     case ARGP_KEY_INIT:
@@ -256,23 +256,53 @@ static error_t parse_free(int key, char *arg, struct argp_state *state)
     }
 }
 
-int cli_free(struct cli *cli, int argc, char **argv)
+static hologram_status free_named(hologram_client *client, const char *name)
 {
-    static const struct argp argp = {
-        .parser = parse_free,
-        .args_doc = "NAME...",
-        .doc = "Removes named buffers. Whoever has one open keeps it until they close.",
-        .children = cli_common};
-    struct free_arguments arguments = {.cli = cli};
-    cli_parse(&argp, argc, argv, &arguments);
+    return hologram_unpublish(client, name);
+}
+
+static hologram_status freeze_named(hologram_client *client, const char *name)
+{
+    hologram_buffer buffer;
+    hologram_status status = hologram_open(client, name, false, &buffer, NULL);
+    return status == HOLOGRAM_OK ? hologram_freeze(client, buffer) : status;
+}
+
+/* Does it to each name, also after one that failed, whose code is the answer then. */
+static int for_names(const struct argp *argp, struct cli *cli, int argc, char **argv,
+                     hologram_status (*work)(hologram_client *client, const char *name))
+{
+    struct names_arguments arguments = {.cli = cli};
+    cli_parse(argp, argc, argv, &arguments);
     int code = cli_connect(cli);
     if (code != CLI_OK) {
         return code;
     }
     for (int i = 0; i < arguments.count; i++) {
-        if (hologram_unpublish(cli->client, arguments.names[i]) != HOLOGRAM_OK) {
+        if (work(cli->client, arguments.names[i]) != HOLOGRAM_OK) {
             code = cli_fail_client(cli, arguments.names[i]);
         }
     }
     return code;
+}
+
+int cli_free(struct cli *cli, int argc, char **argv)
+{
+    static const struct argp argp = {
+        .parser = parse_names,
+        .args_doc = "NAME...",
+        .doc = "Removes named buffers. Whoever has one open keeps it until they close.",
+        .children = cli_common};
+    return for_names(&argp, cli, argc, argv, free_named);
+}
+
+int cli_freeze(struct cli *cli, int argc, char **argv)
+{
+    static const struct argp argp = {
+        .parser = parse_names,
+        .args_doc = "NAME...",
+        .doc = "Makes named buffers constant: nobody can write them any more, and what the server "
+               "makes of them, such as a product's packed weights, is kept for all clients.",
+        .children = cli_common};
+    return for_names(&argp, cli, argc, argv, freeze_named);
 }

@@ -16,16 +16,19 @@ struct put_arguments {
     hologram_dtype dtype; /* 0 = the file's */
     hologram_pool pool;
     bool force;
+    bool constant;
     struct cli_publish publish;
 };
 
-enum { KEY_DTYPE = 'd', KEY_POOL = 'p', KEY_FORCE = 'f' };
+enum { KEY_DTYPE = 'd', KEY_POOL = 'p', KEY_FORCE = 'f', KEY_CONSTANT = 'c' };
 
 static const struct argp_option put_options[] = {
     {"dtype", KEY_DTYPE, "TYPE", 0,
      "Take the elements as this type of the same size: bf16 for a uint16 file", 0},
     {"pool", KEY_POOL, "POOL", 0, "heap, boundary or shared (heap)", 0},
-    {"force", KEY_FORCE, NULL, 0, "Replace a buffer of another type or shape", 0},
+    {"force", KEY_FORCE, NULL, 0, "Replace a buffer of another type or shape, or a constant one",
+     0},
+    {"constant", KEY_CONSTANT, NULL, 0, "Make it constant: nobody can write it afterwards", 0},
     {0},
 };
 
@@ -45,6 +48,9 @@ static error_t parse_put(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_FORCE:
         arguments->force = true;
+        return 0;
+    case KEY_CONSTANT:
+        arguments->constant = true;
         return 0;
     case ARGP_KEY_ARG:
         cli_take_name_and_file(state, arg, &arguments->name, &arguments->path);
@@ -100,10 +106,11 @@ struct target {
 };
 
 /* Whether the buffer that is there can be written over. */
-static bool suits(const struct put_arguments *arguments, const hologram_buffer_spec *spec,
+static bool suits(const struct put_arguments *arguments, const hologram_buffer_info *info,
                   const struct npy *npy)
 {
-    return spec->dtype == npy->dtype && spec->rank == npy->rank &&
+    const hologram_buffer_spec *spec = &info->spec;
+    return !info->constant && spec->dtype == npy->dtype && spec->rank == npy->rank &&
            memcmp(spec->shape, npy->shape, npy->rank * sizeof npy->shape[0]) == 0 &&
            (arguments->pool == HOLOGRAM_POOL_DEFAULT || arguments->pool == spec->pool);
 }
@@ -114,9 +121,10 @@ static int replace(const struct put_arguments *arguments, struct target *target)
     char shape[CLI_SHAPE_MAX];
     const hologram_buffer_spec *spec = &target->info.spec;
     if (!arguments->force) {
-        return cli_fail(CLI_REFUSED, "%s exists and is %s %s in the %s pool; --force replaces it",
-                        arguments->name, hologram_dtype_name(spec->dtype),
-                        cli_shape_text(spec, shape), cli_pool_name(spec->pool));
+        return cli_fail(CLI_REFUSED, "%s exists and is %s%s %s in the %s pool; --force replaces it",
+                        arguments->name, target->info.constant ? "constant, " : "",
+                        hologram_dtype_name(spec->dtype), cli_shape_text(spec, shape),
+                        cli_pool_name(spec->pool));
     }
     hologram_unmap(target->memory, target->info.bytes);
     target->memory = NULL;
@@ -127,20 +135,35 @@ static int replace(const struct put_arguments *arguments, struct target *target)
     return CLI_OK;
 }
 
+/* Opens the buffer of that name to write it, or a constant one, which can be replaced, to read it.
+ */
+static hologram_status open_present(const struct put_arguments *arguments, struct target *target)
+{
+    hologram_client *client = arguments->cli->client;
+    void *memory = NULL;
+    hologram_status status = hologram_open_shared(client, arguments->name, true, &target->buffer,
+                                                  &memory, &target->info);
+    target->memory = memory;
+    if (status == HOLOGRAM_PERMISSION_DENIED &&
+        hologram_open(client, arguments->name, false, &target->buffer, &target->info) ==
+            HOLOGRAM_OK &&
+        target->info.constant) {
+        return HOLOGRAM_OK;
+    }
+    return status;
+}
+
 /* The buffer of that name if it suits, else a new one. */
 static int find_target(const struct put_arguments *arguments, const struct npy *npy,
                        struct target *target)
 {
     struct cli *cli = arguments->cli;
-    void *memory = NULL;
-    hologram_status status = hologram_open_shared(cli->client, arguments->name, true,
-                                                  &target->buffer, &memory, &target->info);
+    hologram_status status = open_present(arguments, target);
     if (status != HOLOGRAM_OK && status != HOLOGRAM_NOT_FOUND) {
         return cli_fail_client(cli, arguments->name);
     }
-    target->memory = memory;
     target->fresh = status == HOLOGRAM_NOT_FOUND;
-    if (status == HOLOGRAM_OK && !suits(arguments, &target->info.spec, npy)) {
+    if (status == HOLOGRAM_OK && !suits(arguments, &target->info, npy)) {
         int code = replace(arguments, target);
         if (code != CLI_OK) {
             return code;
@@ -151,6 +174,7 @@ static int find_target(const struct put_arguments *arguments, const struct npy *
     }
     hologram_buffer_spec spec = {.dtype = npy->dtype, .rank = npy->rank, .pool = arguments->pool};
     memcpy(spec.shape, npy->shape, sizeof spec.shape);
+    void *memory = NULL;
     int code = cli_make(cli, arguments->name, &spec, &target->buffer, &target->info, &memory);
     target->memory = memory;
     return code;
@@ -253,6 +277,11 @@ static int put(const struct put_arguments *arguments, int fd)
     if (code == CLI_OK) {
         code = fill_target(arguments, fd, &target, npy.data_bytes);
     }
+    if (code == CLI_OK && arguments->constant &&
+        hologram_freeze(arguments->cli->client, target.buffer) != HOLOGRAM_OK) {
+        code = cli_fail_client(arguments->cli, arguments->name);
+    }
+    target.info.constant = arguments->constant;
     if (code == CLI_OK && target.fresh) {
         code = cli_publish(arguments->cli, target.buffer, arguments->name, &arguments->publish);
     }

@@ -217,6 +217,26 @@ hologram_status hologram_free(hologram_client *client, hologram_buffer buffer)
     return status == HOLOGRAM_OK ? hologram_wait(client, ticket) : status;
 }
 
+hologram_status hologram_submit_freeze(hologram_client *client, hologram_buffer buffer,
+                                       hologram_ticket *ticket)
+{
+    struct hg_client_want want = {.detached = !ticket};
+    hologram_ticket request;
+    hologram_status status = hg_client_begin(client, &want, &request);
+    if (status == HOLOGRAM_OK) {
+        status = hg_client_submitted(client, request, hg_client_put_freeze(client, request, buffer),
+                                     ticket);
+    }
+    return status;
+}
+
+hologram_status hologram_freeze(hologram_client *client, hologram_buffer buffer)
+{
+    hologram_ticket ticket;
+    hologram_status status = hologram_submit_freeze(client, buffer, &ticket);
+    return status == HOLOGRAM_OK ? hologram_wait(client, ticket) : status;
+}
+
 /* ---- write and read -------------------------------------------------------------------------- */
 
 static uint64_t payload_max(const hologram_client *client)

@@ -174,6 +174,15 @@ hologram_status hg_client_put_free(hologram_client *client, hologram_ticket tick
     return hg_client_put_body(client, ticket, BODY(FREE), &body);
 }
 
+hologram_status hg_client_put_freeze(hologram_client *client, hologram_ticket ticket,
+                                     hologram_buffer buffer)
+{
+    Hologram__V1__Freeze body = HOLOGRAM__V1__FREEZE__INIT;
+    body.n_ids = 1;
+    body.ids = &buffer;
+    return hg_client_put_body(client, ticket, BODY(FREEZE), &body);
+}
+
 hologram_status hg_client_put_write(hologram_client *client, hologram_ticket ticket,
                                     hologram_buffer buffer, uint64_t offset, const void *data,
                                     uint64_t bytes)

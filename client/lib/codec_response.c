@@ -126,7 +126,8 @@ hologram_status hg_client_fill_info(const Hologram__V1__BufferInfo *from,
                                    .spec.rank = (uint32_t)from->n_shape,
                                    .spec.pool = (hologram_pool)from->pool,
                                    .bytes = from->bytes,
-                                   .boundary_class = from->boundary_class};
+                                   .boundary_class = from->boundary_class,
+                                   .constant = from->constant != 0};
     for (size_t i = 0; i < from->n_shape; i++) {
         info->spec.shape[i] = from->shape[i];
     }

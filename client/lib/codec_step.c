@@ -83,6 +83,15 @@ hologram_status hg_client_step_free(hologram_client *client, struct hg_client_by
     return hg_client_step_body(client, steps, STEP(FREE), &body);
 }
 
+hologram_status hg_client_step_freeze(hologram_client *client, struct hg_client_bytes *steps,
+                                      hologram_buffer buffer)
+{
+    Hologram__V1__Freeze body = HOLOGRAM__V1__FREEZE__INIT;
+    body.n_ids = 1;
+    body.ids = &buffer;
+    return hg_client_step_body(client, steps, STEP(FREEZE), &body);
+}
+
 hologram_status hg_client_step_write(hologram_client *client, struct hg_client_bytes *steps,
                                      hologram_buffer buffer, uint64_t offset, const void *data,
                                      uint64_t bytes)

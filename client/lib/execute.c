@@ -157,6 +157,15 @@ hologram_status hologram_batch_free_buffer(hologram_batch *batch, hologram_buffe
     return hg_client_added(batch, hg_client_step_free(batch->client, &batch->steps, buffer));
 }
 
+hologram_status hologram_batch_freeze(hologram_batch *batch, hologram_buffer buffer)
+{
+    hologram_status status = hg_client_check_room(batch);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    return hg_client_added(batch, hg_client_step_freeze(batch->client, &batch->steps, buffer));
+}
+
 hologram_status hologram_batch_write(hologram_batch *batch, hologram_buffer buffer, uint64_t offset,
                                      const void *data, uint64_t bytes)
 {

@@ -229,6 +229,8 @@ hologram_status hg_client_put_adopt(hologram_client *client, hologram_ticket tic
                                     hologram_buffer buffer, const hologram_buffer_spec *spec);
 hologram_status hg_client_put_free(hologram_client *client, hologram_ticket ticket,
                                    hologram_buffer buffer);
+hologram_status hg_client_put_freeze(hologram_client *client, hologram_ticket ticket,
+                                     hologram_buffer buffer);
 hologram_status hg_client_put_write(hologram_client *client, hologram_ticket ticket,
                                     hologram_buffer buffer, uint64_t offset, const void *data,
                                     uint64_t bytes);
@@ -284,6 +286,8 @@ hologram_status hg_client_step_alloc(hologram_client *client, struct hg_client_b
                                      hologram_buffer buffer, const hologram_buffer_spec *spec);
 hologram_status hg_client_step_free(hologram_client *client, struct hg_client_bytes *steps,
                                     hologram_buffer buffer);
+hologram_status hg_client_step_freeze(hologram_client *client, struct hg_client_bytes *steps,
+                                      hologram_buffer buffer);
 hologram_status hg_client_step_write(hologram_client *client, struct hg_client_bytes *steps,
                                      hologram_buffer buffer, uint64_t offset, const void *data,
                                      uint64_t bytes);

@@ -42,6 +42,7 @@ const struct hg_grpc_method hg_grpc_methods[] = {
     TYPED("Unprepare", UNPREPARE, 30, true),
     TYPED("CacheProfile", CACHE_PROFILE, 31, true),
     TYPED("CacheWarm", CACHE_WARM, 32, true),
+    TYPED("Freeze", FREEZE, 33, true),
     TYPED("CacheList", CACHE_LIST, 50, true),
     TYPED("CacheTop", CACHE_TOP, 51, true),
     TYPED("CacheShow", CACHE_SHOW, 52, true),

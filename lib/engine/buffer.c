@@ -190,6 +190,7 @@ static enum hg_status make_buffer(struct hg_account *account, const struct hg_bu
     }
     fresh->spec.pool = fresh->block.kind;
     atomic_init(&fresh->unzeroed, !fresh->block.zeroed);
+    atomic_init(&fresh->use, fresh->block.read_only ? HG_USE_CONSTANT : 0);
     hg_account_ref(account);
     struct hg_engine *engine = account->engine;
     describe_operand(fresh, elements);
@@ -246,7 +247,8 @@ void hg_buffer_unref(struct hg_buffer **buffer)
     if (atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel) > 1) {
         return;
     }
-    HG_REQUIRE(atomic_load_explicit(&dropped->use, memory_order_relaxed) == 0);
+    const int32_t use = atomic_load_explicit(&dropped->use, memory_order_relaxed);
+    HG_REQUIRE(use == 0 || use == HG_USE_CONSTANT);
     struct hg_engine *engine = dropped->engine;
     atomic_fetch_sub_explicit(&engine->buffers, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&engine->buffer_bytes, dropped->bytes, memory_order_relaxed);
@@ -260,7 +262,7 @@ bool hg_buffer_claim(struct hg_buffer *buffer, bool writes)
 {
     int32_t use = atomic_load_explicit(&buffer->use, memory_order_relaxed);
     do {
-        if (use < 0 || (writes && use > 0) || use == INT32_MAX) {
+        if (use < 0 || (writes && use > 0) || (use | HG_USE_CONSTANT) == INT32_MAX) {
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(&buffer->use, &use, writes ? -1 : use + 1,
@@ -271,6 +273,18 @@ bool hg_buffer_claim(struct hg_buffer *buffer, bool writes)
 void hg_buffer_unclaim(struct hg_buffer *buffer, bool writes)
 {
     atomic_fetch_add_explicit(&buffer->use, writes ? 1 : -1, memory_order_release);
+}
+
+bool hg_buffer_freeze(struct hg_buffer *buffer)
+{
+    if (!hg_buffer_claim(buffer, false)) {
+        return false;
+    }
+    hg_buffer_settle(buffer); /* what nobody wrote is zeros from now on */
+    /* Release pairs with the acquire of hg_buffer_is_constant. */
+    (void)atomic_fetch_or_explicit(&buffer->use, HG_USE_CONSTANT, memory_order_release);
+    hg_buffer_unclaim(buffer, false);
+    return true;
 }
 
 void hg_buffer_settle(struct hg_buffer *buffer)
@@ -309,7 +323,9 @@ void hg_buffer_describe(const struct hg_buffer *buffer, uint64_t id, struct hg_b
     info->spec = buffer->spec;
     info->bytes = buffer->bytes;
     info->boundary_class = hg_buffer_class(buffer);
-    info->busy = atomic_load_explicit(&buffer->use, memory_order_relaxed) != 0;
+    const int32_t use = atomic_load_explicit(&buffer->use, memory_order_relaxed);
+    info->constant = use > 0 && (use & HG_USE_CONSTANT) != 0;
+    info->busy = use != 0 && use != HG_USE_CONSTANT;
     memcpy(info->name, buffer->name, sizeof info->name);
     info->uid = buffer->account->user->uid;
     info->gid = buffer->gid;

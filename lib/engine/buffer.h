@@ -12,6 +12,7 @@
 #include "lib/engine/engine.h"
 
 #define HG_NAME_BYTES_MAX 64
+#define HG_USE_CONSTANT   (INT32_C(1) << 30)
 
 struct hg_buffer {
     struct hg_engine *engine;
@@ -24,7 +25,9 @@ struct hg_buffer {
     uint64_t charged_bytes; /* to the account */
     uint64_t session_id;    /* of the session that made it */
     _Atomic uint32_t references;
-    _Atomic int32_t use; /* claims: number of readers, or -1 for a writer */
+    /* Claims: number of readers, or -1 for a writer; with HG_USE_CONSTANT for good there are only
+     * readers. One word, so that nobody becomes a writer while it becomes constant. */
+    _Atomic int32_t use;
     /* Some other session may have it or get it: it was published once. Relaxed: set by the session
      * that made the buffer, on its own thread, before the name is to be found. */
     _Atomic bool is_shared;
@@ -63,6 +66,15 @@ static inline bool hg_buffer_is_free_for(const struct hg_buffer *buffer, bool wr
     int32_t use = atomic_load_explicit(&buffer->use, memory_order_acquire);
     return use == 0 || (use > 0 && !writes);
 }
+
+/* Nobody may write it any more. Acquire pairs with the freeze: what was written before is seen. */
+static inline bool hg_buffer_is_constant(const struct hg_buffer *buffer)
+{
+    int32_t use = atomic_load_explicit(&buffer->use, memory_order_acquire);
+    return use > 0 && (use & HG_USE_CONSTANT) != 0;
+}
+/* Makes it so; false if somebody writes it now. */
+HG_MUST_CHECK bool hg_buffer_freeze(struct hg_buffer *buffer);
 
 static inline bool hg_buffer_is_shared(const struct hg_buffer *buffer)
 {

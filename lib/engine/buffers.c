@@ -74,6 +74,41 @@ enum hg_status hg_session_info(struct hg_session *session, uint64_t id, struct h
     return HG_OK;
 }
 
+enum hg_status hg_buffer_fail_constant(uint64_t id, struct hg_error *error)
+{
+    return hg_fail(error, HG_PERMISSION_DENIED,
+                   "buffer %" PRIu64 " is constant: it may not be written", id);
+}
+
+enum hg_status hg_session_freeze(struct hg_session *session, uint64_t id, struct hg_error *error)
+{
+    const struct hg_idmap_entry *entry = hg_session_find(session, id, error);
+    if (entry == NULL) {
+        return HG_NOT_FOUND;
+    }
+    struct hg_buffer *buffer = entry->value;
+    const uid_t owner = buffer->account->user->uid;
+    if (owner != session->options.uid) {
+        return hg_fail(error, HG_PERMISSION_DENIED,
+                       "buffer %" PRIu64 " belongs to user %lu, who alone can make it constant", id,
+                       (unsigned long)owner);
+    }
+    if (hg_buffer_is_constant(buffer)) {
+        return HG_OK;
+    }
+    if (buffer->block.kind == HG_POOL_SHARED) {
+        return hg_fail(error, HG_INVALID_ARGUMENT,
+                       "buffer %" PRIu64 " is shared memory that is not sealed against writing "
+                       "(F_SEAL_WRITE before it is adopted): it cannot be made constant",
+                       id);
+    }
+    if (!hg_buffer_freeze(buffer)) {
+        return hg_fail(error, HG_FAILED_PRECONDITION,
+                       "buffer %" PRIu64 " is in use by a task that writes it", id);
+    }
+    return HG_OK;
+}
+
 /* Finds ID's buffer and claims it for an access to the range; NULL after filling ERROR. */
 static struct hg_buffer *begin_access(struct hg_session *session, uint64_t id, uint64_t offset,
                                       uint64_t length, bool writing, struct hg_error *error)
@@ -96,6 +131,10 @@ static struct hg_buffer *begin_access(struct hg_session *session, uint64_t id, u
         return NULL;
     }
     if (!hg_buffer_claim(buffer, writing)) {
+        if (writing && hg_buffer_is_constant(buffer)) {
+            (void)hg_buffer_fail_constant(id, error);
+            return NULL;
+        }
         (void)hg_fail(error, HG_FAILED_PRECONDITION, "buffer %" PRIu64 " is in use by %s", id,
                       writing ? "a task" : "a task that writes it");
         return NULL;

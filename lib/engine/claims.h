@@ -54,7 +54,8 @@ static inline void hg_claims_add(struct hg_claims *claims, struct hg_buffer *buf
 /*
  * For the session's thread, before it uses the buffers itself or has them used: claims everything
  * if others might do so too; else only looks whether that would do, since nobody but this thread
- * can claim them before it goes on. FAILED_PRECONDITION names the id of a buffer that is busy.
+ * can claim them before it goes on. FAILED_PRECONDITION names the id of a buffer that is busy,
+ * PERMISSION_DENIED that of a constant one that is to be written.
  */
 HG_MUST_CHECK enum hg_status hg_claims_begin(struct hg_claims *claims, struct hg_error *error);
 /* Claims everything, if it is not yet. Errors as above. */

@@ -123,6 +123,7 @@ struct hg_buffer_info {
     uint64_t bytes;             /* of its elements */
     int boundary_class;         /* -1 if not in the boundary pool */
     bool busy;                  /* a task in flight uses it */
+    bool constant;              /* nobody may write it any more */
     char name[65];              /* when published, else "" */
     uid_t uid;                  /* owner */
     gid_t gid;
@@ -141,9 +142,19 @@ HG_MUST_CHECK enum hg_status hg_session_free(struct hg_session *session, uint64_
 HG_MUST_CHECK enum hg_status hg_session_info(struct hg_session *session, uint64_t id,
                                              struct hg_buffer_info *info, struct hg_error *error);
 
+/*
+ * Makes ID's buffer constant, for everybody and for good: to write it afterwards, in whatever way,
+ * is PERMISSION_DENIED. Again is no error. Errors: NOT_FOUND; PERMISSION_DENIED (its owner is
+ * somebody else); FAILED_PRECONDITION (it is being written now); INVALID_ARGUMENT (shared memory,
+ * which its clients could change; one that was adopted sealed with F_SEAL_WRITE is constant from
+ * the start).
+ */
+HG_MUST_CHECK enum hg_status hg_session_freeze(struct hg_session *session, uint64_t id,
+                                               struct hg_error *error);
+
 /* Copies bytes in and out. OUT_OF_RANGE names id, offset, length and size; FAILED_PRECONDITION if
  * the buffer is busy (write: any task; read: a task that writes it); PERMISSION_DENIED if opened
- * read-only. */
+ * read-only, or constant. */
 HG_MUST_CHECK enum hg_status hg_session_write(struct hg_session *session, uint64_t id,
                                               uint64_t offset, const void *data, uint64_t length,
                                               struct hg_error *error);
@@ -180,8 +191,8 @@ void hg_session_list(struct hg_session *session, hg_buffer_visit_fn *visit, void
  */
 
 /* As hg_session_alloc, in the memfd FD that somebody else made, which keeps its content; takes FD,
- * also on error. spec->pool counts for nothing. INVALID_ARGUMENT also if it is no memfd that can be
- * trusted to stay (hg_pool_adopt). */
+ * also on error. spec->pool counts for nothing. One that is sealed against writing makes a constant
+ * buffer. INVALID_ARGUMENT also if it is no memfd that can be trusted to stay (hg_pool_adopt). */
 HG_MUST_CHECK enum hg_status hg_session_adopt(struct hg_session *session, uint64_t id,
                                               const struct hg_buffer_spec *spec, int fd,
                                               struct hg_buffer_info *info, struct hg_error *error);
@@ -314,8 +325,9 @@ enum hg_submitted { HG_TASK_DONE, HG_TASK_PENDING };
  * early the answer is HG_TASK_DONE (the outcome is in task->error.status and `done` is not called);
  * else HG_TASK_PENDING, and `done` will be called.
  * Statuses: those of hg_op_plan, of the cache, of hg_run_begin and hg_run_finish; NOT_FOUND names
- * the id; FAILED_PRECONDITION if a buffer is busy in a conflicting way (an output that any other
- * task uses, or an input that another task writes); RESOURCE_EXHAUSTED if the queue is full.
+ * the id; PERMISSION_DENIED if an output may not be written or is constant; FAILED_PRECONDITION if
+ * a buffer is busy in a conflicting way (an output that any other task uses, or an input that
+ * another task writes); RESOURCE_EXHAUSTED if the queue is full.
  */
 HG_MUST_CHECK enum hg_submitted hg_session_execute(struct hg_session *session,
                                                    const struct hg_execute_request *request,

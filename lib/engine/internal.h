@@ -113,6 +113,8 @@ HG_MUST_CHECK enum hg_status hg_session_check_id(const struct hg_session *sessio
 HG_MUST_CHECK enum hg_status hg_session_bind(struct hg_session *session, uint64_t id,
                                              struct hg_buffer *buffer, bool writable,
                                              struct hg_error *error);
+/* PERMISSION_DENIED: ID's buffer is constant, and was to be written. */
+enum hg_status hg_buffer_fail_constant(uint64_t id, struct hg_error *error);
 /* Fills INFO under the engine's lock. */
 void hg_session_describe(struct hg_session *session, uint64_t id, const struct hg_buffer *buffer,
                          struct hg_buffer_info *info);

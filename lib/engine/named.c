@@ -254,6 +254,9 @@ static enum hg_status look_up(struct hg_session *session, const char *name, bool
     if (writable && (rights & HG_MODE_WRITE) == 0) {
         return hg_fail(error, HG_PERMISSION_DENIED, "'%s' may only be read", name);
     }
+    if (writable && hg_buffer_is_constant(names->items[position])) {
+        return hg_fail(error, HG_PERMISSION_DENIED, "'%s' is constant: it may only be read", name);
+    }
     *buffer = hg_buffer_ref(names->items[position]);
     return HG_OK;
 }

@@ -44,6 +44,7 @@ struct hg_block {
     uint8_t class_index; /* of a boundary block */
     bool zeroed;         /* false after hg_pool_acquire with `lazy_zero`: see there */
     bool adopted;        /* a shared block whose memfd somebody else made */
+    bool read_only;      /* … and sealed against writing: nothing can ever change it */
     int fd;              /* of a shared block; it lives as long as the block */
 };
 
@@ -71,8 +72,9 @@ HG_MUST_CHECK enum hg_status hg_pool_acquire(struct hg_pool *pool, enum hg_pool_
                                              uint64_t bytes, bool lazy_zero, struct hg_block *block,
                                              struct hg_error *error);
 /* Gives a shared block of at least BYTES in the memfd FD, which it takes, also on error. The memfd
- * must be sealed against shrinking, writable, large enough, of ordinary pages and without holes.
- * It keeps its content. Errors: HG_INVALID_ARGUMENT (says what it is not), HG_RESOURCE_EXHAUSTED.
+ * must be sealed against shrinking, writable or sealed against writing, large enough, of ordinary
+ * pages and without holes. It keeps its content. Errors: HG_INVALID_ARGUMENT (says what it is not),
+ * HG_RESOURCE_EXHAUSTED.
  */
 HG_MUST_CHECK enum hg_status hg_pool_adopt(struct hg_pool *pool, int fd, uint64_t bytes,
                                            struct hg_block *block, struct hg_error *error);

@@ -31,13 +31,17 @@ uint64_t hg_shared_capacity(uint64_t bytes)
     return hg_div_up_u64(bytes == 0 ? 1 : bytes, HG_PAGE_BYTES) * HG_PAGE_BYTES;
 }
 
-static enum hg_status map(int fd, uint64_t capacity, void **base)
+/* What nobody can write any more is mapped privately: a shared mapping of a sealed memfd, even one
+ * for reading, is refused before Linux 6.7 (mm/mmap.c), and of pages that never change a private
+ * one shows the same, without a copy. */
+static enum hg_status map(int fd, uint64_t capacity, bool read_only, void **base)
 {
     if (hg_alloc_fault_hit()) {
         errno = ENOMEM;
         return HG_RESOURCE_EXHAUSTED;
     }
-    void *mapped = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *mapped = mmap(NULL, capacity, read_only ? PROT_READ : PROT_READ | PROT_WRITE,
+                        read_only ? MAP_PRIVATE : MAP_SHARED, fd, 0);
     if (mapped == MAP_FAILED) {
         return HG_RESOURCE_EXHAUSTED;
     }
@@ -82,7 +86,7 @@ enum hg_status hg_shared_create(uint64_t capacity, struct hg_block *block, struc
 {
     void *base = NULL;
     int fd = create_sealed(capacity);
-    if (fd < 0 || map(fd, capacity, &base) != HG_OK) {
+    if (fd < 0 || map(fd, capacity, false, &base) != HG_OK) {
         int code = errno;
         if (fd >= 0) {
             close(fd);
@@ -103,9 +107,29 @@ static enum hg_status refuse(struct hg_error *error, const char *reason)
     return hg_fail(error, HG_INVALID_ARGUMENT, "shared pool: %s", reason);
 }
 
+/* What its owner gave up; *READ_ONLY: to write it. F_SEAL_WRITE is what the kernel adds only while
+ * no mapping can write, and never takes back; F_SEAL_FUTURE_WRITE leaves the mappings that there
+ * are, and nobody can ask whether there are any (fcntl(2)). */
+static enum hg_status check_seals(int seals, int flags, bool *read_only, struct hg_error *error)
+{
+    if ((seals & F_SEAL_SHRINK) == 0) {
+        return refuse(error, "expected a memfd sealed against shrinking (F_SEAL_SHRINK)");
+    }
+    *read_only = (seals & F_SEAL_WRITE) != 0;
+    if (!*read_only && (seals & F_SEAL_FUTURE_WRITE) != 0) {
+        return refuse(error,
+                      "expected a memfd that may be written, or is sealed with F_SEAL_WRITE, "
+                      "got one with F_SEAL_FUTURE_WRITE, under which old mappings write");
+    }
+    if (!*read_only && (flags & O_ACCMODE) != O_RDWR) {
+        return refuse(error, "expected a memfd open for reading and writing");
+    }
+    return HG_OK;
+}
+
 /* What kind of file it is, and what its owner gave up. Only memory has seals, and a file of tmpfs
  * cannot be sealed, so what passes is a memfd: no access to it waits for anybody. */
-static enum hg_status check_kind(int fd, struct hg_error *error)
+static enum hg_status check_kind(int fd, bool *read_only, struct hg_error *error)
 {
     struct statfs system;
     int seals = fcntl(fd, F_GET_SEALS);
@@ -117,16 +141,7 @@ static enum hg_status check_kind(int fd, struct hg_error *error)
     if (system.f_type == HUGETLBFS_MAGIC) {
         return refuse(error, "expected a memfd of ordinary pages, got one on hugetlbfs");
     }
-    if ((flags & O_ACCMODE) != O_RDWR) {
-        return refuse(error, "expected a memfd open for reading and writing");
-    }
-    if ((seals & F_SEAL_SHRINK) == 0) {
-        return refuse(error, "expected a memfd sealed against shrinking (F_SEAL_SHRINK)");
-    }
-    if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0) {
-        return refuse(error, "expected a memfd that may be written, got one sealed against it");
-    }
-    return HG_OK;
+    return check_seals(seals, flags, read_only, error);
 }
 
 /* Its pages must be there: those that a first touch made here would count as ours, and stay. */
@@ -155,12 +170,13 @@ enum hg_status hg_shared_adopt(int fd, uint64_t bytes, uint64_t capacity, struct
                                struct hg_error *error)
 {
     void *base = NULL;
-    enum hg_status status = check_kind(fd, error);
+    bool read_only = false;
+    enum hg_status status = check_kind(fd, &read_only, error);
     if (status == HG_OK) {
         status = check_size(fd, bytes, error);
     }
     if (status == HG_OK) {
-        status = map(fd, capacity, &base);
+        status = map(fd, capacity, read_only, &base);
         if (status != HG_OK) {
             (void)hg_fail(error, status, "shared pool: cannot map %" PRIu64 " bytes: %s", capacity,
                           strerror(errno));
@@ -175,7 +191,8 @@ enum hg_status hg_shared_adopt(int fd, uint64_t bytes, uint64_t capacity, struct
                                .kind = HG_POOL_SHARED,
                                .zeroed = true,
                                .fd = fd,
-                               .adopted = true};
+                               .adopted = true,
+                               .read_only = read_only};
     return HG_OK;
 }
 

@@ -43,6 +43,7 @@ static void walk_step(const struct hg_step *step)
         HG_REQUIRE(step->alloc.spec.rank <= HG_RANK_MAX && step->alloc.spec.dtype < HG_DTYPE_COUNT);
         break;
     case HG_REQUEST_FREE:
+    case HG_REQUEST_FREEZE:
         walk_bytes(step->free.ids, step->free.count * sizeof(*step->free.ids));
         break;
     case HG_REQUEST_WRITE:

@@ -234,6 +234,7 @@ typedef struct hologram_buffer_info {
     uint32_t mode;
     uint64_t session_id;              /* in lists only; 0 if of no session */
     char name[HOLOGRAM_NAME_MAX + 1]; /* when published, else "" */
+    bool constant;                    /* nobody may write it any more */
 } hologram_buffer_info;
 
 /* Allocates a zeroed buffer. INFO may be NULL. */
@@ -258,6 +259,13 @@ HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_from_memory(hologram_c
 /* Forgets BUFFER; its memory goes when nothing uses it any more. */
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_free(hologram_client *client,
                                                                hologram_buffer buffer);
+
+/* Makes BUFFER constant, for everybody and for good: writing it is PERMISSION_DENIED from then on,
+ * and the server keeps what it makes of its content, such as a product's packed weights, for all
+ * clients. Only the owner may; again is no error. INVALID_ARGUMENT for shared memory, but what was
+ * adopted sealed with F_SEAL_WRITE is constant already. */
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_freeze(hologram_client *client,
+                                                                 hologram_buffer buffer);
 
 /* Copies BYTES bytes to or from BUFFER at OFFSET. */
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_write(hologram_client *client,
@@ -305,7 +313,8 @@ hologram_open_shared(hologram_client *client, const char *name, bool writable,
                      hologram_buffer *buffer, void **memory, hologram_buffer_info *info);
 /* A buffer in the memfd FD of this process, which stays the caller's and keeps its content. It must
  * be sealed with F_SEAL_SHRINK, open for writing, not on hugetlbfs, and large enough, else
- * INVALID_ARGUMENT. Its holes are filled with zeros. */
+ * INVALID_ARGUMENT. Its holes are filled with zeros. With F_SEAL_WRITE, it need not be open for
+ * writing and makes a constant buffer. */
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_adopt(hologram_client *client, int fd,
                                                                 const hologram_buffer_spec *spec,
                                                                 hologram_buffer *buffer);
@@ -782,6 +791,8 @@ HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_batch_alloc(
     hologram_batch *batch, const hologram_buffer_spec *spec, hologram_buffer *buffer);
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_batch_free_buffer(hologram_batch *batch,
                                                                             hologram_buffer buffer);
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_batch_freeze(hologram_batch *batch,
+                                                                       hologram_buffer buffer);
 /* The data travels inside the message: for small writes. */
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_batch_write(hologram_batch *batch,
                                                                       hologram_buffer buffer,
@@ -823,6 +834,9 @@ hologram_submit_alloc(hologram_client *client, const hologram_buffer_spec *spec,
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_submit_free(hologram_client *client,
                                                                       hologram_buffer buffer,
                                                                       hologram_ticket *ticket);
+HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status hologram_submit_freeze(hologram_client *client,
+                                                                        hologram_buffer buffer,
+                                                                        hologram_ticket *ticket);
 /* DATA may be reused when it returns. At most payload_bytes_max of hologram_server. */
 HOLOGRAM_API HOLOGRAM_MUST_CHECK hologram_status
 hologram_submit_write(hologram_client *client, hologram_buffer buffer, uint64_t offset,

@@ -47,7 +47,8 @@ class BufferSpec(Structure):
 class BufferInfo(Structure):
     _fields_ = [("buffer", c_uint64), ("spec", BufferSpec), ("bytes", c_uint64),
                 ("boundary_class", c_uint32), ("uid", c_uint32), ("gid", c_uint32),
-                ("mode", c_uint32), ("session_id", c_uint64), ("name", c_char * (NAME_MAX + 1))]
+                ("mode", c_uint32), ("session_id", c_uint64), ("name", c_char * (NAME_MAX + 1)),
+                ("constant", c_bool)]
 
 
 class Attribute(Structure):
@@ -225,6 +226,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bits_from_double": (c_bool, [c_int, c_double, POINTER(c_uint64)]),
     "bits_to_double": (c_double, [c_int, c_uint64]),
     "write": (c_int, [_client, c_uint64, c_uint64, c_void_p, c_uint64]),
+    "freeze": (c_int, [_client, c_uint64]),
     "publish": (c_int, [_client, c_uint64, c_char_p, c_uint32, c_uint32]),
     "unpublish": (c_int, [_client, c_char_p]),
     "alloc_shared": (c_int, [_client, POINTER(BufferSpec), POINTER(c_uint64), _handle]),
@@ -253,6 +255,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "batch_clear": (None, [_batch]),
     "batch_alloc": (c_int, [_batch, POINTER(BufferSpec), POINTER(c_uint64)]),
     "batch_free_buffer": (c_int, [_batch, c_uint64]),
+    "batch_freeze": (c_int, [_batch, c_uint64]),
     "batch_write": (c_int, [_batch, c_uint64, c_uint64, c_void_p, c_uint64]),
     "batch_execute": (c_int, [_batch, POINTER(Call)]),
     "batch_execute_prepared": (c_int, [_batch, POINTER(PreparedCall)]),

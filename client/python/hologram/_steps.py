@@ -151,6 +151,10 @@ class Steps:
                                                   array.ctypes.data, array.nbytes))
         self._add("work", buffer, array.nbytes)
 
+    def freeze(self, buffer: int) -> None:
+        self._session.require(LIBRARY.batch_freeze(self._handle, buffer))
+        self._add("work", buffer)
+
     def execute(self, call: _library.Call) -> None:
         self._session.require(LIBRARY.batch_execute(self._handle, byref(call)))
         self._add("work")

@@ -276,16 +276,22 @@ class AsyncClient(Controls):
     # ---- buffers --------------------------------------------------------------------------------
 
     async def put(self, array: ArrayLike, dtype: DTypeLike | None = None, *, pool: Pool = "heap",
-                  boundary_fallback: bool = False) -> Buffer:
+                  boundary_fallback: bool = False, constant: bool = False) -> Buffer:
         """As `Client.put`, of any size."""
         data, kind = to_storage(array, dtype)
         if data.nbytes <= self._session.steps.write_bytes_max:
             return await self.run(self._client.put, data, kind, pool=pool,
-                                  boundary_fallback=boundary_fallback)
+                                  boundary_fallback=boundary_fallback, constant=constant)
         buffer = await self.run(self._client.empty, data.shape, kind, pool=pool,
                                 boundary_fallback=boundary_fallback)
         await self._write(buffer, 0, data)
+        if constant:
+            await self.freeze(buffer)
         return buffer
+
+    async def freeze(self, buffer: Buffer) -> None:
+        """As `Buffer.freeze`."""
+        await self.run(self._client.freeze, buffer)
 
     async def empty(self, shape: Shape, dtype: DTypeLike = DType.F32, *, pool: Pool = "heap",
                     boundary_fallback: bool = False) -> Buffer:

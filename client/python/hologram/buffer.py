@@ -154,6 +154,13 @@ class Buffer:
         self.client.write_from(self, start, data)
         return self
 
+    def freeze(self) -> Buffer:
+        """Makes it constant, for everybody and for good: to write it raises PermissionDenied from
+        then on, and the daemon keeps what it makes of its content, such as the packed weights of a
+        product. Again does nothing. Not for `Client.shared` buffers."""
+        self.client.freeze(self)
+        return self
+
     def item(self) -> float | int:
         """The element of a buffer that has one, as a Python number."""
         if self._size != 1:

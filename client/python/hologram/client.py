@@ -73,12 +73,13 @@ class Client(Knowledge):
     # ---- making buffers -------------------------------------------------------------------------
 
     def put(self, array: ArrayLike, dtype: DTypeLike | None = None, *, pool: Pool = "heap",
-            boundary_fallback: bool = False) -> Buffer:
+            boundary_fallback: bool = False, constant: bool = False) -> Buffer:
         """A buffer with the content of `array`, converted to `dtype` if that is given.
 
         For dtype "bf16" a uint16 array holds bit patterns; anything else is rounded. pool
         "boundary" takes one of the daemon's rationed classes of 12,288 bytes, or, with
-        `boundary_fallback`, heap memory when none is left.
+        `boundary_fallback`, heap memory when none is left. constant: as `Buffer.freeze`, in the
+        same request.
         """
         data, kind = to_storage(array, dtype)
         session = self._session
@@ -88,11 +89,23 @@ class Client(Knowledge):
             buffer = self._alloc(kind, data.shape, pool, boundary_fallback)
             if small and data.nbytes:
                 steps.write(buffer._id, 0, data)
+            if small and constant:
+                steps.freeze(buffer._id)
             session.end()
             if not small:
                 session.settle("put")
                 session.write(buffer._id, 0, data)
+                if constant:
+                    self.freeze(buffer)
         return buffer
+
+    def freeze(self, buffer: Buffer) -> None:
+        """As `Buffer.freeze`."""
+        session = self._session
+        with session.lock:
+            buffer_id = self.operand(buffer, "freeze")
+            session.begin("freeze").freeze(buffer_id)
+            session.end()
 
     def empty(self, shape: Shape, dtype: DTypeLike = DType.F32, *, pool: Pool = "heap",
               boundary_fallback: bool = False) -> Buffer:
@@ -129,7 +142,8 @@ class Client(Knowledge):
 
     def adopt(self, fd: int, shape: Shape, dtype: DTypeLike = DType.F32) -> Buffer:
         """A buffer in a memfd of this process, which keeps its content and stays the process's. It
-        must be sealed with F_SEAL_SHRINK, writable, and large enough; holes are filled."""
+        must be sealed with F_SEAL_SHRINK, writable, and large enough; holes are filled. With
+        F_SEAL_WRITE too it is a constant buffer."""
         kind, sizes = DType.of(dtype), _sizes(shape)
         self._send_frees()
         with self._blocking("adopt") as session:

@@ -209,7 +209,8 @@ _POOLS = ("", "heap", "boundary", "shared")
 
 @dataclass(frozen=True)
 class BufferInfo:
-    """A buffer as the daemon lists it. boundary_class is None outside the boundary pool."""
+    """A buffer as the daemon lists it. boundary_class is None outside the boundary pool; constant:
+    nobody may write it any more."""
 
     dtype: DType
     shape: tuple[int, ...]
@@ -221,13 +222,14 @@ class BufferInfo:
     gid: int
     mode: int
     session_id: int
+    constant: bool
 
     @classmethod
     def read(cls, raw: _library.BufferInfo) -> BufferInfo:
         pool = _POOLS[raw.spec.pool] if raw.spec.pool < len(_POOLS) else "unknown"
         return cls(DType.from_code(raw.spec.dtype), tuple(raw.spec.shape[:raw.spec.rank]),
                    raw.bytes, pool, raw.boundary_class if pool == "boundary" else None,
-                   _text(raw.name), raw.uid, raw.gid, raw.mode, raw.session_id)
+                   _text(raw.name), raw.uid, raw.gid, raw.mode, raw.session_id, raw.constant)
 
     @classmethod
     def read_all(cls, handle: c_void_p) -> tuple[list[BufferInfo], bool]:

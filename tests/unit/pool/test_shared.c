@@ -212,7 +212,7 @@ static void adopted_memory_keeps_its_content(void **state)
     struct hg_block block;
     int fd = make_memfd(10000, 0, F_SEAL_SHRINK, false);
     assert_int_equal(hg_pool_adopt(pool, dup(fd), 10000, &block, NULL), HG_OK);
-    assert_true(block.adopted);
+    assert_true(block.adopted && !block.read_only);
     assert_int_equal(block.bytes, 12288);
     assert_int_equal(used(pool), 12288);
     assert_int_equal(((uint8_t *)block.base)[9999], 7);
@@ -222,6 +222,27 @@ static void adopted_memory_keeps_its_content(void **state)
     assert_int_equal(pread(fd, start, 2, 0), 2);
     assert_int_equal(start[0], 8);
     assert_int_equal(start[1], 7);
+    close(fd);
+    end_pool(pool);
+}
+
+/* One that is sealed against writing is there to be read, also by way of a descriptor that can do
+ * no more. */
+static void sealed_memory_is_read_only(void **state)
+{
+    (void)state;
+    struct hg_pool *pool = make_pool(MIB);
+    int fd = make_memfd(10000, 0, F_SEAL_SHRINK | F_SEAL_WRITE, false);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    const int given[] = {dup(fd), open(path, O_RDONLY | O_CLOEXEC)};
+    for (size_t i = 0; i < HG_ARRAY_COUNT(given); i++) {
+        struct hg_block block;
+        assert_int_equal(hg_pool_adopt(pool, given[i], 10000, &block, NULL), HG_OK);
+        assert_true(block.adopted && block.read_only);
+        assert_int_equal(((uint8_t *)block.base)[9999], 7);
+        hg_pool_release(pool, &block);
+    }
     close(fd);
     end_pool(pool);
 }
@@ -254,8 +275,9 @@ static void what_does_not_fit_is_refused(void **state)
     refuses(pool, make_memfd(8192, 0, F_SEAL_SHRINK, true), 4096,
             "shared pool: expected a memfd without holes (fallocate fills them), got 0 of 8192 "
             "bytes");
-    refuses(pool, make_memfd(4096, 0, F_SEAL_SHRINK | F_SEAL_WRITE, false), 4096,
-            "shared pool: expected a memfd that may be written, got one sealed against it");
+    refuses(pool, make_memfd(4096, 0, F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE, false), 4096,
+            "shared pool: expected a memfd that may be written, or is sealed with F_SEAL_WRITE, "
+            "got one with F_SEAL_FUTURE_WRITE, under which old mappings write");
     char path[64];
     int writable = make_memfd(4096, 0, F_SEAL_SHRINK, false);
     snprintf(path, sizeof path, "/proc/self/fd/%d", writable);
@@ -316,6 +338,7 @@ int main(void)
         cmocka_unit_test(the_bound_is_the_heaps),
         cmocka_unit_test(descriptors_are_rationed),
         cmocka_unit_test(adopted_memory_keeps_its_content),
+        cmocka_unit_test(sealed_memory_is_read_only),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(hugetlbfs_is_refused),
         cmocka_unit_test(failures_leave_nothing),
