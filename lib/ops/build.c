@@ -154,7 +154,8 @@ static const struct hg_recipe recipes[HG_CACHE_COUNT] = {
 
     [HG_CACHE_GEMM] = {.build = hg_build_op_gemm,
                        .structure = HG_STRUCTURE_TRANS_A | HG_STRUCTURE_TRANS_B |
-                                    HG_STRUCTURE_BETA | HG_STRUCTURE_DOT | HG_STRUCTURE_IMMEDIATE,
+                                    HG_STRUCTURE_SCALED | HG_STRUCTURE_BETA | HG_STRUCTURE_DOT |
+                                    HG_STRUCTURE_IMMEDIATE,
                        WIDE,
                        PRODUCT_3},
     [HG_CACHE_MATVEC] = {.build = hg_build_op_matvec,

@@ -23,6 +23,7 @@
 #define HG_STRUCTURE_IMMEDIATE 0x40u  /* products: m, n, k are baked (key.size) */
 #define HG_STRUCTURE_RELU      0x80u  /* linear: relu of the sum */
 #define HG_STRUCTURE_GELU      0x100u /* linear: gelu of the sum */
+#define HG_STRUCTURE_SCALED    0x400u /* gemm: alpha is not 1 */
 #define HG_STRUCTURE_OUTER     0x200u /* sum_axis: there are axes before the summed one */
 
 /* Launch parameters after n, rows and cols. */

@@ -36,8 +36,11 @@ void hg_build_op_gemm(struct hg_builder *builder, const struct hg_key *key,
     struct hg_mma mma = product(key);
     hg_build_blocks_begin(builder, key);
     uint8_t sum = hg_build_mma(builder, (enum hg_dtype)key->type[0], &mma);
-    uint8_t alpha = hg_build_param(builder, type, HG_PARAM_ALPHA);
-    uint8_t c = hg_build_binary(builder, HG_OP_MUL, type, sum, alpha);
+    uint8_t c = sum;
+    if ((key->structure & HG_STRUCTURE_SCALED) != 0) {
+        uint8_t alpha = hg_build_param(builder, type, HG_PARAM_ALPHA);
+        c = hg_build_binary(builder, HG_OP_MUL, type, sum, alpha);
+    }
     if ((key->structure & HG_STRUCTURE_BETA) != 0) {
         uint8_t beta = hg_build_param(builder, type, HG_PARAM_BETA);
         uint8_t old = hg_recipe_load(builder, key, 2, type);

@@ -30,6 +30,7 @@ static const struct {
     {HG_STRUCTURE_CLAMPED, "clamped"},
     {HG_STRUCTURE_TRANS_A, "A transposed"},
     {HG_STRUCTURE_TRANS_B, "B transposed"},
+    {HG_STRUCTURE_SCALED, "alpha"},
     {HG_STRUCTURE_BETA, "beta"},
     {HG_STRUCTURE_DOT, "dot product"},
     {HG_STRUCTURE_IMMEDIATE, "sizes baked"},

@@ -112,9 +112,12 @@ enum hg_status hg_plan_gemm(struct hg_planner *planner)
     }
     const uint64_t scalars[2] = {hg_plan_attribute(planner, ALPHA),
                                  hg_plan_attribute(planner, BETA)};
-    bool reads_c = hg_value_float(hg_plan_wide_type(planner), scalars[1]) != 0;
-    add_product(planner, &product, HG_CACHE_GEMM, reads_c ? HG_STRUCTURE_BETA : 0u, scalars,
-                hg_step_use(planner, 2, HG_OPERAND_LANE));
+    enum hg_dtype type = hg_plan_wide_type(planner);
+    bool is_scaled = hg_value_float(type, scalars[0]) != 1;
+    bool reads_c = hg_value_float(type, scalars[1]) != 0;
+    add_product(planner, &product, HG_CACHE_GEMM,
+                (is_scaled ? HG_STRUCTURE_SCALED : 0u) | (reads_c ? HG_STRUCTURE_BETA : 0u),
+                scalars, hg_step_use(planner, 2, HG_OPERAND_LANE));
     return HG_OK;
 }
 
