@@ -44,6 +44,7 @@ void hg_prepared_add_step(struct hg_prepared *prepared, struct hg_cache_loan loa
     fresh->boundary_classes[1] = 0;
     fresh->first_class = -1;
     fresh->fuel = 0;
+    fresh->panels = NULL;
     fresh->deadline_ns = prepared->task->deadline_ns;
     fresh->cancelled = &prepared->task->cancelled;
     fresh->executor = engine->options.executor;
