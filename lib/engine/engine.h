@@ -316,6 +316,7 @@ struct hg_task {
 
     _Atomic bool cancelled; /* relaxed: only a hint that is polled */
     void *work;             /* the engine's own */
+    bool is_awaited;        /* the engine's own: the calling thread has nothing else to do */
 };
 
 enum hg_submitted { HG_TASK_DONE, HG_TASK_PENDING };

@@ -32,6 +32,7 @@ static void waiter_init(struct waiter *waiter, struct hg_task *task)
     waiter->is_ended = false;
     task->done = wake;
     task->context = waiter;
+    task->is_awaited = true;
 }
 
 static enum hg_status wait_for(struct waiter *waiter, struct hg_task *task,
@@ -46,6 +47,7 @@ static enum hg_status wait_for(struct waiter *waiter, struct hg_task *task,
     hg_mutex_fini(&waiter->mutex);
     task->done = NULL;
     task->context = NULL;
+    task->is_awaited = false;
     return task->error.status;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Placement and the driver of queued work.
+ * Prepared work, and the driver of what is queued; what runs on its caller's thread is in here.c.
  *
- * In place:  launch every step, give back, done.
  * Queued:    submit ─► [zero] ─► per step: begin ─► parts … ─► advance ─► parts … ─► finish ─► end
  * Each arrow from a job's parts to what follows is the scheduler's `done`, on the worker that ran
  * the last part; it queues the next region in front of other work, so that begun work ends first.
@@ -18,7 +17,6 @@
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
-#include "lib/engine/repeat.h"
 
 struct hg_work {
     struct hg_job job; /* first: the scheduler gives this pointer back */
@@ -62,7 +60,7 @@ enum hg_status hg_prepared_charge(struct hg_prepared *prepared, uint64_t bytes,
     return status;
 }
 
-static void return_loans(struct hg_prepared *prepared)
+void hg_prepared_return_loans(struct hg_prepared *prepared)
 {
     for (uint32_t i = prepared->step_count; i-- > 0;) { /* the last one first */
         hg_cache_return(&prepared->loans[i]);
@@ -72,7 +70,7 @@ static void return_loans(struct hg_prepared *prepared)
 
 void hg_prepared_fini(struct hg_prepared *prepared)
 {
-    return_loans(prepared);
+    hg_prepared_return_loans(prepared);
     if (prepared->script != NULL) {
         prepared->script->end(prepared->script, prepared->task->error.status == HG_OK);
     }
@@ -85,8 +83,7 @@ void hg_prepared_fini(struct hg_prepared *prepared)
     hg_claims_give_back(&prepared->claims);
 }
 
-/* The deadline and the wish to cancel, checked where no program runs. */
-static enum hg_status check_wanted(const struct hg_task *task, struct hg_error *error)
+enum hg_status hg_task_check_wanted(const struct hg_task *task, struct hg_error *error)
 {
     if (atomic_load_explicit(&task->cancelled, memory_order_relaxed)) {
         return hg_fail(error, HG_CANCELLED, "cancelled before it ran");
@@ -95,35 +92,6 @@ static enum hg_status check_wanted(const struct hg_task *task, struct hg_error *
         return hg_fail(error, HG_DEADLINE_EXCEEDED, "the deadline passed before it ran");
     }
     return HG_OK;
-}
-
-static bool runs_in_place(const struct hg_prepared *prepared)
-{
-    uint64_t bound_ns = prepared->engine->options.inline_max_ns;
-    if (!prepared->task->allow_inline || bound_ns == 0 || prepared->must_queue ||
-        prepared->claims.unsettled) {
-        return false;
-    }
-    uint64_t estimate_ns = prepared->script != NULL ? prepared->script->estimate_ns : 0;
-    for (uint32_t i = 0; i < prepared->step_count && estimate_ns < bound_ns; i++) {
-        const struct hg_launch *launch = &prepared->launches[i];
-        estimate_ns += hg_exec_estimate_ns(launch->program, launch->params);
-    }
-    return estimate_ns < bound_ns;
-}
-
-static enum hg_status run_script(struct hg_prepared *prepared, struct hg_error *error)
-{
-    struct hg_script *script = prepared->script;
-    enum hg_status status = HG_OK;
-    for (uint32_t i = 0; i < script->step_count && status == HG_OK; i++) {
-        status = script->make(script, prepared, i, error);
-        if (status == HG_OK) {
-            status = hg_exec_launch(&prepared->launches[0], error);
-        }
-        return_loans(prepared);
-    }
-    return status;
 }
 
 /* What about the operands was wrong, where the operation knows better than its program. */
@@ -144,34 +112,6 @@ static void explain(const struct hg_prepared *prepared)
     task->op->explain(&launch->program->key, launch->params, operands, count, &task->error);
 }
 
-static void run_in_place(struct hg_prepared *prepared)
-{
-    struct hg_task *task = prepared->task;
-    enum hg_status status = check_wanted(task, &task->error);
-    if (status == HG_OK && prepared->script != NULL) {
-        status = run_script(prepared, &task->error);
-    }
-    for (uint32_t i = 0; i < prepared->step_count && status == HG_OK; i++) {
-        status = hg_exec_launch(&prepared->launches[i], &task->error);
-    }
-    if (status != HG_OK) {
-        explain(prepared);
-        (void)hg_error_prefix(&task->error, "%s", prepared->label);
-    }
-    if (status == HG_OK && prepared->op != NULL) {
-        hg_repeat_note(task->repeat, prepared);
-    }
-    task->ended_ticks = hg_task_ticks(task);
-    task->run_ns = hg_clock_ticks_ns(prepared->ready_ticks, task->ended_ticks);
-}
-
-/* ---- queued work ----------------------------------------------------------------------------- */
-
-static bool is_zeroing(const struct hg_work *work)
-{
-    return work->run == NULL;
-}
-
 /* A deadline that the client did not give has to be told. */
 static void explain_limit(const struct hg_prepared *prepared)
 {
@@ -183,6 +123,36 @@ static void explain_limit(const struct hg_prepared *prepared)
     }
 }
 
+void hg_prepared_explain(struct hg_prepared *prepared)
+{
+    explain(prepared);
+    explain_limit(prepared);
+    (void)hg_error_prefix(&prepared->task->error, "%s", prepared->label);
+}
+
+void hg_prepared_limit_time(struct hg_prepared *prepared)
+{
+    prepared->ready_ns = hg_clock_now_ns();
+    struct hg_task *task = prepared->task;
+    const uint64_t bound_ns = prepared->engine->options.work_ms_max * HG_NS_PER_MS;
+    const uint64_t end_ns = prepared->ready_ns + bound_ns;
+    prepared->limited = bound_ns != 0 && (task->deadline_ns == 0 || end_ns < task->deadline_ns);
+    if (!prepared->limited) {
+        return;
+    }
+    task->deadline_ns = end_ns;
+    for (uint32_t i = 0; i < prepared->step_count; i++) {
+        prepared->launches[i].deadline_ns = end_ns;
+    }
+}
+
+/* ---- queued work ----------------------------------------------------------------------------- */
+
+static bool is_zeroing(const struct hg_work *work)
+{
+    return work->run == NULL;
+}
+
 /* Ends the work with what is in the task's error. */
 static void end_work(struct hg_work *work)
 {
@@ -192,9 +162,7 @@ static void end_work(struct hg_work *work)
     task->queue_ns = started_ns - work->prepared.ready_ns;
     task->run_ns = hg_clock_now_ns() - started_ns;
     if (task->error.status != HG_OK) {
-        explain(&work->prepared);
-        explain_limit(&work->prepared);
-        (void)hg_error_prefix(&task->error, "%s", work->prepared.label);
+        hg_prepared_explain(&work->prepared);
     }
     hg_prepared_fini(&work->prepared);
     hg_claims_unref(&work->prepared.claims);
@@ -218,7 +186,7 @@ static enum hg_status make_step(struct hg_work *work, const struct hg_launch **l
         *launch = &work->launches[work->step];
         return HG_OK;
     }
-    return_loans(prepared);
+    hg_prepared_return_loans(prepared);
     enum hg_status status = prepared->script->make(prepared->script, prepared, work->step, error);
     if (status == HG_OK) {
         hg_cache_hold(&prepared->loans[0]);
@@ -231,7 +199,7 @@ static enum hg_status make_step(struct hg_work *work, const struct hg_launch **l
 static enum hg_status begin_step(struct hg_work *work, struct hg_error *error)
 {
     const struct hg_launch *launch;
-    enum hg_status status = check_wanted(work->prepared.task, error);
+    enum hg_status status = hg_task_check_wanted(work->prepared.task, error);
     if (status == HG_OK) {
         status = make_step(work, &launch, error);
     }
@@ -316,7 +284,7 @@ static void discard_work(struct hg_work *work)
         (void)!hg_run_finish(&work->run, &ignored);
     }
     if (work->prepared.script != NULL) {
-        return_loans(&work->prepared); /* PREPARED has none */
+        hg_prepared_return_loans(&work->prepared); /* PREPARED has none */
     }
     struct hg_account *account = work->prepared.account;
     hg_claims_unref(&work->prepared.claims);
@@ -324,30 +292,10 @@ static void discard_work(struct hg_work *work)
     hg_free(HG_TAG_ENGINE, work);
 }
 
-/*
- * Nobody keeps a worker for ever, not even with lanes that need no memory: work has a deadline of
- * the engine's, if its client gave none that is earlier.
- */
-static void limit_time(struct hg_prepared *prepared)
-{
-    struct hg_task *task = prepared->task;
-    const uint64_t bound_ns = prepared->engine->options.work_ms_max * HG_NS_PER_MS;
-    const uint64_t end_ns = prepared->ready_ns + bound_ns;
-    prepared->limited = bound_ns != 0 && (task->deadline_ns == 0 || end_ns < task->deadline_ns);
-    if (!prepared->limited) {
-        return;
-    }
-    task->deadline_ns = end_ns;
-    for (uint32_t i = 0; i < prepared->step_count; i++) {
-        prepared->launches[i].deadline_ns = end_ns;
-    }
-}
-
 static enum hg_status queue(struct hg_prepared *prepared, struct hg_error *error)
 {
     struct hg_engine *engine = prepared->engine;
-    prepared->ready_ns = hg_clock_now_ns();
-    limit_time(prepared);
+    hg_prepared_limit_time(prepared);
     enum hg_status status = hg_claims_take(&prepared->claims, error);
     if (status != HG_OK) {
         return status;
@@ -382,8 +330,8 @@ static enum hg_status queue(struct hg_prepared *prepared, struct hg_error *error
 enum hg_submitted hg_work_start(struct hg_prepared *prepared)
 {
     struct hg_task *task = prepared->task;
-    if (runs_in_place(prepared)) {
-        run_in_place(prepared);
+    if (hg_work_runs_here(prepared)) {
+        hg_work_run_here(prepared);
     } else if (queue(prepared, &task->error) == HG_OK) {
         return HG_TASK_PENDING;
     } else {

@@ -105,6 +105,25 @@ HG_MUST_CHECK enum hg_status hg_prepared_charge(struct hg_prepared *prepared, ui
 /* Gives back everything. */
 void hg_prepared_fini(struct hg_prepared *prepared);
 
+/* Gives back the programs of all steps. */
+void hg_prepared_return_loans(struct hg_prepared *prepared);
+/* The deadline and the wish to cancel, checked where no program runs. */
+HG_MUST_CHECK enum hg_status hg_task_check_wanted(const struct hg_task *task,
+                                                  struct hg_error *error);
+/*
+ * Notes the time, from which on long work is waited for: nobody keeps a worker for ever, not even
+ * with lanes that need no memory. It has a deadline of the engine's, if its client gave none that
+ * is earlier.
+ */
+void hg_prepared_limit_time(struct hg_prepared *prepared);
+/* Completes the text of what went wrong, which is in the task. */
+void hg_prepared_explain(struct hg_prepared *prepared);
+
+/* True if the work is to run on the calling thread: it is short, or that thread waits for it. */
+bool hg_work_runs_here(const struct hg_prepared *prepared);
+/* Runs it from beginning to end. What is long is shared with workers. */
+void hg_work_run_here(struct hg_prepared *prepared);
+
 /* Runs the work here, or queues it; takes PREPARED. What went wrong is in the task. */
 HG_MUST_CHECK enum hg_submitted hg_work_start(struct hg_prepared *prepared);
 

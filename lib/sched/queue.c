@@ -14,6 +14,7 @@ void hg_job_prepare(struct hg_job *job, uint64_t now_ns)
     atomic_init(&job->next_part, 0);
     atomic_init(&job->parts_left, job->parts);
     job->queued_ns = now_ns;
+    job->share = NULL;
 }
 
 static void count_job(struct hg_job_queue *queue, uint32_t amount)

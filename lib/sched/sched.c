@@ -10,11 +10,10 @@
  * Its further parts it claims by fetch-add alone, always before it counts the last one as finished:
  * as long as it holds an unfinished part, `parts_left` is not 0 and nobody calls `done`. Whoever
  * claims the last part takes the job off the queue before running it, so a job whose `done` runs is
- * in no list.
+ * in no list. Jobs that are shared (share.c) follow the same rules, but end at their submitter.
  */
 #include "lib/sched/sched.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -22,37 +21,10 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/cpu.h"
-#include "lib/base/mutex.h"
-#include "lib/sched/queue.h"
+#include "lib/sched/internal.h"
 
 /* Looks at the queue between two looks at the clock, which costs as much as several of them. */
 #define SPINS_PER_CLOCK 16
-
-struct worker {
-    _Alignas(64) struct hg_sched *sched;
-    pthread_t thread;
-    uint32_t index;
-    _Atomic uint64_t parts_finished; /* relaxed: a figure; written by its worker only */
-};
-
-struct hg_sched {
-    uint32_t workers;
-    uint32_t queue_depth;
-    uint32_t spinners_max;
-    uint64_t spin_ns;
-
-    struct hg_mutex mutex;    /* HG_RANK_SCHED: the queue and the two counts */
-    struct hg_condition work; /* there may be something to claim, or it is time to stop */
-    uint32_t spinning;
-    uint32_t parked;
-    struct hg_job_queue queue;
-
-    /* Written under the mutex, read also without it. Relaxed, as the queue's depth. */
-    _Atomic bool stopping;
-    _Atomic uint32_t active;
-
-    struct worker worker[];
-};
 
 static bool is_stopping(const struct hg_sched *sched)
 {
@@ -65,6 +37,12 @@ static bool has_stopped(const struct hg_sched *sched)
     return is_stopping(sched) && hg_sched_active(sched) == 0;
 }
 
+/* Adds AMOUNT, or takes away what -AMOUNT is. Mutex held. */
+static void count(_Atomic uint32_t *figure, uint32_t amount)
+{
+    atomic_fetch_add_explicit(figure, amount, memory_order_relaxed);
+}
+
 /*
  * Wakes as many parked workers as there are parts that no spinning worker will take. Called when
  * work arrives, which is enough: parts nobody has claimed are never more than the workers that spin
@@ -73,16 +51,20 @@ static bool has_stopped(const struct hg_sched *sched)
  */
 static void wake_workers(struct hg_sched *sched)
 {
-    if (sched->parked == 0) {
+    const uint64_t parked = atomic_load_explicit(&sched->parked, memory_order_relaxed);
+    if (parked == 0) {
         return;
     }
-    uint64_t idle = (uint64_t)sched->spinning + sched->parked;
-    uint64_t wanted = hg_job_queue_unclaimed(&sched->queue, idle);
-    if (wanted >= idle) {
+    const uint64_t spinning = atomic_load_explicit(&sched->spinning, memory_order_relaxed);
+    const uint64_t wanted = hg_job_queue_unclaimed(&sched->queue, spinning + parked);
+    if (wanted > spinning) {
+        sched->signalled_ns = hg_clock_now_ns();
+    }
+    if (wanted >= spinning + parked) {
         hg_cond_broadcast(&sched->work);
         return;
     }
-    for (uint64_t i = sched->spinning; i < wanted; i++) {
+    for (uint64_t i = spinning; i < wanted; i++) {
         hg_cond_signal(&sched->work);
     }
 }
@@ -91,7 +73,7 @@ static void wake_workers(struct hg_sched *sched)
  * Called and returns with the mutex held; lets go of it meanwhile. */
 static bool spin_until(struct hg_sched *sched, uint64_t deadline_ns)
 {
-    sched->spinning++;
+    count(&sched->spinning, 1);
     hg_mutex_unlock(&sched->mutex);
     bool in_time = true;
     for (uint32_t spins = 1; hg_job_queue_depth(&sched->queue) == 0 && !is_stopping(sched);
@@ -103,18 +85,26 @@ static bool spin_until(struct hg_sched *sched, uint64_t deadline_ns)
         hg_cpu_relax();
     }
     hg_mutex_lock(&sched->mutex);
-    sched->spinning--;
+    count(&sched->spinning, UINT32_MAX);
     return in_time;
+}
+
+static bool may_spin_now(const struct hg_sched *sched)
+{
+    return atomic_load_explicit(&sched->spinning, memory_order_relaxed) < sched->spinners_max &&
+           !is_stopping(sched);
 }
 
 static void park(struct hg_sched *sched)
 {
-    sched->parked++;
+    count(&sched->parked, 1);
     hg_cond_wait(&sched->work, &sched->mutex);
-    sched->parked--;
+    count(&sched->parked, UINT32_MAX);
+    hg_sched_note_wake(sched);
 }
 
-/* Waits for something to do, spinning once and then parked; false when the pool has stopped. Mutex
+/* Waits for something to do, spinning first and whenever it was woken, then parked: who was woken
+ * too late for what there was is there for what follows. False when the pool has stopped. Mutex
  * held. */
 static bool wait_for_claim(struct hg_sched *sched, struct hg_job_claim *claim)
 {
@@ -127,26 +117,26 @@ static bool wait_for_claim(struct hg_sched *sched, struct hg_job_claim *claim)
         if (has_stopped(sched)) {
             return false;
         }
-        if (may_spin && sched->spinning < sched->spinners_max && !is_stopping(sched)) {
+        if (may_spin && may_spin_now(sched)) {
             if (spin_deadline_ns == 0) {
                 spin_deadline_ns = hg_clock_now_ns() + sched->spin_ns;
             }
             may_spin = spin_until(sched, spin_deadline_ns);
         } else {
             park(sched);
+            may_spin = sched->spin_ns != 0;
+            spin_deadline_ns = 0;
         }
     }
 }
 
-/* Runs the claimed part and all further ones it can claim. True if that finished the job. */
-static bool run_parts(struct worker *worker, struct hg_job_claim claim)
+bool hg_sched_run_parts(struct hg_sched *sched, struct hg_job *job, uint32_t part, uint32_t worker,
+                        _Atomic uint64_t *finished)
 {
-    struct hg_sched *sched = worker->sched;
-    struct hg_job *job = claim.job;
     const uint32_t parts = job->parts;
-    for (uint32_t part = claim.part;;) {
-        job->run_part(job, part, worker->index);
-        atomic_fetch_add_explicit(&worker->parts_finished, 1, memory_order_relaxed);
+    for (;;) {
+        job->run_part(job, part, worker);
+        atomic_fetch_add_explicit(finished, 1, memory_order_relaxed);
         /* The part just run is not counted as finished yet: that keeps the job alive here. */
         part = hg_job_claim_next(job);
         if (part >= parts) {
@@ -157,11 +147,23 @@ static bool run_parts(struct worker *worker, struct hg_job_claim claim)
             hg_job_queue_remove(&sched->queue, job);
             hg_mutex_unlock(&sched->mutex);
         }
-        /* Release, paired with the acquire below: what the part wrote is seen by `done`. */
+        /* Release, paired with the acquire below: what the part wrote is seen by who ends it. */
         atomic_fetch_sub_explicit(&job->parts_left, 1, memory_order_release);
     }
-    if (atomic_fetch_sub_explicit(&job->parts_left, 1, memory_order_acq_rel) != 1) {
-        return false; /* From here on the job may be gone. */
+    return atomic_fetch_sub_explicit(&job->parts_left, 1, memory_order_acq_rel) == 1;
+}
+
+/* Runs CLAIM's part and what else there is of its job. True if that ended an active job. */
+static bool run_claimed(struct worker *worker, const struct hg_job_claim *claim)
+{
+    struct hg_sched *sched = worker->sched;
+    struct hg_job *job = claim->job;
+    if (!hg_sched_run_parts(sched, job, claim->part, worker->index, &worker->parts_finished)) {
+        return false;
+    }
+    if (job->share != NULL) {
+        hg_sched_end_share(sched, job);
+        return false;
     }
     job->done(job, worker->index);
     return true;
@@ -175,7 +177,7 @@ static void *run_worker(void *arg)
     hg_mutex_lock(&sched->mutex);
     while (wait_for_claim(sched, &claim)) {
         hg_mutex_unlock(&sched->mutex);
-        bool finished = run_parts(worker, claim);
+        bool finished = run_claimed(worker, &claim);
         hg_mutex_lock(&sched->mutex);
         if (finished) {
             atomic_fetch_sub_explicit(&sched->active, 1, memory_order_relaxed);
@@ -246,6 +248,7 @@ enum hg_status hg_sched_create(const struct hg_sched_options *options, struct hg
         .workers = options->workers,
         .queue_depth = options->queue_depth,
         .spinners_max = hg_cpu_count() - 1,
+        .helpers_max = (options->workers < hg_cpu_count() ? options->workers : hg_cpu_count()) - 1,
         .spin_ns = options->spin_us * HG_NS_PER_US,
     };
     hg_mutex_init(&created->mutex, HG_RANK_SCHED);

@@ -27,13 +27,16 @@ typedef void hg_job_part_fn(struct hg_job *job, uint32_t part, uint32_t worker);
 /* Called once, by the worker that finished the last part. */
 typedef void hg_job_done_fn(struct hg_job *job, uint32_t worker);
 
+struct hg_share;
+
 struct hg_job {
     hg_job_part_fn *run_part;
-    hg_job_done_fn *done;
-    uint32_t parts; /* at least 1 */
+    hg_job_done_fn *done; /* not of a job that is shared */
+    uint32_t parts;       /* at least 1 */
 
     /* The pool's own. */
     struct hg_job *next;
+    struct hg_share *share;      /* who waits for it and helps; NULL: nobody */
     _Atomic uint32_t next_part;  /* claimed by fetch-add */
     _Atomic uint32_t parts_left; /* the worker that brings it to 0 calls done */
     uint64_t queued_ns;
@@ -59,6 +62,23 @@ HG_MUST_CHECK enum hg_status hg_sched_submit(struct hg_sched *sched, struct hg_j
  * region of the same program), called from its `done`. Never fails.
  */
 void hg_sched_resubmit(struct hg_sched *sched, struct hg_job *job);
+
+/*
+ * Runs all parts of JOB, on the calling thread and on workers that are free, as many threads as
+ * there are workers; returns when the last part has ended. The calling thread's parts are those of
+ * worker hg_sched_workers(). JOB's `done` is not called, and JOB is the caller's again. A job that
+ * is shared is no active one, and passes the bound of the queue: its caller works for it.
+ */
+void hg_sched_share(struct hg_sched *sched, struct hg_job *job);
+/*
+ * True if work of ESTIMATE_NS is done sooner by hg_sched_share than by the caller alone: it is
+ * longer than what it costs to hand a part of it to a worker now. That is measured whenever a
+ * parked worker is woken, and small while one spins. Work that is too short to wake a worker for
+ * counts up: where it comes again and again without a pause, one is woken for what will come.
+ */
+bool hg_sched_is_worth_sharing(struct hg_sched *sched, uint64_t estimate_ns);
+/* Nanoseconds that a parked worker took to wake up lately, about. */
+uint64_t hg_sched_wake_ns(const struct hg_sched *sched);
 
 /* Jobs that wait; a moment's figure. */
 uint32_t hg_sched_depth(const struct hg_sched *sched);

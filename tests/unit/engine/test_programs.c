@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "lib/engine/sha256.h"
-#include "tests/unit/engine/fixture.h"
+#include "tests/unit/engine/async.h"
 
 /* b1[i] = b0[i] * k3, for any number of lanes. */
 #define SCALE                                                                                      \
@@ -320,9 +320,15 @@ static bool is_queued(struct hg_session *session, uint64_t id, const char *text)
                                            .cols = 2,
                                            .params = params,
                                            .param_count = 5};
-    struct hg_task task = {0};
-    assert_int_equal(run(session, &request, &task), HG_OK);
-    return task.queue_ns > 0;
+    struct test_async async;
+    test_async_init(&async);
+    async.task.allow_inline = true;
+    if (hg_session_run(session, &request, &async.task) == HG_TASK_DONE) {
+        assert_int_equal(async.task.error.status, HG_OK);
+        return false;
+    }
+    assert_int_equal(test_async_wait(&async), HG_OK);
+    return true;
 }
 
 /* The number of a product's terms may be any parameter of a user's program, so that nobody knows
