@@ -12,6 +12,7 @@
 #include "lib/exec/exec.h"
 #include "lib/graph/language.h"
 #include "lib/graph/plan.h"
+#include "lib/pool/pool.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/python_peer.h"
 
@@ -19,6 +20,7 @@
 #define SIZES       3
 #define INPUTS_MAX  3
 #define PEERS       3
+#define POOL_BYTES  (UINT64_C(1) << 30)
 #define TIME_ONE_NS 3000000.0 /* what one measurement should last */
 
 static const char *const peer_names[PEERS] = {"numpy", "numexpr", "torch"};
@@ -99,6 +101,8 @@ static const struct subject subjects[] = {
 };
 #define SUBJECT_COUNT (sizeof subjects / sizeof subjects[0])
 
+static struct hg_pool *pool;
+
 static const uint64_t sizes[SIZES] = {64, 256, 1024};
 #define FEATURES 64
 
@@ -108,10 +112,9 @@ struct contest {
     struct hg_graph_plan *plan;
     struct hg_graph_binding bindings[INPUTS_MAX];
     uint32_t input_count;
-    float *inputs[INPUTS_MAX];
-    void *output;
-    uint64_t output_bytes;
-    uint8_t *arena;
+    struct hg_block inputs[INPUTS_MAX];
+    struct hg_block output;
+    struct hg_block arena;
     int statements[PEERS];
 };
 
@@ -123,14 +126,13 @@ static void require(enum hg_status status, const struct hg_error *error)
     }
 }
 
-static void *allocate(uint64_t bytes)
+/* Memory as the daemon's buffers have it. */
+static struct hg_block allocate(uint64_t bytes)
 {
-    void *block = aligned_alloc(64, (bytes + 127) / 64 * 64);
-    if (block == NULL) {
-        fprintf(stderr, "bench: no memory\n");
-        exit(1);
-    }
-    memset(block, 0, bytes);
+    struct hg_error error = HG_ERROR_INIT;
+    struct hg_block block;
+    require(hg_pool_acquire(pool, HG_POOL_HEAP, bytes, false, &block, &error), &error);
+    memset(block.base, 0, bytes);
     return block;
 }
 
@@ -145,8 +147,9 @@ static void make_input(struct contest *contest, uint32_t index, const char *shap
         elements *= length;
     }
     contest->inputs[index] = allocate(elements * sizeof(float));
+    float *values = contest->inputs[index].base;
     for (uint64_t i = 0; i < elements; i++) {
-        contest->inputs[index][i] = (float)((double)(i * 7919 % 1000) * 0.004 - 2);
+        values[i] = (float)((double)(i * 7919 % 1000) * 0.004 - 2);
     }
 }
 
@@ -175,18 +178,17 @@ static void make_contest(struct contest *contest, const struct subject *subject,
     if (!hg_ir_elements(&output.shape, &elements)) {
         exit(1);
     }
-    contest->output_bytes = elements * hg_dtype_bytes(output.type);
-    contest->output = allocate(contest->output_bytes);
-    contest->arena = allocate(contest->plan->arena_bytes + 1);
+    contest->output = allocate(elements * hg_dtype_bytes(output.type));
+    contest->arena = allocate(contest->plan->arena_bytes);
 }
 
 static void free_contest(struct contest *contest)
 {
     for (uint32_t i = 0; i < contest->input_count; i++) {
-        free(contest->inputs[i]);
+        hg_pool_release(pool, &contest->inputs[i]);
     }
-    free(contest->output);
-    free(contest->arena);
+    hg_pool_release(pool, &contest->output);
+    hg_pool_release(pool, &contest->arena);
     hg_graph_plan_destroy(&contest->plan);
     hg_graph_destroy(&contest->graph);
 }
@@ -196,9 +198,10 @@ static void free_contest(struct contest *contest)
 static struct hg_operand operand_of(const struct contest *contest,
                                     const struct hg_plan_operand *operand)
 {
-    void *base = operand->place == HG_PLACE_INPUT    ? (void *)contest->inputs[operand->index]
-                 : operand->place == HG_PLACE_OUTPUT ? contest->output
-                                                     : contest->arena + operand->offset;
+    uint8_t *base = operand->place == HG_PLACE_INPUT    ? contest->inputs[operand->index].base
+                    : operand->place == HG_PLACE_OUTPUT ? contest->output.base
+                                                        : contest->arena.base;
+    base += operand->place == HG_PLACE_ARENA ? operand->offset : 0;
     return (struct hg_operand){base, operand->bytes, true};
 }
 
@@ -330,7 +333,10 @@ static void plan_row(const struct subject *subject)
 
 int main(void)
 {
+    struct hg_error error = HG_ERROR_INIT;
+    const struct hg_pool_options options = {.heap_bytes_max = POOL_BYTES};
     bench_begin("graph");
+    require(hg_pool_create(&options, &pool, &error), &error);
     struct python_peer *peer = python_peer_start(1);
     printf("%s\n", peer != NULL ? python_peer_settings() : "no Python: no peers");
     double logarithms = 0;
@@ -356,6 +362,7 @@ int main(void)
     }
     bench_floors();
     python_peer_stop(&peer);
+    hg_pool_destroy(&pool);
     hg_exec_release_cached();
     return bench_end();
 }
