@@ -76,7 +76,7 @@ static bool conflicts(const struct hg_native_access *accesses, unsigned count,
             const struct hg_native_access *b = &accesses[j];
             bool apart = ranges[i].first >= ranges[j].end || ranges[j].first >= ranges[i].end;
             bool same = ranges[i].first == ranges[j].first && ranges[i].end == ranges[j].end &&
-                        a->width == b->width && a->lane == b->lane;
+                        a->width == b->width && a->lane == b->lane && !b->many;
             if (!apart && !same) {
                 return true;
             }

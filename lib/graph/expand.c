@@ -92,11 +92,12 @@ static uint32_t variance(B *b, uint32_t x, int32_t axis)
 
 /*
  * What reads elements beside their row's results is computed where the axis is the last one, so
- * that both have the same lanes: X with AXIS there. AXIS becomes the last, or stays all.
+ * that both have the same lanes: X with AXIS there. AXIS becomes the last, or stays all, or the
+ * first where lanes beside each other are folded.
  */
 static uint32_t along_rows(B *b, uint32_t x, int32_t *axis)
 {
-    if (b->failed || *axis == HG_GRAPH_AXIS_ALL) {
+    if (b->failed || *axis == HG_GRAPH_AXIS_ALL || hg_binder_folds(b, x, *axis)) {
         return x;
     }
     x = hg_binder_axis_last(b, x, *axis, false);
@@ -104,10 +105,10 @@ static uint32_t along_rows(B *b, uint32_t x, int32_t *axis)
     return x;
 }
 
-/* A result per row of along_rows, with AXIS of length 1 at its place again, or dropped. */
-static uint32_t from_rows(B *b, uint32_t result, int32_t axis, bool keepdims)
+/* A result per row of along_rows, which brought AXIS to LAST: at its place again, or dropped. */
+static uint32_t from_rows(B *b, uint32_t result, int32_t axis, int32_t last, bool keepdims)
 {
-    if (axis != HG_GRAPH_AXIS_ALL) {
+    if (axis != HG_GRAPH_AXIS_ALL && axis != last) {
         result = hg_binder_axis_last(b, result, axis, true);
     }
     return keepdims ? result : hg_binder_drop_axis(b, result, axis);
@@ -121,7 +122,7 @@ static uint32_t expand_mean(B *b, const struct hg_graph_node *node, const uint32
     int32_t last = axis;
     x = along_rows(b, x, &last);
     uint32_t result = node->kind == KIND(VAR) ? variance(b, x, last) : mean(b, x, last);
-    return from_rows(b, hg_binder_cast(b, type, result), axis, node->keepdims);
+    return from_rows(b, hg_binder_cast(b, type, result), axis, last, node->keepdims);
 }
 
 static uint32_t expand_size(B *b, const struct hg_graph_node *node, const uint32_t *in)
@@ -167,7 +168,7 @@ static uint32_t expand_argmax(B *b, const struct hg_graph_node *node, const uint
         struct hg_ir_shape ones = {rank, {1, 1, 1, 1, 1, 1, 1, 1}};
         return hg_binder_reshape(b, result, &ones);
     }
-    return from_rows(b, result, axis, node->keepdims);
+    return from_rows(b, result, axis, last, node->keepdims);
 }
 
 /* ---- activations ----------------------------------------------------------------------------- */
@@ -196,7 +197,7 @@ static uint32_t expand_softmax(B *b, const struct hg_graph_node *node, const uin
     }
     uint32_t e = hg_binder_map1(b, KIND(EXP), shifted);
     uint32_t sum = hg_binder_reduce(b, KIND(SUM), e, last);
-    return from_rows(b, hg_binder_cast(b, type, divide(b, e, sum)), axis, true);
+    return from_rows(b, hg_binder_cast(b, type, divide(b, e, sum)), axis, last, true);
 }
 
 static uint32_t expand_layer_norm(B *b, const struct hg_graph_node *node, const uint32_t *in)

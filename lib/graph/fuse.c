@@ -29,7 +29,7 @@ uint32_t hg_fusion_operand(const struct hg_ir *ir, const struct hg_ir_node *prod
 static bool reads_by_offsets(const struct hg_ir_node *node)
 {
     return node->kind == HG_GRAPH_KIND_TRANSPOSE || node->kind == HG_GRAPH_KIND_TAKE ||
-           node->kind == HG_GRAPH_KIND_CONCATENATE;
+           node->kind == HG_GRAPH_KIND_CONCATENATE || node->kind == HG_GRAPH_KIND_FOLD;
 }
 
 static bool reduces(const struct hg_ir_node *node)
@@ -136,7 +136,8 @@ static void put(struct hg_fusion *fusion, uint32_t index, uint32_t group, enum h
     fusion->nodes[index].group = group;
     fusion->nodes[index].level = (uint8_t)level;
     fusion->nodes[index].rule = (uint8_t)rule;
-    joined->node_count++;
+    /* A FOLD is an instruction or two for each of its parts. */
+    joined->node_count += 1u + fusion->ir->nodes[index].parts;
     joined->read_count += fusion->ir->nodes[index].input_count;
     joined->first = index < joined->first ? index : joined->first;
     joined->last = index > joined->last ? index : joined->last;

@@ -51,8 +51,8 @@ struct hg_group {
     bool dead;    /* merged into another */
     uint32_t root;
     uint32_t first, last; /* nodes: all of the group's are between */
-    uint32_t node_count;
-    uint32_t read_count; /* of memory, as far as counted: an upper bound */
+    uint32_t node_count;  /* a FOLD counts for as many as its parts are, and one */
+    uint32_t read_count;  /* of memory, as far as counted: an upper bound */
     uint16_t segments;
     uint64_t lanes, rows, cols;
     const char *reason; /* why it is a group of its own, for people */

@@ -64,7 +64,7 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 static uint64_t hash_node(const struct hg_ir_node *node)
 {
     uint64_t hash = mix(node->kind, node->type);
-    hash = mix(hash, node->bits ^ (node->measured ? 1 : 0));
+    hash = mix(hash, node->bits ^ (node->measured ? 1 : 0) ^ (uint64_t)node->parts << 32);
     for (unsigned i = 0; i < node->input_count; i++) {
         hash = mix(hash, node->inputs[i]);
     }
@@ -77,7 +77,8 @@ static uint64_t hash_node(const struct hg_ir_node *node)
 static bool equal_nodes(const struct hg_ir_node *a, const struct hg_ir_node *b)
 {
     return a->kind == b->kind && a->type == b->type && a->bits == b->bits &&
-           a->measured == b->measured && a->axis == b->axis && a->input_count == b->input_count &&
+           a->measured == b->measured && a->axis == b->axis && a->folds == b->folds &&
+           a->parts == b->parts && a->input_count == b->input_count &&
            memcmp(a->inputs, b->inputs, a->input_count * sizeof a->inputs[0]) == 0 &&
            memcmp(a->permutation, b->permutation, sizeof a->permutation) == 0 &&
            hg_ir_shape_equal(&a->shape, &b->shape);

@@ -5,8 +5,8 @@
  * primitives (expand.c), folds what is constant, and makes equal nodes one (ir.c).
  *
  * Canonical forms, so that what follows has few cases:
- *   - a reduction folds the last axis and keeps it with length 1; other axes are brought there by
- *     TRANSPOSE, and dropped by RESHAPE
+ *   - a reduction folds the last axis and keeps it with length 1; over the first axis it is FOLDs;
+ *     others are brought to the end by TRANSPOSE, and dropped by RESHAPE
  *   - RESHAPE, and BROADCAST where it only adds leading axes of length 1, are another shape of the
  *     same elements in the same order
  *   - literals have types
@@ -31,11 +31,14 @@ struct hg_ir_node {
     uint8_t input_count;
     bool measured; /* LITERAL: follows from sizes, so it is a parameter of the launch */
     int8_t axis;   /* CONCATENATE, TAKE: from 0 */
+    uint8_t folds; /* FOLD: the kind of reduction, */
+    uint8_t parts; /*   and how many slices */
     uint8_t
         permutation[HG_GRAPH_RANK_MAX]; /* TRANSPOSE: axis i of the result is this of the input */
     uint32_t origin;                    /* index of the graph's node */
     uint32_t inputs[HG_GRAPH_NODE_INPUTS_MAX];
-    uint64_t bits;     /* LITERAL: of its type; INPUT: which of the inputs, from 0 */
+    uint64_t bits;     /* LITERAL: of its type; INPUT: which of the inputs, from 0; FOLD: the
+                          first element */
     uint64_t elements; /* of the shape */
     struct hg_ir_shape shape;
 };
@@ -130,6 +133,18 @@ uint32_t hg_binder_add(struct hg_binder *binder, struct hg_ir_node *node);
 
 /* An axis of A from 0 on; refuses what A has not. */
 int32_t hg_binder_axis(struct hg_binder *binder, uint32_t a, int32_t axis);
+
+/*
+ * fold.c: reductions over the first axis, in which lanes lie side by side, as FOLDs and maps. A
+ * FOLD of P parts of L lanes from element F on is, in lane l, elements F + l, F + L + l … F + (P-1)
+ * L + l folded in this order.
+ */
+#define HG_FOLD_PARTS_MAX 32
+/* Whether a reduction of A over AXIS (from 0) is done so. */
+bool hg_binder_folds(const struct hg_binder *binder, uint32_t a, int32_t axis);
+/* Of such: one value per lane, in a shape of one axis. */
+uint32_t hg_binder_fold(struct hg_binder *binder, enum hg_graph_kind kind, uint32_t a,
+                        int32_t axis);
 
 /* expand.c: a composite in terms of primitives. A, B, C are its inputs, of the IR. */
 uint32_t hg_binder_expand(struct hg_binder *binder, const struct hg_graph_node *node,

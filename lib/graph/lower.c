@@ -210,6 +210,8 @@ static uint8_t lower_node(struct hg_lowerer *lowerer, uint32_t index)
         return hg_lower_take(lowerer, node);
     case HG_GRAPH_KIND_CONCATENATE:
         return hg_lower_concatenate(lowerer, node);
+    case HG_GRAPH_KIND_FOLD:
+        return hg_lower_slices(lowerer, node);
     case HG_GRAPH_KIND_IOTA:
         return hg_lower_iota(lowerer, node);
     default:

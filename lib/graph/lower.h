@@ -42,6 +42,8 @@ uint8_t hg_lower_strided(struct hg_lowerer *lowerer, uint32_t source,
 uint8_t hg_lower_transpose(struct hg_lowerer *lowerer, const struct hg_ir_node *node);
 uint8_t hg_lower_take(struct hg_lowerer *lowerer, const struct hg_ir_node *node);
 uint8_t hg_lower_concatenate(struct hg_lowerer *lowerer, const struct hg_ir_node *node);
+/* fold.c */
+uint8_t hg_lower_slices(struct hg_lowerer *lowerer, const struct hg_ir_node *node);
 uint8_t hg_lower_iota(struct hg_lowerer *lowerer, const struct hg_ir_node *node);
 
 /* map.c: the instructions of maps. */

@@ -429,6 +429,14 @@ uint32_t hg_binder_transpose(struct hg_binder *binder, uint32_t a,
         return 0;
     }
     const struct hg_ir_node *from = hg_binder_node(binder, a);
+    if (from->kind == HG_GRAPH_KIND_TRANSPOSE) {
+        /* Of a transpose: of its source at once. */
+        uint8_t whole[HG_GRAPH_RANK_MAX] = {0};
+        for (unsigned i = 0; i < from->shape.rank; i++) {
+            whole[i] = from->permutation[permutation[i]];
+        }
+        return hg_binder_transpose(binder, from->inputs[0], whole);
+    }
     struct hg_ir_node node;
     node_init(&node, HG_GRAPH_KIND_TRANSPOSE);
     node.type = from->type;
@@ -494,6 +502,9 @@ uint32_t hg_binder_reduce(struct hg_binder *binder, enum hg_graph_kind kind, uin
         }
     } else {
         kept.size[axis] = 1;
+        if (hg_binder_folds(binder, a, axis)) {
+            return hg_binder_reshape(binder, hg_binder_fold(binder, kind, a, axis), &kept);
+        }
         a = hg_binder_axis_last(binder, a, axis, false);
     }
     if (binder->failed) {

@@ -357,19 +357,23 @@ static bool add_access(struct compiler *compiler, const struct hg_insn *insn)
     return true;
 }
 
-/* Whether each slot, and each class, is accessed in one way: then two that overlap in the same
- * elements are in place. */
-static bool one_way_each(const struct compiler *compiler)
+/* Whether each slot, and each class, that is written is accessed in one way: then two that overlap
+ * in the same elements are in place. What is read in several ways is marked. */
+static bool one_way_each(struct compiler *compiler)
 {
     for (unsigned i = 0; i < compiler->access_count; i++) {
-        const struct hg_native_access *a = &compiler->accesses[i];
+        struct hg_native_access *a = &compiler->accesses[i];
         for (unsigned j = 0; j < i; j++) {
-            const struct hg_native_access *b = &compiler->accesses[j];
+            struct hg_native_access *b = &compiler->accesses[j];
             bool classes = a->slot == HG_NATIVE_BOUNDARY &&
                            a->offset / HG_CLASS_BYTES != b->offset / HG_CLASS_BYTES;
-            if (a->slot == b->slot && !classes) {
+            if (a->slot != b->slot || classes) {
+                continue;
+            }
+            if (a->written || b->written) {
                 return false;
             }
+            a->many = b->many = true;
         }
     }
     return true;

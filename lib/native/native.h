@@ -145,10 +145,11 @@ struct hg_native_access {
     uint8_t slot; /* of frame->base; HG_NATIVE_BOUNDARY: offset says which class */
     uint8_t lane; /* enum hg_lane_mode, or HG_NATIVE_MATRIX */
     uint8_t width;
-    bool written;
+    bool written : 1;
+    bool many : 1; /* one of several of its slot: in place with nothing */
     uint32_t offset;
 };
-#define HG_NATIVE_ACCESSES 16
+#define HG_NATIVE_ACCESSES 48 /* in one launch: a fold of slices has an access for each */
 
 /* One allocation: behind the regions stand the accesses, reductions and values. */
 struct hg_native_code {

@@ -101,6 +101,28 @@ static const struct subject subjects[] = {
 };
 #define SUBJECT_COUNT (sizeof subjects / sizeof subjects[0])
 
+/* Beside the twelve: reductions over the first axis. */
+static const struct subject columns[] = {
+    {"column sum",
+     "sum(x, axis=0)",
+     {"x ss"},
+     {"x.sum(axis=0)", "ne.evaluate('sum(x, axis=0)')", "x.sum(0)"}},
+    {"column var",
+     "var(x, axis=0)",
+     {"x ss"},
+     {"x.var(axis=0)", NULL, "torch.var(x, 0, correction=0)"}},
+    {"column max",
+     "max(x, axis=0)",
+     {"x ss"},
+     {"x.max(axis=0)", "ne.evaluate('max(x, axis=0)')", "x.amax(0)"}},
+    {"column argmax", "argmax(x, axis=0)", {"x ss"}, {"x.argmax(axis=0)", NULL, "x.argmax(0)"}},
+    {"column sum of 64", "sum(x, axis=0)", {"x sf"}, {"x.sum(axis=0)", NULL, "x.sum(0)"}},
+    {"column softmax",
+     "softmax(x, axis=0)",
+     {"x ss"},
+     {"e = np.exp(x - x.max(axis=0)); e /= e.sum(axis=0)", NULL, "torch.softmax(x, 0)"}},
+};
+
 static struct hg_pool *pool;
 
 static const uint64_t sizes[SIZES] = {64, 256, 1024};
@@ -356,6 +378,11 @@ int main(void)
         bench_row("geomean vs best", exp(logarithms / count), "of best", 1,
                   exp(logarithms / count));
         bench_row("worst vs best", worst, "of best", 1, worst);
+    }
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+        for (unsigned k = 0; k < SIZES; k++) {
+            (void)contest_row(&columns[i], sizes[k], peer);
+        }
     }
     for (size_t i = 0; i < SUBJECT_COUNT; i++) {
         plan_row(&subjects[i]);

@@ -408,6 +408,43 @@ static void overlaps(void **state)
     region_free(&b);
 }
 
+/* An operand that is read in several ways is launched directly; a result in the memory of one of
+ * them is refused, as without native code. */
+static void several_ways_to_read(void **state)
+{
+    (void)state;
+    struct hg_program *program =
+        build("LOOP\nldg.f32 r1, [b0 + lane]\nldg.f32 r2, [b0 + 400 + lane]\n"
+              "add.f32 r3, r1, r2\nstg.f32 [b1 + lane], r3\nEND\nexit\n",
+              false);
+    struct region a = region_new(800, 0);
+    struct region b = region_new(400, 0);
+    for (unsigned i = 0; i < 200; i++) {
+        set_element(a.data, HG_F32, i, i < 100 ? 0x3f800000 : 0x40000000);
+    }
+    struct hg_launch launch = launch_of(program, 1, 100);
+    launch.executor = HG_EXECUTOR_NATIVE;
+    launch.operands[0] = (struct hg_operand){a.data, 800, false};
+    launch.operands[1] = (struct hg_operand){b.data, 400, true};
+    launch.operand_count = 2;
+    launch_ok(&launch);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(element_at(b.data, HG_F32, i), 0x40400000);
+    }
+    const struct hg_native_code *code = hg_native_code_of(program, HG_FP_IEEE);
+    assert_true(code == NULL || code->direct);
+    for (unsigned i = 0; i < 2; i++) {
+        struct hg_error error = HG_ERROR_INIT;
+        launch.executor = i == 0 ? HG_EXECUTOR_NATIVE : HG_EXECUTOR_BLOCK;
+        launch.operands[1].base = a.data + 400;
+        assert_int_equal(hg_exec_launch(&launch, &error), HG_INVALID_ARGUMENT);
+        assert_non_null(strstr(error.message, "overlap"));
+    }
+    hg_program_unref(&program);
+    region_free(&a);
+    region_free(&b);
+}
+
 /* A direct launch refuses what the other way refuses: short and read-only operands, wrong counts
  * and sizes, a wish to cancel. */
 static void refusals(void **state)
@@ -623,6 +660,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_reference_s_bits),
         cmocka_unit_test(overlaps),
+        cmocka_unit_test(several_ways_to_read),
         cmocka_unit_test(refusals),
         cmocka_unit_test(lowest_division),
         cmocka_unit_test(out_of_memory),
