@@ -81,6 +81,27 @@ static inline double hg_math_select64(bool mask, double t, double f)
     return mask ? t : f;
 }
 
+/*
+ * A * 2^K, K in the low bits of SHIFTED, for K that the exponent field cannot hold: 2^K in two
+ * factors of half the exponent, so that only the last product rounds (or overflows). What else is
+ * in SHIFTED is even and vanishes in the shift to the exponent field.
+ */
+static inline float hg_math_scale32(float a, uint32_t shifted)
+{
+    uint32_t half = shifted >> 1;
+    float low = hg_math_float32((half << 23) + 0x3f800000);
+    float high = hg_math_float32(((shifted - half) << 23) + 0x3f800000);
+    return a * low * high;
+}
+
+static inline double hg_math_scale64(double a, uint64_t shifted)
+{
+    uint64_t half = shifted >> 1;
+    double low = hg_math_float64((half << 52) + 0x3ff0000000000000);
+    double high = hg_math_float64(((shifted - half) << 52) + 0x3ff0000000000000);
+    return a * low * high;
+}
+
 /* The primitives of math.def. Arguments that appear once need no function of their own. */
 #define HGM_UNARY32(name, x)                                                                       \
     static inline float hg_math_##name(float x)                                                    \
@@ -103,56 +124,58 @@ static inline double hg_math_select64(bool mask, double t, double f)
 #define HGM_LETM32(v, e) const bool v = (e)
 #define HGM_LETM64(v, e) const bool v = (e)
 
-#define HGM_C32(c)          (c)
-#define HGM_IC32(c)         ((uint32_t)(c))
-#define HGM_ADD32(a, b)     ((a) + (b))
-#define HGM_SUB32(a, b)     ((a) - (b))
-#define HGM_MUL32(a, b)     ((a) * (b))
-#define HGM_DIV32(a, b)     ((a) / (b))
-#define HGM_FMA32(a, b, c)  fmaf(a, b, c)
-#define HGM_FNMA32(a, b, c) fmaf(-(a), b, c)
-#define HGM_SQRT32(a)       sqrtf(a)
-#define HGM_MAX32(a, b)     hg_math_max32(a, b)
-#define HGM_MIN32(a, b)     hg_math_min32(a, b)
-#define HGM_LT32(a, b)      ((a) < (b))
-#define HGM_EQ32(a, b)      ((a) == (b))
-#define HGM_SEL32(m, t, f)  hg_math_select32(m, t, f)
-#define HGM_BITS32(a)       hg_math_bits32(a)
-#define HGM_FLOAT32(i)      hg_math_float32(i)
-#define HGM_IADD32(a, b)    ((a) + (b))
-#define HGM_ISUB32(a, b)    ((a) - (b))
-#define HGM_IAND32(a, b)    ((a) & (b))
-#define HGM_IOR32(a, b)     ((a) | (b))
-#define HGM_IXOR32(a, b)    ((a) ^ (b))
-#define HGM_ISHL32(i, k)    ((i) << (k))
-#define HGM_ISHR32(i, k)    ((i) >> (k))
+#define HGM_C32(c)           (c)
+#define HGM_IC32(c)          ((uint32_t)(c))
+#define HGM_ADD32(a, b)      ((a) + (b))
+#define HGM_SUB32(a, b)      ((a) - (b))
+#define HGM_MUL32(a, b)      ((a) * (b))
+#define HGM_DIV32(a, b)      ((a) / (b))
+#define HGM_FMA32(a, b, c)   fmaf(a, b, c)
+#define HGM_FNMA32(a, b, c)  fmaf(-(a), b, c)
+#define HGM_SQRT32(a)        sqrtf(a)
+#define HGM_SCALE32(a, s, k) hg_math_scale32(a, hg_math_bits32(s))
+#define HGM_MAX32(a, b)      hg_math_max32(a, b)
+#define HGM_MIN32(a, b)      hg_math_min32(a, b)
+#define HGM_LT32(a, b)       ((a) < (b))
+#define HGM_EQ32(a, b)       ((a) == (b))
+#define HGM_SEL32(m, t, f)   hg_math_select32(m, t, f)
+#define HGM_BITS32(a)        hg_math_bits32(a)
+#define HGM_FLOAT32(i)       hg_math_float32(i)
+#define HGM_IADD32(a, b)     ((a) + (b))
+#define HGM_ISUB32(a, b)     ((a) - (b))
+#define HGM_IAND32(a, b)     ((a) & (b))
+#define HGM_IOR32(a, b)      ((a) | (b))
+#define HGM_IXOR32(a, b)     ((a) ^ (b))
+#define HGM_ISHL32(i, k)     ((i) << (k))
+#define HGM_ISHR32(i, k)     ((i) >> (k))
 
-#define HGM_C64(c)          (c)
-#define HGM_IC64(c)         ((uint64_t)(c))
-#define HGM_ADD64(a, b)     ((a) + (b))
-#define HGM_SUB64(a, b)     ((a) - (b))
-#define HGM_MUL64(a, b)     ((a) * (b))
-#define HGM_DIV64(a, b)     ((a) / (b))
-#define HGM_FMA64(a, b, c)  fma(a, b, c)
-#define HGM_FNMA64(a, b, c) fma(-(a), b, c)
-#define HGM_SQRT64(a)       sqrt(a)
-#define HGM_MAX64(a, b)     hg_math_max64(a, b)
-#define HGM_MIN64(a, b)     hg_math_min64(a, b)
-#define HGM_LT64(a, b)      ((a) < (b))
-#define HGM_EQ64(a, b)      ((a) == (b))
-#define HGM_MAND64(m, n)    ((m) & (n))
-#define HGM_MOR64(m, n)     ((m) | (n))
-#define HGM_MNOT64(m)       (!(m))
-#define HGM_SEL64(m, t, f)  hg_math_select64(m, t, f)
-#define HGM_BITS64(a)       hg_math_bits64(a)
-#define HGM_FLOAT64(i)      hg_math_float64(i)
-#define HGM_IADD64(a, b)    ((a) + (b))
-#define HGM_ISUB64(a, b)    ((a) - (b))
-#define HGM_IAND64(a, b)    ((a) & (b))
-#define HGM_IOR64(a, b)     ((a) | (b))
-#define HGM_IXOR64(a, b)    ((a) ^ (b))
-#define HGM_ISHL64(i, k)    ((i) << (k))
-#define HGM_ISHR64(i, k)    ((i) >> (k))
+#define HGM_C64(c)           (c)
+#define HGM_IC64(c)          ((uint64_t)(c))
+#define HGM_ADD64(a, b)      ((a) + (b))
+#define HGM_SUB64(a, b)      ((a) - (b))
+#define HGM_MUL64(a, b)      ((a) * (b))
+#define HGM_DIV64(a, b)      ((a) / (b))
+#define HGM_FMA64(a, b, c)   fma(a, b, c)
+#define HGM_FNMA64(a, b, c)  fma(-(a), b, c)
+#define HGM_SQRT64(a)        sqrt(a)
+#define HGM_SCALE64(a, s, k) hg_math_scale64(a, hg_math_bits64(s))
+#define HGM_MAX64(a, b)      hg_math_max64(a, b)
+#define HGM_MIN64(a, b)      hg_math_min64(a, b)
+#define HGM_LT64(a, b)       ((a) < (b))
+#define HGM_EQ64(a, b)       ((a) == (b))
+#define HGM_MAND64(m, n)     ((m) & (n))
+#define HGM_MOR64(m, n)      ((m) | (n))
+#define HGM_MNOT64(m)        (!(m))
+#define HGM_SEL64(m, t, f)   hg_math_select64(m, t, f)
+#define HGM_BITS64(a)        hg_math_bits64(a)
+#define HGM_FLOAT64(i)       hg_math_float64(i)
+#define HGM_IADD64(a, b)     ((a) + (b))
+#define HGM_ISUB64(a, b)     ((a) - (b))
+#define HGM_IAND64(a, b)     ((a) & (b))
+#define HGM_IOR64(a, b)      ((a) | (b))
+#define HGM_IXOR64(a, b)     ((a) ^ (b))
+#define HGM_ISHL64(i, k)     ((i) << (k))
+#define HGM_ISHR64(i, k)     ((i) >> (k))
 
 #define HGM_RINT64(a)             rint(a)
 #define HGM_WIDEN(a)              ((double)(a))

@@ -33,6 +33,27 @@ static hg_val lookup(struct hg_emit *emit, const double *table, hg_val index)
     return v;
 }
 
+/* 2^K for an integer K that the exponent's field can hold. */
+static hg_val power(struct hg_emit *emit, unsigned width, hg_val k)
+{
+    unsigned mantissa = width == 3 ? 52 : 23;
+    uint64_t one = width == 3 ? UINT64_C(0x3ff0000000000000) : 0x3f800000;
+    return op2(emit, HG_VOP_IADD, width, op_imm(emit, HG_VOP_ISHL, width, mantissa, k, HG_VAL_NONE),
+               hg_emit_const(emit, width, one));
+}
+
+/* AVX2 has no instruction for it: 2^K in two factors, as in math_scalar.h. */
+static hg_val scale(struct hg_emit *emit, unsigned width, hg_val a, hg_val shifted, hg_val k)
+{
+    if (emit->level == HG_ISA_AVX512) {
+        return op2(emit, HG_VOP_FSCALE, width, a, k);
+    }
+    hg_val half = op_imm(emit, HG_VOP_ISHR, width, 1, shifted, HG_VAL_NONE);
+    hg_val rest = op2(emit, HG_VOP_ISUB, width, shifted, half);
+    hg_val product = op2(emit, HG_VOP_FMUL, width, a, power(emit, width, half));
+    return op2(emit, HG_VOP_FMUL, width, product, power(emit, width, rest));
+}
+
 /* The primitives of math.def. */
 #define HGM_UNARY32(name, x)                                                                       \
     static hg_val math_##name(struct hg_emit *emit, hg_val x, hg_val unused)                       \
@@ -52,56 +73,58 @@ static hg_val lookup(struct hg_emit *emit, const double *table, hg_val index)
 #define HGM_LETM32(v, e) const hg_val v = (e)
 #define HGM_LETM64(v, e) const hg_val v = (e)
 
-#define HGM_C32(c)          hg_emit_const_f32(emit, c)
-#define HGM_IC32(c)         hg_emit_const(emit, 2, (uint32_t)(c))
-#define HGM_ADD32(a, b)     op2(emit, HG_VOP_FADD, 2, a, b)
-#define HGM_SUB32(a, b)     op2(emit, HG_VOP_FSUB, 2, a, b)
-#define HGM_MUL32(a, b)     op2(emit, HG_VOP_FMUL, 2, a, b)
-#define HGM_DIV32(a, b)     op2(emit, HG_VOP_FDIV, 2, a, b)
-#define HGM_FMA32(a, b, c)  op3(emit, HG_VOP_FMA, 2, a, b, c)
-#define HGM_FNMA32(a, b, c) op3(emit, HG_VOP_FNMA, 2, a, b, c)
-#define HGM_SQRT32(a)       op1(emit, HG_VOP_FSQRT, 2, a)
-#define HGM_MAX32(a, b)     op2(emit, HG_VOP_FMAX, 2, a, b)
-#define HGM_MIN32(a, b)     op2(emit, HG_VOP_FMIN, 2, a, b)
-#define HGM_LT32(a, b)      op_imm(emit, HG_VOP_FCMP, 2, 0x11, a, b)
-#define HGM_EQ32(a, b)      op_imm(emit, HG_VOP_FCMP, 2, 0x00, a, b)
-#define HGM_SEL32(m, t, f)  hg_emit_select(emit, 2, m, t, f)
-#define HGM_BITS32(a)       (a)
-#define HGM_FLOAT32(i)      (i)
-#define HGM_IADD32(a, b)    op2(emit, HG_VOP_IADD, 2, a, b)
-#define HGM_ISUB32(a, b)    op2(emit, HG_VOP_ISUB, 2, a, b)
-#define HGM_IAND32(a, b)    op2(emit, HG_VOP_IAND, 2, a, b)
-#define HGM_IOR32(a, b)     op2(emit, HG_VOP_IOR, 2, a, b)
-#define HGM_IXOR32(a, b)    op2(emit, HG_VOP_IXOR, 2, a, b)
-#define HGM_ISHL32(i, k)    op_imm(emit, HG_VOP_ISHL, 2, k, i, HG_VAL_NONE)
-#define HGM_ISHR32(i, k)    op_imm(emit, HG_VOP_ISHR, 2, k, i, HG_VAL_NONE)
+#define HGM_C32(c)           hg_emit_const_f32(emit, c)
+#define HGM_IC32(c)          hg_emit_const(emit, 2, (uint32_t)(c))
+#define HGM_ADD32(a, b)      op2(emit, HG_VOP_FADD, 2, a, b)
+#define HGM_SUB32(a, b)      op2(emit, HG_VOP_FSUB, 2, a, b)
+#define HGM_MUL32(a, b)      op2(emit, HG_VOP_FMUL, 2, a, b)
+#define HGM_DIV32(a, b)      op2(emit, HG_VOP_FDIV, 2, a, b)
+#define HGM_FMA32(a, b, c)   op3(emit, HG_VOP_FMA, 2, a, b, c)
+#define HGM_FNMA32(a, b, c)  op3(emit, HG_VOP_FNMA, 2, a, b, c)
+#define HGM_SQRT32(a)        op1(emit, HG_VOP_FSQRT, 2, a)
+#define HGM_SCALE32(a, s, k) scale(emit, 2, a, s, k)
+#define HGM_MAX32(a, b)      op2(emit, HG_VOP_FMAX, 2, a, b)
+#define HGM_MIN32(a, b)      op2(emit, HG_VOP_FMIN, 2, a, b)
+#define HGM_LT32(a, b)       op_imm(emit, HG_VOP_FCMP, 2, 0x11, a, b)
+#define HGM_EQ32(a, b)       op_imm(emit, HG_VOP_FCMP, 2, 0x00, a, b)
+#define HGM_SEL32(m, t, f)   hg_emit_select(emit, 2, m, t, f)
+#define HGM_BITS32(a)        (a)
+#define HGM_FLOAT32(i)       (i)
+#define HGM_IADD32(a, b)     op2(emit, HG_VOP_IADD, 2, a, b)
+#define HGM_ISUB32(a, b)     op2(emit, HG_VOP_ISUB, 2, a, b)
+#define HGM_IAND32(a, b)     op2(emit, HG_VOP_IAND, 2, a, b)
+#define HGM_IOR32(a, b)      op2(emit, HG_VOP_IOR, 2, a, b)
+#define HGM_IXOR32(a, b)     op2(emit, HG_VOP_IXOR, 2, a, b)
+#define HGM_ISHL32(i, k)     op_imm(emit, HG_VOP_ISHL, 2, k, i, HG_VAL_NONE)
+#define HGM_ISHR32(i, k)     op_imm(emit, HG_VOP_ISHR, 2, k, i, HG_VAL_NONE)
 
-#define HGM_C64(c)          hg_emit_const_f64(emit, c)
-#define HGM_IC64(c)         hg_emit_const(emit, 3, c)
-#define HGM_ADD64(a, b)     op2(emit, HG_VOP_FADD, 3, a, b)
-#define HGM_SUB64(a, b)     op2(emit, HG_VOP_FSUB, 3, a, b)
-#define HGM_MUL64(a, b)     op2(emit, HG_VOP_FMUL, 3, a, b)
-#define HGM_DIV64(a, b)     op2(emit, HG_VOP_FDIV, 3, a, b)
-#define HGM_FMA64(a, b, c)  op3(emit, HG_VOP_FMA, 3, a, b, c)
-#define HGM_FNMA64(a, b, c) op3(emit, HG_VOP_FNMA, 3, a, b, c)
-#define HGM_SQRT64(a)       op1(emit, HG_VOP_FSQRT, 3, a)
-#define HGM_MAX64(a, b)     op2(emit, HG_VOP_FMAX, 3, a, b)
-#define HGM_MIN64(a, b)     op2(emit, HG_VOP_FMIN, 3, a, b)
-#define HGM_LT64(a, b)      op_imm(emit, HG_VOP_FCMP, 3, 0x11, a, b)
-#define HGM_EQ64(a, b)      op_imm(emit, HG_VOP_FCMP, 3, 0x00, a, b)
-#define HGM_MAND64(m, n)    op2(emit, HG_VOP_MAND, 3, m, n)
-#define HGM_MOR64(m, n)     op2(emit, HG_VOP_MOR, 3, m, n)
-#define HGM_MNOT64(m)       op1(emit, HG_VOP_MNOT, 3, m)
-#define HGM_SEL64(m, t, f)  hg_emit_select(emit, 3, m, t, f)
-#define HGM_BITS64(a)       (a)
-#define HGM_FLOAT64(i)      (i)
-#define HGM_IADD64(a, b)    op2(emit, HG_VOP_IADD, 3, a, b)
-#define HGM_ISUB64(a, b)    op2(emit, HG_VOP_ISUB, 3, a, b)
-#define HGM_IAND64(a, b)    op2(emit, HG_VOP_IAND, 3, a, b)
-#define HGM_IOR64(a, b)     op2(emit, HG_VOP_IOR, 3, a, b)
-#define HGM_IXOR64(a, b)    op2(emit, HG_VOP_IXOR, 3, a, b)
-#define HGM_ISHL64(i, k)    op_imm(emit, HG_VOP_ISHL, 3, k, i, HG_VAL_NONE)
-#define HGM_ISHR64(i, k)    op_imm(emit, HG_VOP_ISHR, 3, k, i, HG_VAL_NONE)
+#define HGM_C64(c)           hg_emit_const_f64(emit, c)
+#define HGM_IC64(c)          hg_emit_const(emit, 3, c)
+#define HGM_ADD64(a, b)      op2(emit, HG_VOP_FADD, 3, a, b)
+#define HGM_SUB64(a, b)      op2(emit, HG_VOP_FSUB, 3, a, b)
+#define HGM_MUL64(a, b)      op2(emit, HG_VOP_FMUL, 3, a, b)
+#define HGM_DIV64(a, b)      op2(emit, HG_VOP_FDIV, 3, a, b)
+#define HGM_FMA64(a, b, c)   op3(emit, HG_VOP_FMA, 3, a, b, c)
+#define HGM_FNMA64(a, b, c)  op3(emit, HG_VOP_FNMA, 3, a, b, c)
+#define HGM_SQRT64(a)        op1(emit, HG_VOP_FSQRT, 3, a)
+#define HGM_SCALE64(a, s, k) scale(emit, 3, a, s, k)
+#define HGM_MAX64(a, b)      op2(emit, HG_VOP_FMAX, 3, a, b)
+#define HGM_MIN64(a, b)      op2(emit, HG_VOP_FMIN, 3, a, b)
+#define HGM_LT64(a, b)       op_imm(emit, HG_VOP_FCMP, 3, 0x11, a, b)
+#define HGM_EQ64(a, b)       op_imm(emit, HG_VOP_FCMP, 3, 0x00, a, b)
+#define HGM_MAND64(m, n)     op2(emit, HG_VOP_MAND, 3, m, n)
+#define HGM_MOR64(m, n)      op2(emit, HG_VOP_MOR, 3, m, n)
+#define HGM_MNOT64(m)        op1(emit, HG_VOP_MNOT, 3, m)
+#define HGM_SEL64(m, t, f)   hg_emit_select(emit, 3, m, t, f)
+#define HGM_BITS64(a)        (a)
+#define HGM_FLOAT64(i)       (i)
+#define HGM_IADD64(a, b)     op2(emit, HG_VOP_IADD, 3, a, b)
+#define HGM_ISUB64(a, b)     op2(emit, HG_VOP_ISUB, 3, a, b)
+#define HGM_IAND64(a, b)     op2(emit, HG_VOP_IAND, 3, a, b)
+#define HGM_IOR64(a, b)      op2(emit, HG_VOP_IOR, 3, a, b)
+#define HGM_IXOR64(a, b)     op2(emit, HG_VOP_IXOR, 3, a, b)
+#define HGM_ISHL64(i, k)     op_imm(emit, HG_VOP_ISHL, 3, k, i, HG_VAL_NONE)
+#define HGM_ISHR64(i, k)     op_imm(emit, HG_VOP_ISHR, 3, k, i, HG_VAL_NONE)
 
 #define HGM_RINT64(a)             op1(emit, HG_VOP_FRINT, 3, a)
 #define HGM_WIDEN(a)              op1(emit, HG_VOP_F64_F32, 3, a)

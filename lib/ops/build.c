@@ -106,10 +106,7 @@ static const struct hg_recipe recipes[HG_CACHE_COUNT] = {
                                   WIDE,
                                   LANES_3_PER_ROW},
     [HG_CACHE_SOFTMAX_EXP] = {.build = hg_build_op_unary, .opcode = HG_OP_EXP, WIDE, LANES_2},
-    [HG_CACHE_SOFTMAX_DIV] = {.build = hg_build_op_binary,
-                              .opcode = HG_OP_DIV,
-                              WIDE,
-                              LANES_3_PER_ROW},
+    [HG_CACHE_SOFTMAX_DIV] = {.build = hg_build_op_share, WIDE, LANES_3_PER_ROW},
 
     [HG_CACHE_SUM] = REDUCE(ADD),
     [HG_CACHE_REDUCE_MIN] = REDUCE(MIN),

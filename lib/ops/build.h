@@ -96,6 +96,7 @@ hg_recipe_build_fn hg_build_op_scale;
 hg_recipe_build_fn hg_build_op_add_one;
 hg_recipe_build_fn hg_build_op_gelu;
 hg_recipe_build_fn hg_build_op_sub_max;
+hg_recipe_build_fn hg_build_op_share;
 hg_recipe_build_fn hg_build_op_softmax;
 /* build_reduce.c */
 hg_recipe_build_fn hg_build_op_reduce;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gelu and softmax, fused and as sub-programs. Both ways do the same operations in the same order,
- * so F32 and F64 give identical bits. (The fused gelu multiplies by -2 sqrt(2/pi) at once: a factor
- * of -2 is exact, and where doubling overflows or leaves the denormals, exp gives the same.)
+ * gelu and softmax, fused and as sub-programs. Those of softmax do the same operations in the same
+ * order as the fused one, so F32 and F64 give identical bits. Those of gelu are the literal steps;
+ * the fused one is the same function without a division.
  */
 #include "lib/ops/build.h"
 
@@ -19,13 +19,6 @@ void hg_build_op_scale(struct hg_builder *builder, const struct hg_key *key,
     hg_build_blocks_end(builder);
 }
 
-static uint8_t build_one_plus_exp(struct hg_builder *builder, enum hg_dtype type, uint8_t a)
-{
-    uint8_t one = hg_build_imm_f64(builder, type, 1);
-    uint8_t e = hg_build_unary(builder, HG_OP_EXP, type, a);
-    return hg_build_binary(builder, HG_OP_ADD, type, e, one);
-}
-
 /* c = 1 + e^a. */
 void hg_build_op_add_one(struct hg_builder *builder, const struct hg_key *key,
                          const struct hg_recipe *recipe)
@@ -33,22 +26,23 @@ void hg_build_op_add_one(struct hg_builder *builder, const struct hg_key *key,
     enum hg_dtype type = hg_recipe_type(recipe, key);
     hg_build_blocks_begin(builder, key);
     uint8_t a = hg_recipe_load(builder, key, 0, type);
-    uint8_t c = build_one_plus_exp(builder, type, a);
+    uint8_t one = hg_build_imm_f64(builder, type, 1);
+    uint8_t e = hg_build_unary(builder, HG_OP_EXP, type, a);
+    uint8_t c = hg_build_binary(builder, HG_OP_ADD, type, e, one);
     hg_recipe_store(builder, key, 1, type, c);
     hg_build_blocks_end(builder);
 }
 
+/* x / (1 + e^(-2u)) = x sigmoid(2u), 2u = x (2 s + 2 s c x^2) with the slope s and the cubic c. */
 uint8_t hg_build_gelu(struct hg_builder *builder, enum hg_dtype type, uint8_t x)
 {
-    uint8_t cubic = hg_build_imm_f64(builder, type, HG_GELU_CUBIC);
-    uint8_t slope = hg_build_imm_f64(builder, type, -2 * HG_GELU_SLOPE);
+    uint8_t cubic = hg_build_imm_f64(builder, type, 2 * HG_GELU_SLOPE * HG_GELU_CUBIC);
+    uint8_t slope = hg_build_imm_f64(builder, type, 2 * HG_GELU_SLOPE);
     uint8_t square = hg_build_binary(builder, HG_OP_MUL, type, x, x);
-    uint8_t cube = hg_build_binary(builder, HG_OP_MUL, type, square, x);
-    uint8_t term = hg_build_binary(builder, HG_OP_MUL, type, cube, cubic);
-    uint8_t inner = hg_build_binary(builder, HG_OP_ADD, type, x, term);
-    uint8_t exponent = hg_build_binary(builder, HG_OP_MUL, type, inner, slope);
-    uint8_t divisor = build_one_plus_exp(builder, type, exponent);
-    return hg_build_binary(builder, HG_OP_DIV, type, x, divisor);
+    uint8_t factor = hg_build_ternary(builder, HG_OP_FMA, type, square, cubic, slope);
+    uint8_t exponent = hg_build_binary(builder, HG_OP_MUL, type, x, factor);
+    uint8_t share = hg_build_unary(builder, HG_OP_SIGMOID, type, exponent);
+    return hg_build_binary(builder, HG_OP_MUL, type, x, share);
 }
 
 void hg_build_op_gelu(struct hg_builder *builder, const struct hg_key *key,
@@ -86,8 +80,29 @@ void hg_build_op_sub_max(struct hg_builder *builder, const struct hg_key *key,
     hg_build_blocks_end(builder);
 }
 
+/* e / sum, as e (1 / sum): one division for a row. A sum is at least 1, for the greatest element's
+ * e, or NaN. */
+static uint8_t build_share(struct hg_builder *builder, enum hg_dtype type, uint8_t e, uint8_t sum)
+{
+    uint8_t one = hg_build_imm_f64(builder, type, 1);
+    uint8_t inverse = hg_build_binary(builder, HG_OP_DIV, type, one, sum);
+    return hg_build_binary(builder, HG_OP_MUL, type, e, inverse);
+}
+
+void hg_build_op_share(struct hg_builder *builder, const struct hg_key *key,
+                       const struct hg_recipe *recipe)
+{
+    enum hg_dtype type = hg_recipe_type(recipe, key);
+    hg_build_blocks_begin(builder, key);
+    uint8_t e = hg_recipe_load(builder, key, 0, type);
+    uint8_t sum = hg_recipe_load(builder, key, 1, type);
+    uint8_t c = build_share(builder, type, e, sum);
+    hg_recipe_store(builder, key, 2, type, c);
+    hg_build_blocks_end(builder);
+}
+
 /* Three segments: the maximum; e, stored and summed before it is rounded to the output's type; the
- * division. The output holds e in between, so input and output may be the same memory. */
+ * shares. The output holds e in between, so input and output may be the same memory. */
 void hg_build_op_softmax(struct hg_builder *builder, const struct hg_key *key,
                          const struct hg_recipe *recipe)
 {
@@ -107,7 +122,7 @@ void hg_build_op_softmax(struct hg_builder *builder, const struct hg_key *key,
 
     hg_build_blocks_begin(builder, key);
     e = hg_recipe_load(builder, key, 1, type);
-    uint8_t c = hg_build_binary(builder, HG_OP_DIV, type, e, sum);
+    uint8_t c = build_share(builder, type, e, sum);
     hg_recipe_store(builder, key, 1, type, c);
     hg_build_blocks_end(builder);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gelu as its fused program has it, x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))), with exp_f32
- * of math.def: the same operations in the same order, so the same bits, written by hand.
+ * gelu as its fused program has it, x sigmoid(x (2 s + 2 s c x^2)), with sigmoid_f32 of math.def:
+ * the same operations in the same order, so the same bits, written by hand.
  */
 #include <string.h>
 
@@ -13,11 +13,12 @@
 
 #define C(value) _mm512_set1_ps(value)
 
+/* e^-|x| */
 static inline __m512 exponential(__m512 x)
 {
-    __m512 c = _mm512_max_ps(C(-105.0f), _mm512_min_ps(C(89.0f), x));
-    __m512 shifted = _mm512_fmadd_ps(c, C(0x1.715476p+0f), C(0x1.8p+23f));
-    __m512 k = _mm512_sub_ps(shifted, C(0x1.8p+23f));
+    __m512 c = _mm512_max_ps(C(-105.0f), _mm512_or_ps(x, C(-0.0f)));
+    __m512 k = _mm512_fmadd_ps(c, C(0x1.715476p+0f), C(0x1.8p+23f));
+    k = _mm512_sub_ps(k, C(0x1.8p+23f));
     __m512 r = _mm512_fnmadd_ps(k, C(0x1.62e430p-1f), c);
     r = _mm512_fmadd_ps(k, C(0x1.05c610p-29f), r);
     __m512 p = _mm512_fmadd_ps(C(0x1.6db4eap-10f), r, C(0x1.123bdep-7f));
@@ -25,22 +26,29 @@ static inline __m512 exponential(__m512 x)
     p = _mm512_fmadd_ps(p, r, C(0x1.55548ep-3f));
     p = _mm512_fmadd_ps(p, r, C(0.5f));
     p = _mm512_fmadd_ps(_mm512_fmadd_ps(p, r, C(1.0f)), r, C(1.0f));
-    __m512i bits = _mm512_castps_si512(shifted);
-    __m512i half = _mm512_srli_epi32(bits, 1);
-    __m512i rest = _mm512_sub_epi32(bits, half);
-    __m512i one = _mm512_set1_epi32(0x3f800000);
-    __m512i low = _mm512_add_epi32(_mm512_slli_epi32(half, 23), one);
-    __m512i high = _mm512_add_epi32(_mm512_slli_epi32(rest, 23), one);
-    p = _mm512_mul_ps(p, _mm512_castsi512_ps(low));
-    return _mm512_mul_ps(p, _mm512_castsi512_ps(high));
+    return _mm512_scalef_ps(p, k);
+}
+
+static inline __m512 sigmoid(__m512 x)
+{
+    __m512 e = exponential(x);
+    __mmask16 below = _mm512_cmp_ps_mask(x, C(0.0f), _CMP_LT_OQ);
+    __m512 n = _mm512_mask_blend_ps(below, C(1.0f), e);
+    __m512 y = _mm512_fmadd_ps(C(-0x1.beece4p-4f), e, C(0x1.b91d9cp-2f));
+    y = _mm512_fmadd_ps(y, e, C(-0x1.912c3ap-1f));
+    y = _mm512_fmadd_ps(y, e, C(0x1.eb1658p-1f));
+    y = _mm512_fmadd_ps(_mm512_fmadd_ps(y, e, C(-0x1.fe9f2ep-1f)), e, C(1.0f));
+    __m512 q = _mm512_mul_ps(n, y);
+    __m512 rest = _mm512_fnmadd_ps(q, e, _mm512_sub_ps(n, q));
+    return _mm512_fmadd_ps(rest, y, q);
 }
 
 static inline __m512 gelu(__m512 x)
 {
-    __m512 cube = _mm512_mul_ps(_mm512_mul_ps(x, x), x);
-    __m512 inner = _mm512_add_ps(x, _mm512_mul_ps(cube, C(0.044715f)));
-    __m512 exponent = _mm512_mul_ps(inner, C(-2 * 0.79788456080286535588f));
-    return _mm512_div_ps(x, _mm512_add_ps(exponential(exponent), C(1.0f)));
+    const double slope = 0.79788456080286535588;
+    __m512 factor = _mm512_fmadd_ps(_mm512_mul_ps(x, x), C((float)(2 * slope * 0.044715)),
+                                    C((float)(2 * slope)));
+    return _mm512_mul_ps(x, sigmoid(_mm512_mul_ps(x, factor)));
 }
 
 /* Not inlined: each call does its work. */

@@ -371,11 +371,26 @@ static bool way_exists(const struct op_case *op_case, const struct op_way *way, 
     return with_reference || way->executor != HG_EXECUTOR_REFERENCE;
 }
 
+/* Whether the steps of the case round otherwise than its fused program: those of halves, where
+ * each stores its result, and those of gelu, which are the literal ones. */
+static bool steps_round_otherwise(const struct op_case *op_case)
+{
+    struct hg_op_call call = op_case->call;
+    struct hg_plan plan;
+    call.policy = (struct hg_op_policy){.fusion = false};
+    bool otherwise = hg_dtype_in(hg_op_call_type(&call), HG_DT_HALF);
+    uint32_t count = hg_op_plan(&call, &plan, NULL) == HG_OK ? plan.step_count : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        otherwise |= plan.steps[i].key.cache == HG_CACHE_GELU_ADD_ONE;
+    }
+    return otherwise;
+}
+
 static void run_other_way(const struct op_case *op_case, const struct op_way *way,
                           const uint8_t *first, uint8_t *result)
 {
     op_case_run(op_case, way, result);
-    if (way->unfused && hg_dtype_in(hg_op_call_type(&op_case->call), HG_DT_HALF)) {
+    if (way->unfused && steps_round_otherwise(op_case)) {
         op_case_right(op_case, way, result);
     } else {
         op_case_same(op_case, way, result, first);

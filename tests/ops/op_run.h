@@ -53,7 +53,7 @@ enum hg_status op_case_try(const struct op_case *op_case, const struct op_way *w
                            struct hg_error *error);
 /* Runs the case in every way that there is (the reference executor only if WITH_REFERENCE), with
  * skews and levels spread over them: the first result is judged by the oracle, all others must have
- * its bits, except unfused composites of halves, which the oracle judges too. */
+ * its bits, except unfused composites of halves and gelu's steps, which the oracle judges too. */
 void op_case_all_ways(const struct op_case *op_case, bool with_reference);
 /* Fails the test unless A and B are the same elements; any NaN equals any other. */
 void op_case_same(const struct op_case *op_case, const struct op_way *way, const void *a,
