@@ -92,6 +92,18 @@ static void keep_outputs(const struct driver *driver, uint64_t row)
 
 /* ---- stretches ------------------------------------------------------------------------------- */
 
+/* What the code has noted: it divides, or has an offset. */
+static void fail(struct hg_run *run, struct hg_native_frame *frame)
+{
+    uint32_t pc = (uint32_t)frame->fail_pc;
+    if (run->code.steps[pc].insn.op == HG_OP_DIV) {
+        hg_run_fail_division(run, frame->fail_lane, pc);
+    } else {
+        hg_run_fail_bounds(run, frame->fail_lane, pc, frame->fail_offset);
+    }
+    frame->fail_lane = HG_NATIVE_NO_FAILURE;
+}
+
 static void run_stretch(struct driver *driver, uint64_t lane, uint64_t count, uint64_t row,
                         uint64_t col)
 {
@@ -107,8 +119,7 @@ static void run_stretch(struct driver *driver, uint64_t lane, uint64_t count, ui
         keep_outputs(driver, row);
     }
     if (driver->region->can_fail && frame->fail_lane != HG_NATIVE_NO_FAILURE) {
-        hg_run_fail_division(driver->run, frame->fail_lane, (uint32_t)frame->fail_pc);
-        frame->fail_lane = HG_NATIVE_NO_FAILURE;
+        fail(driver->run, frame);
     }
 }
 
@@ -215,6 +226,7 @@ void hg_native_part(struct hg_run *run, uint32_t part)
     driver.frame.params = run->launch.params;
     driver.frame.fail_lane = HG_NATIVE_NO_FAILURE;
     memcpy(driver.frame.base, run->base, sizeof driver.frame.base);
+    memcpy(driver.frame.bytes, run->bytes, sizeof driver.frame.bytes);
     uint64_t first;
     uint64_t end;
     hg_run_units(run, part, &first, &end);

@@ -148,6 +148,13 @@ static inline hg_val hg_emit_unary(struct hg_emit *emit, enum hg_vop_code op, un
     return hg_emit_op(emit, op, width, 0, a, HG_VAL_NONE, HG_VAL_NONE);
 }
 
+/* ---- emit_expand.c --------------------------------------------------------------------------- */
+
+/* With AVX2: the value of an operation that it has no instruction for, by way of others; else
+ * HG_VAL_NONE. */
+hg_val hg_emit_expand(struct hg_emit *emit, enum hg_vop_code op, unsigned width, unsigned imm,
+                      hg_val a, hg_val b);
+
 /* ---- emit_lower*.c: from instructions to operations ------------------------------------------ */
 
 /* What the registers of a program hold while a region is lowered. */
@@ -160,6 +167,7 @@ struct hg_lower {
     uint8_t slot_count;
     uint64_t handle[HG_SLOT_COUNT_MAX];
     uint8_t handle_count;
+    uint8_t loops; /* that the instruction at hand is in */
     uint32_t pc;
 };
 
@@ -170,6 +178,13 @@ unsigned hg_lower_lanes(const struct hg_insn *insns, uint32_t first, uint32_t en
 void hg_lower_insns(struct hg_lower *lower, const struct hg_insn *insns, uint32_t first,
                     uint32_t end);
 void hg_lower_reduce(struct hg_lower *lower, const struct hg_insn *insn);
+/* What register REG, read as TYPE, holds. */
+hg_val hg_lower_read(struct hg_lower *lower, uint8_t reg, enum hg_dtype type);
+/* LDG and STG. */
+hg_val hg_lower_load(struct hg_lower *lower, const struct hg_insn *insn);
+void hg_lower_store(struct hg_lower *lower, const struct hg_insn *insn);
+/* Whether INSN computes an offset for each lane, of 8 bytes. */
+bool hg_address_is_indexed(const struct hg_insn *insn);
 /* Arithmetic with values: A, B, C as INSN reads them. */
 hg_val hg_lower_float(struct hg_emit *emit, const struct hg_insn *insn, hg_val a, hg_val b,
                       hg_val c);

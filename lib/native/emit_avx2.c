@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What AVX2 does otherwise: masks are vectors, memory is masked for elements of 4 and 8 bytes only,
- * constants come in registers. Operations that it does not have at all are refused by the encoder,
- * and with them the region; so are elements of less than 4 bytes.
+ * constants come in registers. Operations that it does not have at all were made of others
+ * (emit_expand.c).
  */
 #include "lib/native/emit_code.h"
 
-/* Instructions for elements of 4 and 8 bytes, where they differ from AVX-512's. */
+#include <stddef.h>
+
+/* Instructions by log2 of the bytes of an element, where they differ from AVX-512's. */
 static uint32_t insn_of(const struct hg_vop *vop)
 {
+    static const uint16_t equal[] = {HG_X86_VPCMPEQB, HG_X86_VPCMPEQW, HG_X86_VPCMPEQD,
+                                     HG_X86_VPCMPEQQ};
+    static const uint16_t greater[] = {HG_X86_VPCMPGTB, HG_X86_VPCMPGTW, HG_X86_VPCMPGTD,
+                                       HG_X86_VPCMPGTQ};
     bool wide = vop->width == 3;
     switch (vop->op) {
     case HG_VOP_FRINT:
@@ -16,10 +22,7 @@ static uint32_t insn_of(const struct hg_vop *vop)
     case HG_VOP_FCMP:
         return wide ? HG_X86_VCMPPD : HG_X86_VCMPPS;
     case HG_VOP_ICMPS:
-        if (vop->imm == 0) {
-            return wide ? HG_X86_VPCMPEQQ : HG_X86_VPCMPEQD;
-        }
-        return wide ? HG_X86_VPCMPGTQ : HG_X86_VPCMPGTD;
+        return vop->imm == 0 ? equal[vop->width] : greater[vop->width];
     case HG_VOP_IAND:
     case HG_VOP_MAND:
         return HG_X86_VPAND;
@@ -35,31 +38,126 @@ static uint32_t insn_of(const struct hg_vop *vop)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
+static struct hg_x86_mem frame(size_t offset)
+{
+    return hg_x86_at(HG_X86_RDI, (int32_t)offset);
+}
+
+static struct hg_x86_mem stage(void)
+{
+    return frame(offsetof(struct hg_native_frame, stage));
+}
+
+void hg_avx2_load_whole(struct hg_code_gen *gen, unsigned width, unsigned d,
+                        struct hg_x86_mem memory)
+{
+    unsigned bytes = (unsigned)gen->emit->lanes << width;
+    if (bytes >= 16) {
+        hg_x86_rm(&gen->x, HG_X86_VMOVUPS | HG_X86_LENGTH(bytes * 8), d, memory);
+    } else {
+        hg_x86_rm(&gen->x, bytes == 8 ? HG_X86_VMOVQ_X : HG_X86_VMOVD, d, memory);
+    }
+}
+
+void hg_avx2_store_whole(struct hg_code_gen *gen, unsigned width, unsigned a,
+                         struct hg_x86_mem memory)
+{
+    unsigned bytes = (unsigned)gen->emit->lanes << width;
+    if (bytes >= 16) {
+        hg_x86_mr(&gen->x, HG_X86_VMOVUPS_M | HG_X86_LENGTH(bytes * 8), memory, a);
+    } else {
+        hg_x86_mr(&gen->x, bytes == 8 ? HG_X86_VMOVQ_M : HG_X86_VMOVD_M, memory, a);
+    }
+}
+
+/* The elements of the lanes that exist, one by one from the last: to the stage from MEMORY, or the
+ * other way. Clobbers rdx and r11. */
+static void copy_elements(struct hg_code_gen *gen, unsigned width, struct hg_x86_mem memory,
+                          bool to_stage)
+{
+    struct hg_x86 *x = &gen->x;
+    hg_x86_rm(x, HG_X86_LEA | HG_X86_W64, HG_X86_R11, memory);
+    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, frame(offsetof(struct hg_native_frame, saved)),
+              HG_X86_RCX);
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RDX,
+              frame(offsetof(struct hg_native_frame, live)));
+    uint32_t test = hg_x86_jump(x);
+    uint32_t top = hg_x86_here(x);
+    struct hg_x86_mem element = hg_x86_indexed(HG_X86_R11, HG_X86_RDX, width, 0);
+    struct hg_x86_mem staged = hg_x86_indexed(HG_X86_RDI, HG_X86_RDX, width,
+                                              (int32_t)offsetof(struct hg_native_frame, stage));
+    hg_x86_rm(x, width == 0 ? HG_X86_MOVZX8 : HG_X86_MOVZX16, HG_X86_RCX,
+              to_stage ? element : staged);
+    hg_x86_mr(x, width == 0 ? HG_X86_MOV_M8 : HG_X86_MOV_M16, to_stage ? staged : element,
+              HG_X86_RCX);
+    hg_x86_land(x, test);
+    hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_RDX, 1);
+    hg_x86_jump_if_to(x, HG_X86_CC_AE, top);
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RCX,
+              frame(offsetof(struct hg_native_frame, saved)));
+}
+
+/* Whether all lanes exist: gives what is to land where they do. */
+static uint32_t jump_if_whole(struct hg_code_gen *gen)
+{
+    hg_x86_mi(&gen->x, HG_X86_CMP_I | HG_X86_W64, frame(offsetof(struct hg_native_frame, live)),
+              gen->emit->lanes);
+    return hg_x86_jump_if(&gen->x, HG_X86_CC_E);
+}
+
+/* Memory is masked for elements of 4 and 8 bytes only. */
+static void load_narrow(struct hg_code_gen *gen, unsigned width, unsigned d,
+                        struct hg_x86_mem memory)
+{
+    struct hg_x86 *x = &gen->x;
+    uint32_t whole = jump_if_whole(gen);
+    hg_x86_rrr(x, HG_X86_VPXOR | HG_X86_256, d, d, d);
+    hg_x86_mr(x, HG_X86_VMOVUPS_M | HG_X86_256, stage(), d);
+    copy_elements(gen, width, memory, true);
+    hg_avx2_load_whole(gen, width, d, stage());
+    uint32_t done = hg_x86_jump(x);
+    hg_x86_land(x, whole);
+    hg_avx2_load_whole(gen, width, d, memory);
+    hg_x86_land(x, done);
+}
+
+static void store_narrow(struct hg_code_gen *gen, unsigned width, unsigned a,
+                         struct hg_x86_mem memory)
+{
+    uint32_t whole = jump_if_whole(gen);
+    hg_avx2_store_whole(gen, width, a, stage());
+    copy_elements(gen, width, memory, false);
+    uint32_t done = hg_x86_jump(&gen->x);
+    hg_x86_land(&gen->x, whole);
+    hg_avx2_store_whole(gen, width, a, memory);
+    hg_x86_land(&gen->x, done);
+}
+
 void hg_avx2_load(struct hg_code_gen *gen, unsigned width, unsigned d, struct hg_x86_mem memory)
 {
-    if (width < 2) {
-        gen->failed = true;
-    } else if (gen->masked) {
+    if (!gen->masked) {
+        hg_avx2_load_whole(gen, width, d, memory);
+    } else if (width < 2) {
+        load_narrow(gen, width, d, memory);
+    } else {
         hg_x86_rrm(&gen->x,
                    (width == 3 ? HG_X86_VPMASKMOVQ : HG_X86_VPMASKMOVD) |
                        hg_code_length(gen, width),
-                   d, gen->tail_mask[width - 2], memory);
-    } else {
-        hg_x86_rm(&gen->x, HG_X86_VMOVUPS | hg_code_length(gen, width), d, memory);
+                   d, gen->tail_mask[width], memory);
     }
 }
 
 void hg_avx2_store(struct hg_code_gen *gen, unsigned width, unsigned a, struct hg_x86_mem memory)
 {
-    if (width < 2) {
-        gen->failed = true;
-    } else if (gen->masked) {
+    if (!gen->masked) {
+        hg_avx2_store_whole(gen, width, a, memory);
+    } else if (width < 2) {
+        store_narrow(gen, width, a, memory);
+    } else {
         hg_x86_mrr(&gen->x,
                    (width == 3 ? HG_X86_VPMASKMOVQ_M : HG_X86_VPMASKMOVD_M) |
                        hg_code_length(gen, width),
-                   memory, gen->tail_mask[width - 2], a);
-    } else {
-        hg_x86_mr(&gen->x, HG_X86_VMOVUPS_M | hg_code_length(gen, width), memory, a);
+                   memory, gen->tail_mask[width], a);
     }
 }
 
@@ -68,15 +166,15 @@ void hg_avx2_store(struct hg_code_gen *gen, unsigned width, unsigned a, struct h
 void hg_avx2_take_masks(struct hg_code_gen *gen)
 {
     const struct hg_emit *emit = gen->emit;
-    gen->tail_mask[0] = gen->tail_mask[1] = HG_NO_REG;
     for (uint16_t i = 0; i < emit->op_count; i++) {
         const struct hg_vop *vop = &emit->ops[i];
-        bool masked = vop->op == HG_VOP_LOAD || vop->op == HG_VOP_STORE || vop->op == HG_VOP_REDUCE;
-        if (!masked || vop->width < 2 || gen->tail_mask[vop->width - 2] != HG_NO_REG) {
+        bool moves = vop->op == HG_VOP_LOAD || vop->op == HG_VOP_STORE;
+        bool masked = (moves && vop->width >= 2) || vop->op == HG_VOP_REDUCE;
+        if (!masked || gen->tail_mask[vop->width] != HG_NO_REG) {
             continue;
         }
         unsigned r = hg_regs_take(gen);
-        gen->tail_mask[vop->width - 2] = (uint8_t)r;
+        gen->tail_mask[vop->width] = (uint8_t)r;
         gen->kept |= 1u << r;
         gen->locked |= 1u << r;
     }
@@ -84,7 +182,9 @@ void hg_avx2_take_masks(struct hg_code_gen *gen)
 
 void hg_avx2_all_lanes(struct hg_code_gen *gen)
 {
-    for (unsigned i = 0; i < 2; i++) {
+    hg_x86_mi(&gen->x, HG_X86_MOV_I | HG_X86_W64, frame(offsetof(struct hg_native_frame, live)),
+              gen->emit->lanes);
+    for (unsigned i = 0; i < HG_TAIL_MASKS; i++) {
         unsigned r = gen->tail_mask[i];
         if (r != HG_NO_REG) {
             hg_x86_rrr(&gen->x, HG_X86_VPCMPEQD | HG_X86_256, r, r, r);
@@ -92,21 +192,28 @@ void hg_avx2_all_lanes(struct hg_code_gen *gen)
     }
 }
 
-/* From a row of ones and zeros, as many before its middle as lanes are left. */
-void hg_avx2_last_lanes(struct hg_code_gen *gen)
+/* From a row of ones and zeros, as many elements before its middle as there are lanes. */
+void hg_avx2_set_lanes(struct hg_code_gen *gen)
 {
     struct hg_x86 *x = &gen->x;
+    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, frame(offsetof(struct hg_native_frame, live)),
+              HG_X86_R11);
     hg_x86_rm(x, HG_X86_LEA | HG_X86_W64, HG_X86_RDX, hg_x86_code(0));
     hg_regs_refer(gen, HG_REFER_MASKS, 0);
-    hg_x86_rr(x, HG_X86_MOV | HG_X86_W64, HG_X86_R11, HG_X86_RCX);
     hg_x86_r(x, HG_X86_NEG | HG_X86_W64, HG_X86_R11);
-    struct hg_x86_mem ones = hg_x86_indexed(HG_X86_RDX, HG_X86_R11, 2, 32);
-    if (gen->tail_mask[0] != HG_NO_REG) {
-        hg_x86_rm(x, HG_X86_VMOVUPS | HG_X86_256, gen->tail_mask[0], ones);
+    for (unsigned i = 0; i < HG_TAIL_MASKS; i++) {
+        if (gen->tail_mask[i] != HG_NO_REG) {
+            struct hg_x86_mem ones = hg_x86_indexed(HG_X86_RDX, HG_X86_R11, i < 3 ? i : 2, 32);
+            hg_x86_rm(x, (i < 3 ? HG_X86_VMOVUPS : HG_X86_VPMOVSXDQ) | HG_X86_256,
+                      gen->tail_mask[i], ones);
+        }
     }
-    if (gen->tail_mask[1] != HG_NO_REG) {
-        hg_x86_rm(x, HG_X86_VPMOVSXDQ | HG_X86_256, gen->tail_mask[1], ones);
-    }
+}
+
+void hg_avx2_last_lanes(struct hg_code_gen *gen)
+{
+    hg_x86_rr(&gen->x, HG_X86_MOV | HG_X86_W64, HG_X86_R11, HG_X86_RCX);
+    hg_avx2_set_lanes(gen);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -135,6 +242,11 @@ static void negate(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t l
     hg_regs_define(gen, gen->at, d);
 }
 
+static uint32_t blend_insn(unsigned width)
+{
+    return width == 3 ? HG_X86_VBLENDVPD : width == 2 ? HG_X86_VBLENDVPS : HG_X86_VPBLENDVB;
+}
+
 static void blend(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t length)
 {
     unsigned mask = hg_regs_of(gen, vop->a);
@@ -142,18 +254,41 @@ static void blend(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t le
     unsigned f = hg_regs_of(gen, vop->c);
     hg_regs_release(gen);
     unsigned d = hg_regs_take(gen);
-    hg_x86_rrrr(&gen->x, (vop->width == 3 ? HG_X86_VBLENDVPD : HG_X86_VBLENDVPS) | length, d, f, t,
-                mask);
+    hg_x86_rrrr(&gen->x, blend_insn(vop->width) | length, d, f, t, mask);
     hg_regs_define(gen, gen->at, d);
 }
 
 /* Four elements of 8 bytes to 4: the even halves. */
-static void cut(struct hg_code_gen *gen, const struct hg_vop *vop)
+static void cut_longs(struct hg_code_gen *gen, const struct hg_vop *vop)
 {
     unsigned ra = hg_regs_of(gen, vop->a);
     unsigned d = hg_regs_take(gen);
     hg_x86_rri(&gen->x, HG_X86_VEXTRACTF128 | HG_X86_256, d, ra, 1);
     hg_x86_rrri(&gen->x, HG_X86_VSHUFPS, d, ra, d, 0x88);
+    hg_regs_release(gen);
+    hg_regs_define(gen, gen->at, d);
+}
+
+/* The bytes that stay to the front of each half, as b says which; then the halves' side by side. */
+static void cut(struct hg_code_gen *gen, const struct hg_vop *vop)
+{
+    struct hg_x86 *x = &gen->x;
+    unsigned bytes = (unsigned)gen->emit->lanes << vop->imm;
+    unsigned ra = hg_regs_of(gen, vop->a);
+    unsigned rb = hg_regs_of(gen, vop->b);
+    unsigned d = hg_regs_take(gen);
+    hg_x86_rrr(x, HG_X86_VPSHUFB | (bytes > 16 ? HG_X86_256 : HG_X86_128), d, ra, rb);
+    if (bytes > 16) {
+        unsigned stay = 16u >> (vop->imm - vop->width); /* bytes of a half */
+        unsigned upper = hg_regs_take(gen);
+        hg_x86_rri(x, HG_X86_VEXTRACTF128 | HG_X86_256, upper, d, 1);
+        hg_x86_rrr(x,
+                   stay == 8   ? HG_X86_VPUNPCKLQDQ
+                   : stay == 4 ? HG_X86_VPUNPCKLDQ
+                               : HG_X86_VPUNPCKLWD,
+                   d, d, upper);
+        gen->free |= 1u << upper;
+    }
     hg_regs_release(gen);
     hg_regs_define(gen, gen->at, d);
 }
@@ -175,7 +310,6 @@ static void gather(struct hg_code_gen *gen, const struct hg_vop *vop)
 bool hg_avx2_vop(struct hg_code_gen *gen)
 {
     const struct hg_vop *vop = &gen->emit->ops[gen->at];
-    gen->failed |= vop->width < 2;
     uint32_t length = hg_code_length(gen, vop->width);
     uint32_t insn = insn_of(vop);
     switch (vop->op) {
@@ -186,19 +320,23 @@ bool hg_avx2_vop(struct hg_code_gen *gen)
         blend(gen, vop, length);
         return true;
     case HG_VOP_CUT_2_3:
+        cut_longs(gen, vop);
+        return true;
+    case HG_VOP_CUT_0_1:
+    case HG_VOP_CUT_0_2:
+    case HG_VOP_CUT_0_3:
+    case HG_VOP_CUT_1_2:
+    case HG_VOP_CUT_1_3:
         cut(gen, vop);
         return true;
     case HG_VOP_GATHER:
         gather(gen, vop);
         return true;
-    case HG_VOP_CHECK:
-        gen->failed = true;
-        return true;
     case HG_VOP_FRINT: {
         unsigned ra = hg_regs_of(gen, vop->a);
         hg_regs_release(gen);
         unsigned d = hg_regs_take(gen);
-        hg_x86_rri(&gen->x, insn | length, d, ra, 0);
+        hg_x86_rri(&gen->x, insn | length, d, ra, vop->imm);
         hg_regs_define(gen, gen->at, d);
         return true;
     }
@@ -223,36 +361,84 @@ static void extreme(struct hg_code_gen *gen, const struct hg_emit_reduce *reduce
     bool most = reduce->op == 2;
     unsigned mask = hg_regs_take(gen);
     uint32_t compare = (wide ? HG_X86_VCMPPD : HG_X86_VCMPPS) | length;
-    uint32_t blend_insn = (wide ? HG_X86_VBLENDVPD : HG_X86_VBLENDVPS) | length;
+    uint32_t choose = blend_insn(reduce->width) | length;
     uint32_t plain = hg_code_insn(most ? HG_VOP_FMAX : HG_VOP_FMIN, reduce->width) | length;
     hg_x86_rrr(x, plain, d, acc, r);
     hg_x86_rrri(x, compare, mask, r, r, 3); /* unordered */
-    hg_x86_rrrr(x, blend_insn, d, d, acc, mask);
+    hg_x86_rrrr(x, choose, d, d, acc, mask);
     hg_x86_rrri(x, compare, mask, acc, r, 0); /* equal */
     unsigned both = hg_regs_take(gen);
     hg_x86_rrr(x, (most ? HG_X86_VPAND : HG_X86_VPOR) | length, both, acc, r);
-    hg_x86_rrrr(x, blend_insn, d, d, both, mask);
+    hg_x86_rrrr(x, choose, d, d, both, mask);
     gen->free |= 1u << mask | 1u << both;
+}
+
+/* D = the lesser or greater of integers of 8 bytes; compared with a sign that unsigned ones have
+ * flipped. */
+static void extreme_longs(struct hg_code_gen *gen, const struct hg_emit_reduce *reduce, unsigned d,
+                          unsigned acc, unsigned r, uint32_t length)
+{
+    struct hg_x86 *x = &gen->x;
+    unsigned mask = hg_regs_take(gen);
+    unsigned sign = hg_regs_take(gen);
+    unsigned left = acc;
+    if (!reduce->is_signed) {
+        hg_x86_rrr(x, HG_X86_VPCMPEQD | length, sign, sign, sign);
+        hg_x86_rri(x, HG_X86_VPSLLQ_I | length, sign, sign, 63);
+        hg_x86_rrr(x, HG_X86_VPXOR | length, mask, r, sign);
+        hg_x86_rrr(x, HG_X86_VPXOR | length, sign, acc, sign);
+        left = sign;
+    }
+    hg_x86_rrr(x, HG_X86_VPCMPGTQ | length, mask, left, reduce->is_signed ? r : mask);
+    bool most = reduce->op == 2;
+    hg_x86_rrrr(x, HG_X86_VBLENDVPD | length, d, most ? r : acc, most ? acc : r, mask);
+    gen->free |= 1u << mask | 1u << sign;
+}
+
+/* D = ACC * R: see multiply in emit_expand.c. */
+static void multiply_longs(struct hg_code_gen *gen, unsigned d, unsigned acc, unsigned r,
+                           uint32_t length)
+{
+    struct hg_x86 *x = &gen->x;
+    unsigned crossed = hg_regs_take(gen);
+    unsigned other = hg_regs_take(gen);
+    hg_x86_rri(x, HG_X86_VPSRLQ_I | length, crossed, acc, 32);
+    hg_x86_rrr(x, HG_X86_VPMULUDQ | length, crossed, crossed, r);
+    hg_x86_rri(x, HG_X86_VPSRLQ_I | length, other, r, 32);
+    hg_x86_rrr(x, HG_X86_VPMULUDQ | length, other, other, acc);
+    hg_x86_rrr(x, HG_X86_VPADDQ | length, crossed, crossed, other);
+    hg_x86_rri(x, HG_X86_VPSLLQ_I | length, crossed, crossed, 32);
+    hg_x86_rrr(x, HG_X86_VPMULUDQ | length, d, acc, r);
+    hg_x86_rrr(x, HG_X86_VPADDQ | length, d, d, crossed);
+    gen->free |= 1u << crossed | 1u << other;
+}
+
+/* D = ACC op R, for all lanes. */
+static void combine(struct hg_code_gen *gen, const struct hg_emit_reduce *reduce, unsigned d,
+                    unsigned acc, unsigned r, uint32_t length)
+{
+    enum hg_vop_code op = hg_code_reduce_op(reduce);
+    bool longs = reduce->width == 3 && !reduce->is_float;
+    if (op == HG_VOP_FRANGE) {
+        extreme(gen, reduce, d, acc, r, length);
+    } else if (longs && op == HG_VOP_IMUL) {
+        multiply_longs(gen, d, acc, r, length);
+    } else if (longs && op != HG_VOP_IADD) {
+        extreme_longs(gen, reduce, d, acc, r, length);
+    } else {
+        hg_x86_rrr(&gen->x, hg_code_insn(op, reduce->width) | length, d, acc, r);
+    }
 }
 
 void hg_avx2_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, unsigned r,
                         uint32_t length, bool masked)
 {
     const struct hg_emit_reduce *reduce = &gen->emit->reduces[index];
-    if (reduce->width < 2) {
-        gen->failed = true; /* such elements have no masks */
-        return;
-    }
-    enum hg_vop_code op = hg_code_reduce_op(reduce);
-    unsigned d = masked || op == HG_VOP_FRANGE ? hg_regs_take(gen) : acc;
-    if (op == HG_VOP_FRANGE) {
-        extreme(gen, reduce, d, acc, r, length);
-    } else {
-        hg_x86_rrr(&gen->x, hg_code_insn(op, reduce->width) | length, d, acc, r);
-    }
+    unsigned d = masked || hg_code_reduce_op(reduce) == HG_VOP_FRANGE ? hg_regs_take(gen) : acc;
+    combine(gen, reduce, d, acc, r, length);
     if (masked) {
-        uint32_t blend_insn = reduce->width == 3 ? HG_X86_VBLENDVPD : HG_X86_VBLENDVPS;
-        hg_x86_rrrr(&gen->x, blend_insn | length, acc, acc, d, gen->tail_mask[reduce->width - 2]);
+        hg_x86_rrrr(&gen->x, blend_insn(reduce->width) | length, acc, acc, d,
+                    gen->tail_mask[reduce->width]);
     } else if (d != acc) {
         hg_x86_rr(&gen->x, HG_X86_VMOVAPS | length, acc, d);
     }

@@ -50,9 +50,16 @@ hg_val hg_emit_op(struct hg_emit *emit, enum hg_vop_code op, unsigned width, uns
         emit->failed = true;
         return 0;
     }
+    if (emit->level != HG_ISA_AVX512) {
+        hg_val other = hg_emit_expand(emit, op, width, imm, a, b);
+        if (other != HG_VAL_NONE) {
+            return other;
+        }
+    }
     uint16_t at = emit->op_count++;
     bool lanes = op == HG_VOP_LOAD || op == HG_VOP_SUM || op == HG_VOP_INDEX ||
-                 op == HG_VOP_STORE || op == HG_VOP_CHECK || op == HG_VOP_REDUCE;
+                 op == HG_VOP_STORE || op == HG_VOP_SCATTER || op == HG_VOP_CHECK ||
+                 op == HG_VOP_BOUND || op == HG_VOP_REDUCE;
     uint8_t flags = (uint8_t)(lanes ? 0 : HG_VOP_UNIFORM);
     flags = use(emit, a, flags);
     flags = use(emit, b, flags);

@@ -86,49 +86,13 @@ void hg_code_load_pointers(struct hg_code_gen *gen)
 
 /* ---- the front ------------------------------------------------------------------------------- */
 
-/* Accumulators hold W elements: as many registers as these are vectors. */
-static void plan_sums(struct hg_code_gen *gen)
-{
-    const struct hg_emit *emit = gen->emit;
-    for (unsigned i = 0; i < emit->region->reduce_count; i++) {
-        unsigned elements = emit->reduces[i].width == 3 ? 32 : 64;
-        gen->sum_count[i] = (uint8_t)(elements / emit->lanes);
-        gen->failed |= gen->sum_count[i] > 8;
-    }
-}
-
-static void start_sums(struct hg_code_gen *gen)
-{
-    const struct hg_emit *emit = gen->emit;
-    for (unsigned i = 0; i < emit->region->reduce_count; i++) {
-        const struct hg_emit_reduce *reduce = &emit->reduces[i];
-        /* Neighbours, so that copy u finds its own. */
-        unsigned count = gen->sum_count[i];
-        unsigned first = (hg_code_has_masks(gen) ? 32u : 16u) - count;
-        while (first > 0 && (gen->free >> first & ((1u << count) - 1)) != (1u << count) - 1) {
-            first--;
-        }
-        gen->failed |= (gen->free >> first & ((1u << count) - 1)) != (1u << count) - 1;
-        gen->sum_first[i] = (uint8_t)first;
-        uint32_t block = ((1u << count) - 1) << first;
-        gen->free &= ~block;
-        gen->kept |= block;
-        gen->locked |= block;
-        uint32_t length = hg_code_length(gen, reduce->width);
-        hg_code_broadcast(gen, emit->ops[reduce->start].width, first, hg_x86_code(0));
-        hg_regs_refer(gen, reduce->start, 0);
-        for (unsigned r = 1; r < count; r++) {
-            hg_x86_rr(&gen->x, HG_X86_VMOVAPS | length, first + r, first);
-        }
-    }
-}
-
 void hg_code_front(struct hg_code_gen *gen)
 {
     const struct hg_emit *emit = gen->emit;
     gen->in_body = false;
+    bool alone = !emit->region->has_lanes; /* what may fail has no body to do that in */
     for (uint16_t i = 0; i < emit->op_count; i++) {
-        if (is_uniform(&emit->ops[i])) {
+        if (is_uniform(&emit->ops[i]) || alone) {
             gen->at = i;
             hg_code_vop(gen);
         }
@@ -140,7 +104,7 @@ void hg_code_front(struct hg_code_gen *gen)
         }
     }
     hg_regs_restart(gen);
-    start_sums(gen);
+    hg_sums_start(gen);
     if (!hg_code_has_masks(gen) && emit->region->has_lanes) {
         hg_avx2_take_masks(gen);
     }
@@ -161,46 +125,29 @@ void hg_code_body(struct hg_code_gen *gen)
     }
 }
 
-/* How often the body is repeated without masks; 1 is not worth a loop of its own. */
+/* How often the body is repeated without masks: 0 if it needs them; 1 is not worth a loop of its
+ * own, but with AVX2. */
 static unsigned unrolled(const struct hg_code_gen *gen)
 {
     const struct hg_emit *emit = gen->emit;
     unsigned length = 0;
+    bool alone = false;
     for (uint16_t i = 0; i < emit->op_count; i++) {
         const struct hg_vop *vop = &emit->ops[i];
         length += !is_uniform(vop) && (vop->uses > 0 || vop->op >= HG_VOP_STORE);
-        if (vop->op == HG_VOP_INDEX || vop->op == HG_VOP_CHECK || vop->op == HG_VOP_PICK) {
-            return 1;
+        if (hg_lane_needs_mask(vop->op) && !is_uniform(vop)) {
+            return 0;
         }
+        alone |= vop->op == HG_VOP_INDEX || vop->op == HG_VOP_QUOT;
+    }
+    if (alone) {
+        return 1;
     }
     unsigned copies = length <= 6 ? 4 : length <= 10 ? 2 : 1;
     for (unsigned i = 0; i < emit->region->reduce_count; i++) {
         copies = length > 8 ? 1 : gen->sum_count[i] > copies ? gen->sum_count[i] : copies;
     }
     return copies;
-}
-
-/* The next vector's accumulators become the first: they go round, so that one copy of the body
- * serves all. Where in the round it ends makes no difference, because folding adds the same pairs.
- */
-static void rotate_sums(struct hg_code_gen *gen)
-{
-    for (unsigned i = 0; i < gen->emit->region->reduce_count; i++) {
-        unsigned first = gen->sum_first[i];
-        unsigned count = gen->sum_count[i];
-        if (count == 1) {
-            continue;
-        }
-        uint32_t move = HG_X86_VMOVAPS | hg_code_length(gen, gen->emit->reduces[i].width);
-        unsigned spare = hg_regs_take(gen);
-        hg_x86_rr(&gen->x, move, spare, first);
-        for (unsigned r = 0; r + 1 < count; r++) {
-            hg_x86_rr(&gen->x, move, first + r, first + r + 1);
-        }
-        hg_x86_rr(&gen->x, move, first + count - 1, spare);
-        gen->free |= 1u << spare;
-        gen->locked = gen->kept;
-    }
 }
 
 static void main_loop(struct hg_code_gen *gen)
@@ -217,7 +164,7 @@ static void main_loop(struct hg_code_gen *gen)
     }
     gen->copy = 0;
     if (gen->unroll == 1) {
-        rotate_sums(gen); /* more copies are as many as there are accumulators, or multiples */
+        hg_sums_rotate(gen); /* more copies are as many as there are accumulators, or multiples */
     }
     hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RAX, step);
     hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_RCX, step);
@@ -266,7 +213,7 @@ static void masked_loop(struct hg_code_gen *gen)
     uint32_t top = hg_x86_here(x);
     gen->masked = true;
     hg_code_body(gen);
-    rotate_sums(gen);
+    hg_sums_rotate(gen);
     uint32_t failed = 0;
     if (gen->emit->region->can_fail) {
         hg_x86_mi(x, HG_X86_CMP_I | HG_X86_W64, frame(offsetof(struct hg_native_frame, fail_lane)),
@@ -289,65 +236,6 @@ static void masked_loop(struct hg_code_gen *gen)
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
-
-/* The upper half of R's first BYTES bytes into the lower half of D. */
-static void upper_half(struct hg_x86 *x, unsigned d, unsigned r, unsigned bytes)
-{
-    switch (bytes) {
-    case 64:
-        hg_x86_rri(x, HG_X86_VEXTRACTF64X4 | HG_X86_512, d, r, 1);
-        break;
-    case 32:
-        hg_x86_rri(x, r < 16 ? HG_X86_VEXTRACTF128 | HG_X86_256 : HG_X86_VEXTRACTF32X4 | HG_X86_256,
-                   d, r, 1);
-        break;
-    case 16:
-        hg_x86_rri(x, HG_X86_VPSHUFD, d, r, 0x4e);
-        break;
-    default:
-        hg_x86_rri(x, HG_X86_VPSHUFD, d, r, 0xb1);
-        break;
-    }
-}
-
-/* a[i] op= a[i + h] for h = W / 2 … 1: register by register first, then inside the one left. */
-static void fold_sums(struct hg_code_gen *gen, unsigned index)
-{
-    unsigned first = gen->sum_first[index];
-    unsigned width = gen->emit->reduces[index].width;
-    for (unsigned count = gen->sum_count[index] / 2u; count > 0; count /= 2) {
-        for (unsigned r = 0; r < count; r++) {
-            uint32_t length = hg_code_length(gen, width);
-            hg_code_accumulate(gen, index, first + r, first + count + r, length, false);
-        }
-    }
-    unsigned spare = hg_regs_take(gen);
-    unsigned bytes = (unsigned)gen->emit->lanes << width;
-    for (; bytes > 1u << width; bytes /= 2) {
-        upper_half(&gen->x, spare, first, bytes);
-        hg_code_accumulate(gen, index, first, spare, HG_X86_LENGTH(bytes * 4), false);
-    }
-    gen->free |= 1u << spare;
-    gen->locked = gen->kept;
-}
-
-static void store_sums(struct hg_code_gen *gen)
-{
-    for (unsigned i = 0; i < gen->emit->region->reduce_count; i++) {
-        unsigned width = gen->emit->reduces[i].width;
-        unsigned bytes = (unsigned)gen->emit->lanes << width;
-        size_t offset = offsetof(struct hg_native_frame, sums) + i * HG_NATIVE_SUM_BYTES;
-        if (gen->emit->region->reduces[i].folds) {
-            fold_sums(gen, i);
-            hg_x86_mr(&gen->x, HG_X86_VMOVQ_M, frame(offset), gen->sum_first[i]);
-            continue;
-        }
-        for (unsigned r = 0; r < gen->sum_count[i]; r++) {
-            hg_x86_mr(&gen->x, HG_X86_VMOVUPS_M | hg_code_length(gen, width),
-                      frame(offset + r * bytes), gen->sum_first[i] + r);
-        }
-    }
-}
 
 /* Where VALUE's bytes lie; those that are no operation's have places of their own. */
 static uint32_t place(struct hg_code_gen *gen, hg_val value)
@@ -397,6 +285,7 @@ void hg_code_init(struct hg_code_gen *gen, struct hg_emit *emit, uint8_t *buffer
     gen->masked = false;
     gen->is_product = false;
     gen->held = 0;
+    memset(gen->tail_mask, HG_NO_REG, sizeof gen->tail_mask);
     hg_x86_init(&gen->x, buffer, size,
                 emit->level == HG_ISA_AVX512 ? HG_X86_AVX512_FEATURES : HG_X86_AVX2_FEATURES);
 }
@@ -424,7 +313,7 @@ size_t hg_emit_code(struct hg_emit *emit, uint8_t *buffer, size_t size)
 {
     struct hg_code_gen gen;
     hg_code_init(&gen, emit, buffer, size);
-    plan_sums(&gen);
+    hg_sums_plan(&gen);
     hg_regs_plan(&gen);
     hg_code_enter(&gen, false);
     hg_code_load_pointers(&gen);
@@ -432,15 +321,18 @@ size_t hg_emit_code(struct hg_emit *emit, uint8_t *buffer, size_t size)
         hg_x86_rm(&gen.x, HG_X86_MOV | HG_X86_W64, HG_X86_RCX,
                   frame(offsetof(struct hg_native_frame, count)));
         hg_x86_rr(&gen.x, HG_X86_XOR, HG_X86_RAX, HG_X86_RAX);
+    } else if (emit->region->can_fail) {
+        hg_x86_rr(&gen.x, HG_X86_XOR, HG_X86_RAX, HG_X86_RAX);
+        all_lanes(&gen);
     }
     hg_code_front(&gen);
     if (emit->region->has_lanes) {
         gen.unroll = (uint8_t)unrolled(&gen);
-        if (gen.unroll > 1 || !hg_code_has_masks(&gen)) {
+        if (gen.unroll > (hg_code_has_masks(&gen) ? 1 : 0)) {
             main_loop(&gen);
         }
         masked_loop(&gen);
-        store_sums(&gen);
+        hg_sums_store(&gen);
     }
     return hg_code_leave(&gen, false);
 }

@@ -6,6 +6,8 @@
  *     emit_regs.c   which value is in which register
  *     emit_vop.c    one operation after the other
  *     emit_avx2.c   those that AVX2 has another way for
+ *     emit_sums.c   accumulators
+ *     emit_lane.c   those that go lane by lane, or may fail
  *
  * General registers: rdi the frame, rax the lane in the stretch, rcx how many are left, rdx and r11
  * what is needed for a moment, the others pointers of streams. k1 is the mask of the lanes of a
@@ -24,6 +26,7 @@
 #define HG_SPARE_MASK  2u /* k2: of checks and gathers, never allocated */
 #define HG_FIRST_MASK  3u
 #define HG_MASK_END    8u
+#define HG_TAIL_MASKS  4u
 #define HG_CODE_REFERS 768
 
 /* A memory operand whose constant gets its place at the end; or one of these. */
@@ -50,14 +53,15 @@ struct hg_code_gen {
     uint8_t spill_count;
     uint8_t spill_base;                   /* of those, from in front of the loop */
     uint8_t sum_first[HG_NATIVE_REDUCES]; /* registers of accumulators */
-    uint8_t sum_count[HG_NATIVE_REDUCES];
-    uint8_t pointer[HG_EMIT_STREAMS]; /* general register of a stream */
+    uint8_t sum_count[HG_NATIVE_REDUCES]; /* 0: they are in the frame */
+    uint8_t pointer[HG_EMIT_STREAMS];     /* general register of a stream */
     /* Of products: registers that the tile's sums take, and the one that the vector at hand is in
      * (HG_NO_REG: it lies in the frame's tile, at rcx). */
     bool is_product;
     uint8_t held;
     uint8_t sum;
-    uint8_t tail_mask[2]; /* AVX2: for elements of 4 and 8 bytes, or HG_NO_REG */
+    /* AVX2: masks of the lanes that exist, by log2 of the bytes of an element; or HG_NO_REG. */
+    uint8_t tail_mask[HG_TAIL_MASKS];
     bool failed;
     uint16_t refer_count;
     struct hg_code_refer refers[HG_CODE_REFERS];
@@ -123,13 +127,43 @@ static inline bool hg_code_has_masks(const struct hg_code_gen *gen)
 bool hg_avx2_vop(struct hg_code_gen *gen);
 void hg_avx2_load(struct hg_code_gen *gen, unsigned width, unsigned d, struct hg_x86_mem memory);
 void hg_avx2_store(struct hg_code_gen *gen, unsigned width, unsigned a, struct hg_x86_mem memory);
+/* A whole vector, which may be short: nothing else is touched. */
+void hg_avx2_load_whole(struct hg_code_gen *gen, unsigned width, unsigned d,
+                        struct hg_x86_mem memory);
+void hg_avx2_store_whole(struct hg_code_gen *gen, unsigned width, unsigned a,
+                         struct hg_x86_mem memory);
 /* Registers for tail_mask, where the region needs them; and their values: all lanes, or those that
  * rcx counts (with rdx and r11 to compute). */
 void hg_avx2_take_masks(struct hg_code_gen *gen);
 void hg_avx2_all_lanes(struct hg_code_gen *gen);
 void hg_avx2_last_lanes(struct hg_code_gen *gen);
+/* The same for as many as r11 says. */
+void hg_avx2_set_lanes(struct hg_code_gen *gen);
 void hg_avx2_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, unsigned r,
                         uint32_t length, bool masked);
+
+/* ---- emit_sums.c ----------------------------------------------------------------------------- */
+
+/* How many registers accumulators take, before others are given. */
+void hg_sums_plan(struct hg_code_gen *gen);
+/* In front of the loop: their start. */
+void hg_sums_start(struct hg_code_gen *gen);
+/* The vector at hand, R, to those of REDUCE number INDEX. */
+void hg_sums_add(struct hg_code_gen *gen, unsigned index, unsigned r);
+/* Behind a vector: the next one's. */
+void hg_sums_rotate(struct hg_code_gen *gen);
+/* Behind the loop: folded, to the frame. */
+void hg_sums_store(struct hg_code_gen *gen);
+
+/* ---- emit_lane.c ----------------------------------------------------------------------------- */
+
+/* Emits the operation gen->at, which works lane by lane on computed addresses or may fail. INSN is
+ * its instruction where it has one. */
+void hg_lane_vop(struct hg_code_gen *gen, uint32_t insn);
+/* Whether OP can be emitted only where the lanes that exist are known. */
+bool hg_lane_needs_mask(unsigned op);
+/* D = the least offset outside of an operand. */
+void hg_lane_limit(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d);
 
 /* ---- emit_vop.c ------------------------------------------------------------------------------ */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Instructions that move: loads, stores, constants, selections; and reductions. */
+/* Instructions that move: constants, registers, selections; loops; and reductions. */
 #include <stddef.h>
 
 #include "lib/native/emit.h"
@@ -22,21 +22,6 @@ static bool goes_through_f64(uint8_t op)
            op == HG_OP_TAN || op == HG_OP_ERF || op == HG_OP_POW;
 }
 
-/* Whether the lane term of ADDR needs an index for each lane: what is neither stride 1 nor by cols.
- */
-static bool is_indexed(const struct hg_addr *addr)
-{
-    switch (addr->lane) {
-    case HG_LANE_STRIDE:
-        return addr->factor != 1;
-    case HG_LANE_MOD:
-    case HG_LANE_DIV:
-        return addr->factor != 0;
-    default:
-        return false;
-    }
-}
-
 /* Bytes of the widest lane that INSN names or needs on the way. */
 static unsigned widest(const struct hg_insn *insn)
 {
@@ -52,7 +37,7 @@ static unsigned widest(const struct hg_insn *insn)
         bytes = from > bytes ? from : bytes;
         return via_f32 && bytes < 4 ? 4 : bytes;
     }
-    if (goes_through_f64(insn->op) || (insn->op == HG_OP_LDG && is_indexed(&insn->u.addr))) {
+    if (goes_through_f64(insn->op) || hg_address_is_indexed(insn)) {
         return 8;
     }
     if (half && !moves) {
@@ -63,6 +48,9 @@ static unsigned widest(const struct hg_insn *insn)
     }
     if (insn->op == HG_OP_SHL || insn->op == HG_OP_SHR) {
         return bytes < 4 ? 4 : bytes;
+    }
+    if (insn->op == HG_OP_REDUCE_MUL && bytes == 1) {
+        return 4;
     }
     bool multiplies = insn->op == HG_OP_MUL || insn->op == HG_OP_REDUCE_REGS_MUL;
     return multiplies && bytes == 1 ? 2 : bytes;
@@ -131,142 +119,13 @@ static hg_val special(struct hg_lower *lower, uint8_t reg)
     return hg_emit_binary(emit, HG_VOP_IADD, 3, index, start);
 }
 
-static hg_val read_reg(struct hg_lower *lower, uint8_t reg, enum hg_dtype type)
+hg_val hg_lower_read(struct hg_lower *lower, uint8_t reg, enum hg_dtype type)
 {
     if (lower->regs[reg] == HG_VAL_NONE) {
         lower->regs[reg] =
             reg >= HG_REG_SPECIAL ? special(lower, reg) : take_over(lower, reg, log2_bytes(type));
     }
     return lower->regs[reg];
-}
-
-/* ---- memory ---------------------------------------------------------------------------------- */
-
-/* The operand of frame->base that ADDR names. */
-static unsigned slot_of(struct hg_lower *lower, const struct hg_addr *addr)
-{
-    if (addr->mode == HG_ADDR_PHI) {
-        return HG_NATIVE_BOUNDARY;
-    }
-    if (addr->slot != HG_SLOT_HANDLE) {
-        return addr->slot;
-    }
-    unsigned i = 0;
-    while (i < lower->handle_count && lower->handle[i] != addr->handle) {
-        i++;
-    }
-    return lower->slot_count + i;
-}
-
-/* The stream of a load or store; fails for addresses that are not emitted. */
-static unsigned stream_of(struct hg_lower *lower, const struct hg_insn *insn,
-                          enum hg_stream_kind *kind)
-{
-    struct hg_emit *emit = lower->emit;
-    const struct hg_addr *addr = &insn->u.addr;
-    bool line = addr->mode == HG_ADDR_BUFFER || addr->mode == HG_ADDR_PHI;
-    bool plain = !is_indexed(addr) || insn->op == HG_OP_LDG;
-    *kind = is_indexed(addr)               ? HG_STREAM_ONE
-            : addr->lane == HG_LANE_STRIDE ? HG_STREAM_LANE
-            : addr->lane == HG_LANE_MOD    ? HG_STREAM_COL
-            : addr->lane == HG_LANE_NONE   ? HG_STREAM_ONE
-                                           : HG_STREAM_ROW;
-    if (!line || !plain || addr->offset > INT32_MAX / 2) {
-        emit->failed = true;
-        return 0;
-    }
-    return hg_emit_stream(emit, slot_of(lower, addr), *kind, log2_bytes((enum hg_dtype)insn->type));
-}
-
-/* The index of each lane's element. Lanes are below 2^48, so that the quotient as F64 is rounded to
- * no integer that it does not reach. */
-static hg_val lane_index(struct hg_lower *lower, const struct hg_addr *addr)
-{
-    struct hg_emit *emit = lower->emit;
-    hg_val lane = read_reg(lower, HG_REG_LANE, HG_U64);
-    hg_val factor = hg_emit_const(emit, 3, addr->factor);
-    if (addr->lane == HG_LANE_STRIDE) {
-        return hg_emit_binary(emit, HG_VOP_IMUL, 3, lane, factor);
-    }
-    hg_val wide = hg_emit_unary(emit, HG_VOP_F64_I64, 3, lane);
-    hg_val divisor = hg_emit_const_f64(emit, (double)addr->factor);
-    hg_val quotient = hg_emit_unary(emit, HG_VOP_TI64_F64, 3,
-                                    hg_emit_binary(emit, HG_VOP_FDIV, 3, wide, divisor));
-    if (addr->lane == HG_LANE_DIV) {
-        return quotient;
-    }
-    hg_val whole = hg_emit_binary(emit, HG_VOP_IMUL, 3, quotient, factor);
-    return hg_emit_binary(emit, HG_VOP_ISUB, 3, lane, whole);
-}
-
-/* Elements that do not lie side by side; those of 4 and 8 bytes, which can be gathered. */
-static hg_val pick(struct hg_lower *lower, const struct hg_insn *insn, unsigned stream)
-{
-    struct hg_emit *emit = lower->emit;
-    unsigned width = log2_bytes((enum hg_dtype)insn->type);
-    if (width < 2 || emit->level != HG_ISA_AVX512) {
-        emit->failed = true;
-        return 0;
-    }
-    hg_val index = lane_index(lower, &insn->u.addr);
-    hg_val v = hg_emit_op(emit, HG_VOP_PICK, width, stream, index, HG_VAL_NONE, HG_VAL_NONE);
-    emit->ops[v].bits = (uint64_t)insn->u.addr.offset;
-    emit->region->has_lanes = true;
-    return v;
-}
-
-static hg_val load(struct hg_lower *lower, const struct hg_insn *insn)
-{
-    struct hg_emit *emit = lower->emit;
-    enum hg_stream_kind kind;
-    unsigned stream = stream_of(lower, insn, &kind);
-    unsigned width = log2_bytes((enum hg_dtype)insn->type);
-    /* One element for the lanes of a row, but none where there are no lanes. */
-    emit->region->has_lanes |= insn->u.addr.lane == HG_LANE_DIV;
-    if (is_indexed(&insn->u.addr)) {
-        return pick(lower, insn, stream);
-    }
-    bool lanes = kind == HG_STREAM_LANE || kind == HG_STREAM_COL;
-    hg_val v = hg_emit_op(emit, lanes ? HG_VOP_LOAD : HG_VOP_LOADU, width, stream, HG_VAL_NONE,
-                          HG_VAL_NONE, HG_VAL_NONE);
-    emit->ops[v].bits = (uint64_t)insn->u.addr.offset;
-    if (lanes) {
-        emit->region->has_lanes = true;
-        emit->region->by_row |= kind == HG_STREAM_COL;
-    } else if (kind == HG_STREAM_ROW) {
-        emit->ops[v].flags |= HG_VOP_ROW;
-        emit->row_loads = true;
-    } else {
-        emit->one_loads = true;
-    }
-    return v;
-}
-
-static void store(struct hg_lower *lower, const struct hg_insn *insn)
-{
-    struct hg_emit *emit = lower->emit;
-    enum hg_stream_kind kind;
-    unsigned stream = stream_of(lower, insn, &kind);
-    unsigned width = log2_bytes((enum hg_dtype)insn->type);
-    hg_val a = read_reg(lower, insn->a, (enum hg_dtype)insn->type);
-    emit->region->has_lanes |= insn->u.addr.lane == HG_LANE_DIV;
-    if (kind == HG_STREAM_COL) {
-        emit->failed = true; /* the first lanes of the launch, not of every row */
-        return;
-    }
-    bool lanes = kind == HG_STREAM_LANE;
-    hg_val v = hg_emit_op(emit, lanes ? HG_VOP_STORE : HG_VOP_STOREU, width, stream, a, HG_VAL_NONE,
-                          HG_VAL_NONE);
-    emit->ops[v].bits = (uint64_t)insn->u.addr.offset;
-    if (lanes) {
-        emit->region->has_lanes = true;
-        emit->lane_stores = true;
-    } else if (kind == HG_STREAM_ROW) {
-        emit->ops[v].flags |= HG_VOP_ROW;
-        emit->row_stores = true;
-    } else {
-        emit->one_stores = true;
-    }
 }
 
 /* ---- instructions ---------------------------------------------------------------------------- */
@@ -276,9 +135,9 @@ static void read_sources(struct hg_lower *lower, hg_val values[3])
 {
     const struct hg_insn_uses *uses = &lower->uses[lower->pc];
     for (unsigned i = 0; i < 3; i++) {
-        values[i] = i < uses->read_count
-                        ? read_reg(lower, uses->reads[i].reg, (enum hg_dtype)uses->reads[i].type)
-                        : HG_VAL_NONE;
+        values[i] = i < uses->read_count ? hg_lower_read(lower, uses->reads[i].reg,
+                                                         (enum hg_dtype)uses->reads[i].type)
+                                         : HG_VAL_NONE;
     }
 }
 
@@ -300,8 +159,8 @@ static hg_val select_value(struct hg_lower *lower, const struct hg_insn *insn)
         lower->emit->failed = true; /* from an earlier region */
         return 0;
     }
-    hg_val a = read_reg(lower, insn->a, type);
-    hg_val b = read_reg(lower, insn->b, type);
+    hg_val a = hg_lower_read(lower, insn->a, type);
+    hg_val b = hg_lower_read(lower, insn->b, type);
     return hg_emit_select(lower->emit, log2_bytes(type), mask, a, b);
 }
 
@@ -309,7 +168,7 @@ static hg_val fold_registers(struct hg_lower *lower, const struct hg_insn *insn)
 {
     hg_val values[HG_REGISTER_COUNT];
     for (unsigned i = 0; i < insn->count; i++) {
-        values[i] = read_reg(lower, (uint8_t)(insn->a + i), (enum hg_dtype)insn->type);
+        values[i] = hg_lower_read(lower, (uint8_t)(insn->a + i), (enum hg_dtype)insn->type);
     }
     return hg_lower_fold(lower->emit, insn, values, insn->count);
 }
@@ -326,11 +185,11 @@ static void lower_insn(struct hg_lower *lower, const struct hg_insn *insn)
             emit->failed = true;
             return;
         }
-        v = load(lower, insn);
+        v = hg_lower_load(lower, insn);
         break;
     case HG_FORM_STORE:
         if (insn->op == HG_OP_STG) {
-            store(lower, insn);
+            hg_lower_store(lower, insn);
         } else {
             emit->failed = true;
         }
@@ -343,7 +202,7 @@ static void lower_insn(struct hg_lower *lower, const struct hg_insn *insn)
                        HG_VAL_NONE);
         break;
     case HG_FORM_MOV:
-        v = insn->op == HG_OP_MOV ? read_reg(lower, insn->a, type) : arithmetic(lower, insn);
+        v = insn->op == HG_OP_MOV ? hg_lower_read(lower, insn->a, type) : arithmetic(lower, insn);
         break;
     case HG_FORM_BINARY:
     case HG_FORM_SHIFT:
@@ -384,11 +243,13 @@ static void unroll(struct hg_lower *lower, const struct hg_insn *insns, uint32_t
         emit->failed = true;
         return;
     }
+    lower->loops++;
     for (uint64_t round = 0; round < emit->ops[count].bits && !emit->failed; round++) {
         emit->region->fuel += end - first;
         emit->failed |= emit->region->fuel > UNROLLED_MAX;
         hg_lower_insns(lower, insns, first, end);
     }
+    lower->loops--;
 }
 
 void hg_lower_insns(struct hg_lower *lower, const struct hg_insn *insns, uint32_t first,
@@ -443,13 +304,17 @@ void hg_lower_reduce(struct hg_lower *lower, const struct hg_insn *insn)
     }
     unsigned index = region->reduce_count++;
     struct hg_emit_reduce *reduce = &emit->reduces[index];
-    hg_val v = read_reg(lower, insn->a, type);
+    hg_val v = hg_lower_read(lower, insn->a, type);
     *reduce = (struct hg_emit_reduce){.op = (uint8_t)(insn->op - HG_OP_REDUCE_ADD),
                                       .width = (uint8_t)log2_bytes(type),
                                       .is_float = hg_dtype_in(type, HG_DT_FLOAT),
                                       .is_signed = hg_dtype_in(type, HG_DT_SINT)};
     if (hg_dtype_in(type, HG_DT_HALF)) {
         v = hg_lower_widen(emit, type, v);
+        reduce->width = 2;
+    }
+    if (insn->op == HG_OP_REDUCE_MUL && reduce->width == 0) { /* bytes have no such instruction */
+        v = hg_lower_resize(emit, 2, 0, false, v);
         reduce->width = 2;
     }
     if (reduce->is_float && insn->op != HG_OP_REDUCE_ADD && insn->op != HG_OP_REDUCE_MUL) {

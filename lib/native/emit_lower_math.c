@@ -194,6 +194,40 @@ hg_val hg_lower_resize(struct hg_emit *emit, unsigned to, unsigned from, bool is
     return hg_emit_op(emit, (enum hg_vop_code)op, to, from, a, HG_VAL_NONE, HG_VAL_NONE);
 }
 
+/* A divisor that may be 0 is found before it divides; with AVX2 as one of at least 32 bits. */
+static void check_divisor(struct hg_emit *emit, unsigned width, hg_val b, uint32_t pc)
+{
+    if (emit->ops[b].op == HG_VOP_CONST && emit->ops[b].bits != 0) {
+        return;
+    }
+    if (emit->level != HG_ISA_AVX512 && width < 2) {
+        b = hg_lower_resize(emit, 2, width, false, b);
+        width = 2;
+    }
+    hg_val check = hg_emit_op(emit, HG_VOP_CHECK, width, 0, b, HG_VAL_NONE, HG_VAL_NONE);
+    emit->ops[check].bits = pc;
+    emit->region->can_fail = true;
+}
+
+/* The divisors that a division traps on are replaced in the register that divides: by -1 it is
+ * negation, of which MIN is its own. */
+static hg_val divide_longs(struct hg_emit *emit, bool is_signed, hg_val a, hg_val b)
+{
+    hg_val zero = hg_emit_const(emit, 3, 0);
+    hg_val one = hg_emit_const(emit, 3, 1);
+    hg_val is_zero = hg_lower_int_compare(emit, 3, is_signed, ICMP_EQ, b, zero);
+    hg_val divisor = hg_emit_select(emit, 3, is_zero, one, b);
+    if (!is_signed) {
+        return hg_emit_op(emit, HG_VOP_QUOT, 3, 0, a, divisor, HG_VAL_NONE);
+    }
+    hg_val minus_one = hg_emit_const(emit, 3, UINT64_MAX);
+    hg_val negates = hg_lower_int_compare(emit, 3, true, ICMP_EQ, b, minus_one);
+    divisor = hg_emit_select(emit, 3, negates, one, divisor);
+    hg_val quotient = hg_emit_op(emit, HG_VOP_QUOT, 3, 1, a, divisor, HG_VAL_NONE);
+    hg_val negated = hg_emit_binary(emit, HG_VOP_ISUB, 3, zero, a);
+    return hg_emit_select(emit, 3, negates, negated, quotient);
+}
+
 /*
  * Quotients of up to 32 bits are exact after truncation of a float quotient with twice the bits; a
  * zero divisor is found first. MIN / -1 truncates to MIN: up to 16 bits as 2^15 wraps, of 32 as
@@ -203,17 +237,9 @@ static hg_val divide(struct hg_emit *emit, enum hg_dtype type, hg_val a, hg_val 
 {
     unsigned width = log2_bytes(type);
     bool is_signed = hg_dtype_in(type, HG_DT_SINT);
-    const struct hg_vop *divisor = &emit->ops[b];
-    bool uniform = (emit->ops[a].flags & divisor->flags & HG_VOP_UNIFORM) != 0;
-    bool known = divisor->op == HG_VOP_CONST && divisor->bits != 0;
-    if (width == 3 || (uniform && !known)) {
-        emit->failed = true; /* no such instruction; a failure without a lane */
-        return 0;
-    }
-    if (!known) {
-        hg_val check = hg_emit_op(emit, HG_VOP_CHECK, width, 0, b, HG_VAL_NONE, HG_VAL_NONE);
-        emit->ops[check].bits = pc;
-        emit->region->can_fail = true;
+    check_divisor(emit, width, b, pc);
+    if (width == 3) {
+        return divide_longs(emit, is_signed, a, b);
     }
     if (width < 2) {
         hg_val x =

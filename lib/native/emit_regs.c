@@ -12,6 +12,8 @@
 
 /* Registers beyond what the body's values need: for operands that must be loaded. */
 #define SPARE 2
+/* Mask registers that the loop's own masks have at least. */
+#define BODY_MASKS 3
 
 static unsigned vector_count(const struct hg_emit *emit)
 {
@@ -46,7 +48,7 @@ static inline void note_use(struct hg_code_gen *gen, hg_val v, uint16_t at, bool
         *alive += (vop->flags & HG_VOP_UNIFORM) == 0 && !gives_mask(gen->emit, vop);
     }
     if ((vop->flags & HG_VOP_UNIFORM) != 0) {
-        /* Masks from in front of the loop stay: they are few, and have no place in the frame. */
+        /* Masks from in front of the loop stay, unless they are many. */
         gen->kind[v] = HG_USED_IN_BODY | (gives_mask(gen->emit, vop) ? HG_KEPT_IN_REG : 0);
     }
 }
@@ -251,6 +253,11 @@ unsigned hg_regs_of(struct hg_code_gen *gen, hg_val v)
 
 unsigned hg_regs_mask_of(struct hg_code_gen *gen, hg_val v)
 {
+    if (gen->reg[v] == HG_NO_REG && gen->slot[v] != 0) {
+        unsigned k = hg_regs_take_mask(gen);
+        hg_x86_rm(&gen->x, HG_X86_KMOVQ, k, hg_regs_memory(gen, v));
+        gen->reg[v] = (uint8_t)k;
+    }
     if (gen->reg[v] == HG_NO_REG) {
         gen->failed = true;
         return HG_FIRST_MASK;
@@ -300,7 +307,8 @@ bool hg_regs_dies(const struct hg_code_gen *gen, hg_val v)
     if (gen->in_body) {
         return gen->last_body[v] == gen->at && (gen->kind[v] & HG_KEPT_IN_REG) == 0;
     }
-    return gen->last_uniform[v] == gen->at && gen->kind[v] == 0;
+    bool put_away = gives_mask(gen->emit, &gen->emit->ops[v]) && gen->slot[v] != 0;
+    return gen->last_uniform[v] == gen->at && (gen->kind[v] == 0 || put_away);
 }
 
 static void release(struct hg_code_gen *gen, hg_val v)
@@ -343,8 +351,26 @@ void hg_regs_define(struct hg_code_gen *gen, hg_val v, unsigned r)
     }
 }
 
+/* Mask V, in R, from in front of the loop: to where both read it from. */
+static void put_mask_away(struct hg_code_gen *gen, hg_val v, unsigned r)
+{
+    if (gen->spill_count == HG_NATIVE_SPILLS) {
+        gen->failed = true;
+        return;
+    }
+    gen->slot[v] = ++gen->spill_count;
+    hg_x86_mr(&gen->x, HG_X86_KMOVQ_M, hg_regs_memory(gen, v), r);
+    gen->kind[v] &= (uint8_t)~HG_KEPT_IN_REG;
+    gen->reg[v] = HG_NO_REG;
+    gen->free_masks |= 1u << r;
+}
+
 void hg_regs_define_mask(struct hg_code_gen *gen, hg_val v, unsigned r)
 {
     gen->reg[v] = (uint8_t)r;
     gen->free_masks &= ~(1u << r);
+    bool stays = !gen->in_body && (gen->kind[v] & HG_KEPT_IN_REG) != 0;
+    if (stays && __builtin_popcount(gen->free_masks) < BODY_MASKS) {
+        put_mask_away(gen, v, r);
+    }
 }

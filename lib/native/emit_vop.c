@@ -158,6 +158,9 @@ static void source(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d
         offset = offsetof(struct hg_native_frame, inputs) + vop->imm * sizeof(uint64_t);
         hg_code_broadcast(gen, vop->width, d, hg_x86_at(HG_X86_RDI, (int32_t)offset));
         return;
+    case HG_VOP_LIMIT:
+        hg_lane_limit(gen, vop, d);
+        return;
     case HG_VOP_FIELD:
         hg_code_broadcast(gen, 3, d, hg_x86_at(HG_X86_RDI, (int32_t)vop->bits));
         return;
@@ -375,49 +378,7 @@ static void gather(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t i
     hg_regs_define(gen, gen->at, d);
 }
 
-/* Lanes that do not exist are not read: their index means nothing. */
-static void pick(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
-{
-    const struct hg_stream *stream = &gen->emit->streams[vop->imm];
-    size_t base = offsetof(struct hg_native_frame, base) + stream->slot * sizeof(uint8_t *);
-    unsigned ra = hg_regs_of(gen, vop->a);
-    unsigned d = hg_regs_take(gen);
-    hg_x86_rm(&gen->x, HG_X86_MOV | HG_X86_W64, HG_X86_R11, hg_x86_at(HG_X86_RDI, (int32_t)base));
-    hg_x86_rr(&gen->x, HG_X86_KMOVQ, HG_SPARE_MASK, HG_TAIL_MASK);
-    hg_x86_rrr(&gen->x, HG_X86_VPXORD | HG_X86_512, d, d, d);
-    hg_x86_rm(&gen->x, insn | HG_X86_512 | HG_X86_K(HG_SPARE_MASK), d,
-              hg_x86_indexed(HG_X86_R11, ra, vop->width, (int32_t)vop->bits));
-    hg_regs_release(gen);
-    hg_regs_define(gen, gen->at, d);
-}
-
 /* ---- effects --------------------------------------------------------------------------------- */
-
-/* A zero among the lanes of k1: the lowest is remembered, and only lanes below it go on. */
-static void check(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
-{
-    struct hg_x86 *x = &gen->x;
-    unsigned ra = hg_regs_of(gen, vop->a);
-    hg_x86_rrr(x, insn | HG_X86_K(HG_TAIL_MASK), HG_SPARE_MASK, ra, ra);
-    hg_x86_rr(x, HG_X86_KORTESTQ, HG_SPARE_MASK, HG_SPARE_MASK);
-    uint32_t fine = hg_x86_jump_if(x, HG_X86_CC_E);
-    hg_x86_rr(x, HG_X86_KMOVQ_G, HG_X86_RDX, HG_SPARE_MASK);
-    hg_x86_rr(x, HG_X86_TZCNT | HG_X86_W64, HG_X86_RDX, HG_X86_RDX);
-    hg_x86_load(x, HG_X86_R11, UINT64_MAX);
-    hg_x86_rrr(x, HG_X86_BZHI | HG_X86_W64, HG_X86_R11, HG_X86_R11, HG_X86_RDX);
-    hg_x86_rr(x, HG_X86_KMOVQ_R, HG_TAIL_MASK, HG_X86_R11);
-    hg_x86_rr(x, HG_X86_ADD | HG_X86_W64, HG_X86_RDX, HG_X86_RAX);
-    hg_x86_rm(x, HG_X86_ADD | HG_X86_W64, HG_X86_RDX,
-              hg_x86_at(HG_X86_RDI, (int32_t)offsetof(struct hg_native_frame, lane)));
-    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64,
-              hg_x86_at(HG_X86_RDI, (int32_t)offsetof(struct hg_native_frame, fail_lane)),
-              HG_X86_RDX);
-    hg_x86_load(x, HG_X86_R11, vop->bits);
-    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64,
-              hg_x86_at(HG_X86_RDI, (int32_t)offsetof(struct hg_native_frame, fail_pc)),
-              HG_X86_R11);
-    hg_x86_land(x, fine);
-}
 
 enum hg_vop_code hg_code_reduce_op(const struct hg_emit_reduce *reduce)
 {
@@ -456,7 +417,7 @@ void hg_code_accumulate(struct hg_code_gen *gen, unsigned index, unsigned acc, u
     }
 }
 
-static void effect(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+static void effect(struct hg_code_gen *gen, const struct hg_vop *vop)
 {
     unsigned ra = hg_regs_of(gen, vop->a);
     size_t offset = offsetof(struct hg_native_frame, outputs) + vop->imm * sizeof(uint64_t);
@@ -470,13 +431,8 @@ static void effect(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t i
     case HG_VOP_OUTPUT:
         hg_x86_mr(&gen->x, HG_X86_VMOVQ_M, hg_x86_at(HG_X86_RDI, (int32_t)offset), ra);
         break;
-    case HG_VOP_CHECK:
-        check(gen, vop, insn);
-        break;
     default: /* REDUCE */
-        hg_code_accumulate(gen, vop->imm,
-                           gen->sum_first[vop->imm] + gen->copy % gen->sum_count[vop->imm], ra,
-                           hg_code_length(gen, vop->width), gen->masked);
+        hg_sums_add(gen, vop->imm, ra);
         break;
     }
     hg_regs_release(gen);
@@ -490,6 +446,10 @@ void hg_code_vop(struct hg_code_gen *gen)
     const struct row *row = &rows[vop->op];
     if (vop->uses == 0 && row->form != HG_VFORM_EFFECT) {
         hg_regs_release(gen);
+        return;
+    }
+    if (hg_lane_needs_mask(vop->op) || vop->op == HG_VOP_QUOT) {
+        hg_lane_vop(gen, row->insn[vop->width]);
         return;
     }
     if (!hg_code_has_masks(gen) && hg_avx2_vop(gen)) {
@@ -538,14 +498,10 @@ void hg_code_vop(struct hg_code_gen *gen)
         mask_op(gen, vop, insn);
         break;
     case HG_VFORM_GATHER:
-        if (vop->op == HG_VOP_PICK) {
-            pick(gen, vop, row->insn[vop->width]);
-        } else {
-            gather(gen, vop, insn);
-        }
+        gather(gen, vop, insn);
         break;
     default:
-        effect(gen, vop, insn);
+        effect(gen, vop);
         break;
     }
 }

@@ -238,6 +238,7 @@ static void lower_region(struct compiler *compiler, uint32_t index)
     lower.row_level = compiler->row_level;
     lower.slot_count = compiler->program->facts.slot_count;
     lower.handle_count = compiler->handle_count;
+    lower.loops = 0;
     lower.pc = first;
     memset(lower.regs, 0xff, sizeof lower.regs);
     memset(lower.preds, 0xff, sizeof lower.preds);
@@ -332,7 +333,7 @@ static bool add_access(struct compiler *compiler, const struct hg_insn *insn)
 {
     const struct hg_addr *addr = &insn->u.addr;
     bool by_cols = addr->lane == HG_LANE_STRIDE ? addr->factor == 1 : addr->factor == 0;
-    if (!by_cols) {
+    if (!by_cols || hg_addr_computed(addr)) {
         return false;
     }
     const struct hg_native_access access = {

@@ -68,8 +68,8 @@ struct hg_native_frame {
     uint64_t col;
     uint64_t is_first; /* 1 if the stretch starts the launch, else 0 */
     const uint64_t *params;
-    /* Of a division by zero: the lowest lane, and its instruction. The caller sets fail_lane to
-     * HG_NATIVE_NO_FAILURE. */
+    /* Of a zero divisor or an offset outside: the lowest lane, and its instruction. The caller sets
+     * fail_lane to HG_NATIVE_NO_FAILURE. */
     uint64_t fail_lane;
     uint64_t fail_pc;
     uint8_t *base[HG_NATIVE_BASES];
@@ -80,6 +80,12 @@ struct hg_native_frame {
     _Alignas(64) uint8_t spills[HG_NATIVE_SPILLS][64];
     struct hg_native_strip strip;
     _Alignas(64) uint8_t tile[HG_NATIVE_TILE_SUMS][HG_NATIVE_VECTOR];
+    /* Where lanes pass one by one. */
+    _Alignas(64) uint8_t stage[2][HG_NATIVE_VECTOR];
+    uint64_t bytes[HG_NATIVE_BASES]; /* of the operands that offsets are checked against */
+    uint64_t fail_offset;            /* that was outside */
+    uint64_t live;                   /* lanes of the vector at hand that exist, where k1 does not say */
+    uint64_t saved;                  /* a register, for a moment */
 };
 
 typedef void hg_native_fn(struct hg_native_frame *frame);
