@@ -12,7 +12,8 @@ import pytest
 from conftest import ROOT, Daemon
 from ctl_client import CTL, FILE, NOT_FOUND, UNREACHABLE, USAGE, Ctl, ctl, served
 
-COMMANDS = "ping info ops put get alloc free freeze ls run eval explain graph stats top cache bench asm disasm".split()
+COMMANDS = ("ping info ops put get alloc free freeze ls run eval explain graph stats top cache bench "
+            "asm disasm").split()
 
 
 # ---- usage ---------------------------------------------------------------------------------------
