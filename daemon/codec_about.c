@@ -77,6 +77,12 @@ enum hg_status hg_codec_encode_stats(struct hg_encoder *encoder)
     result.cache_entries_max = stats->cache.entries_max;
     result.cache_bytes = stats->cache.bytes;
     result.cache_bytes_max = stats->cache.bytes_max;
+    result.packed_entries = stats->packed.entries;
+    result.packed_bytes = stats->packed.bytes;
+    result.packed_bytes_max = stats->packed.bytes_max;
+    result.packed_hits = stats->packed.hits;
+    result.packed_builds = stats->packed.builds;
+    result.packed_evictions = stats->packed.evictions;
     encoder->response.body_case = HOLOGRAM__V1__RESPONSE__BODY_STATS;
     encoder->response.stats = &result;
     return hg_codec_finish(encoder);

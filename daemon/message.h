@@ -269,6 +269,7 @@ struct hg_stats_reply {
     struct hg_engine_stats engine;
     struct hg_alloc_stats alloc;
     struct hg_cache_totals cache;
+    struct hg_packed_stats packed;
     struct hg_cache_region_stats caches[HG_CACHE_COUNT];
     const char *metrics_url;
 };

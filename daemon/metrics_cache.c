@@ -139,6 +139,19 @@ static void put_totals(struct hg_metrics_text *text, const struct hg_stats_reply
                        "Programs that restoring and warming found or built.", stats->engine.warmed);
 }
 
+/* Operands of products, packed once as their buffers are constant. */
+static void put_packed(struct hg_metrics_text *text, const struct hg_packed_stats *packed)
+{
+    hg_metrics_gauge(text, "packed_entries", "Packed operands kept.", packed->entries);
+    hg_metrics_gauge(text, "packed_used_bytes", "Memory of packed operands.", packed->bytes);
+    hg_metrics_gauge(text, "packed_limit_bytes", "Memory that they may use.", packed->bytes_max);
+    hg_metrics_counter(text, "packed_hits_total", "Products that read a packed operand.",
+                       packed->hits);
+    hg_metrics_counter(text, "packed_builds_total", "Operands packed.", packed->builds);
+    hg_metrics_counter(text, "packed_evictions_total", "Packed operands evicted.",
+                       packed->evictions);
+}
+
 /* An estimate cannot be a counter: it is about lookups that were. */
 static void put_what_if(struct hg_metrics_text *text, const struct hg_metrics_view *view)
 {
@@ -163,5 +176,6 @@ void hg_metrics_put_caches(struct hg_metrics_text *text, const struct hg_metrics
     put_programs(text, view->stats);
     put_build_times(text, view);
     put_totals(text, view->stats);
+    put_packed(text, &view->stats->packed);
     put_what_if(text, view);
 }

@@ -42,6 +42,7 @@ void hg_server_stats(const struct hg_server *server, struct hg_stats_reply *repl
     hg_engine_stats(server->engine, &reply->engine);
     hg_alloc_stats(&reply->alloc);
     hg_engine_cache_totals(server->engine, &reply->cache);
+    hg_engine_packed_stats(server->engine, &reply->packed);
     for (unsigned i = 0; i < HG_CACHE_COUNT; i++) {
         hg_engine_cache_stats(server->engine, (enum hg_cache_id)i, &reply->caches[i]);
     }
@@ -308,6 +309,7 @@ static void engine_options(const struct hg_config *config, struct hg_engine_opti
     options->heap_bytes_max = config->engine_heap_bytes_max;
     options->cache_entries_max = config->cache_entries_max;
     options->cache_bytes_max = config->cache_bytes_max;
+    options->packed_bytes_max = config->cache_packed_bytes_max;
     options->graphs_max = (uint32_t)config->graphs_entries_max;
     options->graph_bytes_max = config->graphs_bytes_max;
     options->lock_boundary = config->engine_lock_boundary;

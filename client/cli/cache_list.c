@@ -155,11 +155,15 @@ static void print_caches(const hologram_stats *stats, bool all)
     const hologram_server_stats *server = hologram_stats_server(stats);
     char bytes[CLI_TEXT_MAX];
     char limit[CLI_TEXT_MAX];
+    char packed[CLI_TEXT_MAX];
+    char packed_limit[CLI_TEXT_MAX];
     printf("%" PRIu64 " of %" PRIu64 " programs in %s of %s; %" PRIu64 " came precompiled, %" PRIu64
-           " by warming\n\n",
+           " by warming; %" PRIu64 " packed operands in %s of %s\n\n",
            server->cache_entries, server->cache_entries_max,
            cli_bytes_text(server->cache_bytes, bytes),
-           cli_bytes_text(server->cache_bytes_max, limit), server->precompiled, server->warmed);
+           cli_bytes_text(server->cache_bytes_max, limit), server->precompiled, server->warmed,
+           server->packed_entries, cli_bytes_text(server->packed_bytes, packed),
+           cli_bytes_text(server->packed_bytes_max, packed_limit));
     printf("%-24s %11s %9s %35s %8s %9s %8s %8s %9s\n", "", "", "",
            "-------------- MISSES -----------", "", "MEAN", "", "", "");
     printf("%-24s %11s %9s %8s %8s %8s %7s %8s %9s %8s %8s %9s\n", "CACHE", "HITS", "HIT RATE",
@@ -195,12 +199,17 @@ static json_t *stats_json(const hologram_stats *stats)
     for (uint32_t i = 0; i < hologram_stats_cache_count(stats); i++) {
         json_array_append_new(caches, cache_json(hologram_stats_cache(stats, i)));
     }
+    json_t *packed = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I}", "entries", (json_int_t)server->packed_entries, "bytes",
+        (json_int_t)server->packed_bytes, "bytes_max", (json_int_t)server->packed_bytes_max, "hits",
+        (json_int_t)server->packed_hits, "builds", (json_int_t)server->packed_builds, "evictions",
+        (json_int_t)server->packed_evictions);
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "entries", (json_int_t)server->cache_entries,
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "entries", (json_int_t)server->cache_entries,
         "entries_max", (json_int_t)server->cache_entries_max, "bytes",
         (json_int_t)server->cache_bytes, "bytes_max", (json_int_t)server->cache_bytes_max,
         "precompiled", (json_int_t)server->precompiled, "warmed", (json_int_t)server->warmed,
-        "caches", caches);
+        "packed", packed, "caches", caches);
 }
 
 int cache_stats(struct cache_arguments *arguments)

@@ -88,7 +88,13 @@ hologram_status hg_client_take_stats(hologram_client *client, const struct hg_cl
                                             .cache_entries = from->cache_entries,
                                             .cache_entries_max = from->cache_entries_max,
                                             .cache_bytes = from->cache_bytes,
-                                            .cache_bytes_max = from->cache_bytes_max};
+                                            .cache_bytes_max = from->cache_bytes_max,
+                                            .packed_entries = from->packed_entries,
+                                            .packed_bytes = from->packed_bytes,
+                                            .packed_bytes_max = from->packed_bytes_max,
+                                            .packed_hits = from->packed_hits,
+                                            .packed_builds = from->packed_builds,
+                                            .packed_evictions = from->packed_evictions};
     stats->caches = caches;
     stats->cache_count = (uint32_t)from->n_caches;
     stats->pools = pools;

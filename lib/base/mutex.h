@@ -19,6 +19,7 @@ enum hg_rank {
     HG_RANK_POOL,        /* a pool's free lists */
     HG_RANK_SCHED,       /* the worker queue */
     HG_RANK_RUN,         /* one run in flight */
+    HG_RANK_PACKED,      /* the table of packed operands */
     HG_RANK_LOOP,        /* completions on their way to the loop */
     HG_RANK_NATIVE,      /* space for code */
     HG_RANK_LOG

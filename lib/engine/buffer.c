@@ -8,6 +8,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
 #include "lib/engine/internal.h"
+#include "lib/engine/packed.h"
 
 /* What an empty buffer costs: the pools give no smaller block. */
 #define BLOCK_BYTES_MIN 64
@@ -249,6 +250,7 @@ void hg_buffer_unref(struct hg_buffer **buffer)
     }
     const int32_t use = atomic_load_explicit(&dropped->use, memory_order_relaxed);
     HG_REQUIRE(use == 0 || use == HG_USE_CONSTANT);
+    hg_packed_forget(dropped);
     struct hg_engine *engine = dropped->engine;
     atomic_fetch_sub_explicit(&engine->buffers, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&engine->buffer_bytes, dropped->bytes, memory_order_relaxed);

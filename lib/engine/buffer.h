@@ -31,6 +31,8 @@ struct hg_buffer {
     /* Some other session may have it or get it: it was published once. Relaxed: set by the session
      * that made the buffer, on its own thread, before the name is to be found. */
     _Atomic bool is_shared;
+    /* Panels of a constant; linked under the lock of the engine's table of them. */
+    _Atomic(struct hg_packed *) packed;
     /* As planning wants it; its handle is never used again for another buffer. */
     struct hg_op_operand operand;
 

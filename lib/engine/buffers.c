@@ -106,6 +106,7 @@ enum hg_status hg_session_freeze(struct hg_session *session, uint64_t id, struct
         return hg_fail(error, HG_FAILED_PRECONDITION,
                        "buffer %" PRIu64 " is in use by a task that writes it", id);
     }
+    session->forgotten++; /* repeats may use panels now */
     return HG_OK;
 }
 

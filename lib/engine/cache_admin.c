@@ -276,7 +276,7 @@ enum hg_status hg_engine_cache_drop(struct hg_engine *engine, const char *cache,
     if (status != HG_OK) {
         return status;
     }
-    *dropped = region == HG_CACHE_EVERY_REGION ? hg_cache_flush(engine->cache)
+    *dropped = region == HG_CACHE_EVERY_REGION ? hg_engine_cache_flush(engine)
                                                : hg_cache_flush_region(engine->cache, region);
     return HG_OK;
 }

@@ -69,8 +69,9 @@ HG_MUST_CHECK enum hg_status hg_engine_cache_show(struct hg_engine *engine, cons
                                                   struct hg_error *error);
 void hg_engine_cache_shown_fini(struct hg_cache_shown *shown);
 
-/* Drops the program called NAME if that is not "", else those of CACHE, but what is pinned. Gives
- * their number. Errors: as hg_engine_cache_show; HG_FAILED_PRECONDITION: NAME is pinned. */
+/* Drops the program called NAME if that is not "", else those of CACHE, but what is pinned; with
+ * all of them packed operands, too. Gives the number of programs. Errors: as hg_engine_cache_show;
+ * HG_FAILED_PRECONDITION: NAME is pinned. */
 HG_MUST_CHECK enum hg_status hg_engine_cache_drop(struct hg_engine *engine, const char *cache,
                                                   const char *name, uint64_t *dropped,
                                                   struct hg_error *error);

@@ -53,6 +53,7 @@ enum hg_status hg_claims_begin(struct hg_claims *claims, struct hg_error *error)
             return fail_refused(claim, error);
         }
         claims->unsettled |= hg_buffer_is_unsettled(claim->buffer);
+        claims->any_constant |= hg_buffer_is_constant(claim->buffer);
     }
     return HG_OK;
 }

@@ -24,7 +24,8 @@ struct hg_claims {
     uint32_t count;
     bool held;
     bool any_shared; /* other sessions may claim one of them meanwhile */
-    bool unsettled;  /* when it was last looked: memory of one has to be zeroed before it is used */
+    bool any_constant;
+    bool unsettled; /* when it was last looked: memory of one has to be zeroed before it is used */
     struct hg_claim items[HG_CLAIMS_MAX]; /* beyond COUNT: never initialised, for speed */
 };
 
@@ -33,6 +34,7 @@ static inline void hg_claims_init(struct hg_claims *claims)
     claims->count = 0;
     claims->held = false;
     claims->any_shared = false;
+    claims->any_constant = false;
     claims->unsettled = false;
 }
 

@@ -37,6 +37,7 @@ void hg_engine_options_init(struct hg_engine_options *options)
         .heap_bytes_max = 0,
         .cache_entries_max = 16384,
         .cache_bytes_max = 64 << 20,
+        .packed_bytes_max = 256 << 20,
         .graphs_max = 4096,
         .graph_bytes_max = 64 << 20,
         .lock_boundary = true,
@@ -67,6 +68,7 @@ static enum hg_status check_options(const struct hg_engine_options *options, str
         {"heap_bytes_max", options->heap_bytes_max, 0, INT64_MAX},
         {"cache_entries_max", options->cache_entries_max, CACHE_ENTRIES_MIN, 1u << 30},
         {"cache_bytes_max", options->cache_bytes_max, CACHE_BYTES_MIN, INT64_MAX},
+        {"packed_bytes_max", options->packed_bytes_max, 0, INT64_MAX},
         {"graphs_max", options->graphs_max, GRAPHS_MIN, 1u << 20},
         {"graph_bytes_max", options->graph_bytes_max, GRAPH_BYTES_MIN, INT64_MAX},
         {"fp_mode", options->fp_mode, HG_FP_IEEE, HG_FP_FTZ},
@@ -194,6 +196,7 @@ static void destroy_parts(struct hg_engine *engine)
     hg_engine_drop_names(engine);
     hg_engine_drop_graph_names(engine);
     hg_graph_table_fini(&engine->graphs);
+    hg_packed_table_fini(&engine->packed);
     HG_REQUIRE(engine->users == NULL);
     if (engine->cache != NULL) {
         hg_cache_destroy(&engine->cache);
@@ -228,6 +231,7 @@ enum hg_status hg_engine_create(const struct hg_engine_options *options, struct 
         .specialize_full = options->specialize_full,
         .phi = true,
     };
+    hg_packed_table_init(&fresh->packed, options->packed_bytes_max);
     hg_graph_table_init(&fresh->graphs, options->graphs_max, options->graph_bytes_max);
     status = create_parts(fresh, error);
     if (status != HG_OK) {
@@ -293,5 +297,6 @@ void hg_engine_cache_stats(const struct hg_engine *engine, enum hg_cache_id cach
 
 uint64_t hg_engine_cache_flush(struct hg_engine *engine)
 {
+    hg_packed_flush(&engine->packed);
     return hg_cache_flush(engine->cache);
 }

@@ -59,7 +59,8 @@ struct hg_engine_options {
     uint64_t heap_bytes_max; /* heap pool, all sessions together; 0 = half of physical memory */
     uint64_t cache_entries_max;
     uint64_t cache_bytes_max;
-    uint32_t graphs_max; /* that are known at a time, with their plans */
+    uint64_t packed_bytes_max; /* of constants' packed operands; 0 = none are kept */
+    uint32_t graphs_max;       /* that are known at a time, with their plans */
     uint64_t graph_bytes_max;
     bool lock_boundary;
     bool fusion;          /* composites as one program (default) */
@@ -433,7 +434,18 @@ struct hg_engine_stats {
 void hg_engine_stats(const struct hg_engine *engine, struct hg_engine_stats *stats);
 void hg_engine_cache_stats(const struct hg_engine *engine, enum hg_cache_id cache,
                            struct hg_cache_region_stats *stats);
-/* Drops every cached program; gives their number. */
+
+/* Operands of products that were packed once because their buffers are constant. */
+struct hg_packed_stats {
+    uint64_t entries;
+    uint64_t bytes;
+    uint64_t bytes_max;
+    uint64_t hits;   /* launches that had them */
+    uint64_t builds; /* packed */
+    uint64_t evictions;
+};
+void hg_engine_packed_stats(struct hg_engine *engine, struct hg_packed_stats *stats);
+/* Drops every cached program, and what was packed; gives the number of programs. */
 uint64_t hg_engine_cache_flush(struct hg_engine *engine);
 
 /* ---- keeping the cache warm ------------------------------------------------------------------ */

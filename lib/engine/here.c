@@ -64,9 +64,10 @@ static enum hg_status share_launch(struct hg_sched *sched, const struct hg_launc
     return hg_run_finish(&shared.run, error);
 }
 
-static enum hg_status run_launch(const struct hg_prepared *prepared, const struct hg_launch *launch,
+static enum hg_status run_launch(struct hg_prepared *prepared, struct hg_launch *launch,
                                  struct hg_error *error)
 {
+    hg_prepared_take_panels(prepared, launch);
     struct hg_sched *sched = prepared->engine->sched;
     if (prepared->task->is_awaited &&
         hg_sched_is_worth_sharing(sched, hg_exec_estimate_ns(launch->program, launch->params))) {

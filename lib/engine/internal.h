@@ -15,6 +15,7 @@
 #include "lib/engine/engine.h"
 #include "lib/engine/graph_table.h"
 #include "lib/engine/idmap.h"
+#include "lib/engine/packed.h"
 #include "lib/engine/recent.h"
 #include "lib/engine/statement.h"
 
@@ -62,7 +63,8 @@ struct hg_engine {
     struct hg_keyfile_entry *restored; /* hits of earlier processes, see warm.c */
     uint32_t restored_count;
 
-    struct hg_graph_table graphs; /* has a lock of its own */
+    struct hg_graph_table graphs;  /* has a lock of its own, */
+    struct hg_packed_table packed; /*   and so has this */
 
     struct hg_mutex zero_lock; /* HG_RANK_RUN: zeroing of a block at its first use */
 
@@ -92,7 +94,8 @@ struct hg_session {
     struct hg_idmap graphs;   /* struct hg_known_graph, pinned */
     struct hg_statements statements;
     struct hg_recent recent; /* calls by name */
-    /* What repeats rest on: how often an id was freed, and a prepared operation forgotten. */
+    /* What repeats rest on: how often an id was freed; and how often something was forgotten that
+     * they know, a prepared operation or that a buffer is not constant. */
     uint64_t freed;
     uint64_t forgotten;
     struct hg_buffer

@@ -26,6 +26,8 @@ struct hg_repeat {
     struct use uses[HG_OP_OPERANDS_MAX];
     struct hg_cache_handle program; /* of the key below */
     struct hg_launch launch;
+    struct hg_buffer *constant;   /* one of the uses, which a product could read in panels, */
+    struct hg_panels_shape shape; /* of this shape; or NULL */
     const struct hg_op *op;
     const char *cache;
     struct hg_key key;
@@ -94,7 +96,12 @@ void hg_repeat_note(struct hg_repeat *repeat, const struct hg_prepared *prepared
      */
     repeat->launch.deadline_ns = 0;
     repeat->launch.cancelled = NULL;
+    repeat->launch.panels = NULL; /* they may be evicted, and are looked for each time */
     repeat->is_direct = hg_exec_is_direct(&repeat->launch);
+    repeat->constant =
+        prepared->claims.any_constant
+            ? hg_packed_find_operand(&prepared->claims, &repeat->launch, &repeat->shape)
+            : NULL;
 }
 
 /* ---- repeating ------------------------------------------------------------------------------- */
@@ -131,6 +138,28 @@ static bool is_free(const struct hg_repeat *repeat)
     return true;
 }
 
+/* With what a launch needs to have checked when it comes with panels. */
+static enum hg_status launch_with_panels(struct hg_engine *engine, struct hg_repeat *repeat,
+                                         struct hg_error *error)
+{
+    struct hg_packed *packed = hg_packed_get(engine, repeat->constant, &repeat->shape);
+    repeat->launch.panels = packed != NULL ? hg_packed_panels(packed) : NULL;
+    const enum hg_status status = hg_exec_launch(&repeat->launch, error);
+    repeat->launch.panels = NULL;
+    hg_packed_put_back(&packed);
+    return status;
+}
+
+static enum hg_status launch(struct hg_engine *engine, struct hg_repeat *repeat,
+                             struct hg_error *error)
+{
+    if (repeat->constant != NULL) {
+        return launch_with_panels(engine, repeat, error);
+    }
+    return repeat->is_direct ? hg_exec_launch_direct(&repeat->launch, error)
+                             : hg_exec_launch(&repeat->launch, error);
+}
+
 enum hg_repeated hg_session_repeat(struct hg_session *session, struct hg_repeat *repeat,
                                    uint64_t *ready_ticks, struct hg_error *error)
 {
@@ -147,8 +176,7 @@ enum hg_repeated hg_session_repeat(struct hg_session *session, struct hg_repeat 
     if (ready_ticks != NULL) {
         *ready_ticks = hg_clock_ticks();
     }
-    const enum hg_status status = repeat->is_direct ? hg_exec_launch_direct(&repeat->launch, error)
-                                                    : hg_exec_launch(&repeat->launch, error);
+    const enum hg_status status = launch(session->engine, repeat, error);
     hg_cache_return(&loan);
     if (status != HG_OK) {
         (void)hg_error_prefix(error, "%s", repeat->op->name);

@@ -60,8 +60,26 @@ enum hg_status hg_prepared_charge(struct hg_prepared *prepared, uint64_t bytes,
     return status;
 }
 
+void hg_prepared_take_panels(struct hg_prepared *prepared, struct hg_launch *launch)
+{
+    hg_packed_put_back(&prepared->packed);
+    launch->panels = NULL;
+    if (!prepared->claims.any_constant || (launch->program->facts.facts & HG_FACT_MMA) == 0) {
+        return;
+    }
+    struct hg_panels_shape shape;
+    struct hg_buffer *constant = hg_packed_find_operand(&prepared->claims, launch, &shape);
+    if (constant != NULL) {
+        prepared->packed = hg_packed_get(prepared->engine, constant, &shape);
+    }
+    if (prepared->packed != NULL) {
+        launch->panels = hg_packed_panels(prepared->packed);
+    }
+}
+
 void hg_prepared_return_loans(struct hg_prepared *prepared)
 {
+    hg_packed_put_back(&prepared->packed);
     for (uint32_t i = prepared->step_count; i-- > 0;) { /* the last one first */
         hg_cache_return(&prepared->loans[i]);
     }
@@ -178,7 +196,7 @@ static uint32_t count_steps(const struct hg_prepared *prepared)
 }
 
 /* The launch of the current step, made now if it has to be; others will use its program. */
-static enum hg_status make_step(struct hg_work *work, const struct hg_launch **launch,
+static enum hg_status make_step(struct hg_work *work, struct hg_launch **launch,
                                 struct hg_error *error)
 {
     struct hg_prepared *prepared = &work->prepared;
@@ -198,7 +216,7 @@ static enum hg_status make_step(struct hg_work *work, const struct hg_launch **l
 /* Prepares the run of the current step and the job for its first region. */
 static enum hg_status begin_step(struct hg_work *work, struct hg_error *error)
 {
-    const struct hg_launch *launch;
+    struct hg_launch *launch;
     enum hg_status status = hg_task_check_wanted(work->prepared.task, error);
     if (status == HG_OK) {
         status = make_step(work, &launch, error);
@@ -206,6 +224,7 @@ static enum hg_status begin_step(struct hg_work *work, struct hg_error *error)
     if (status != HG_OK) {
         return status;
     }
+    hg_prepared_take_panels(&work->prepared, launch);
     status = hg_run_begin(launch, &work->run, error);
     if (status == HG_OK) {
         work->job.parts = hg_run_parts(work->run, work->prepared.engine->options.workers);
@@ -283,6 +302,7 @@ static void discard_work(struct hg_work *work)
         struct hg_error ignored;
         (void)!hg_run_finish(&work->run, &ignored);
     }
+    hg_packed_put_back(&work->prepared.packed);
     if (work->prepared.script != NULL) {
         hg_prepared_return_loans(&work->prepared); /* PREPARED has none */
     }

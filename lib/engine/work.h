@@ -44,6 +44,7 @@ struct hg_prepared {
     uint32_t step_count;    /* launches that are filled, each with its program */
     uint32_t temp_count;
     uint64_t charged_bytes;
+    struct hg_packed *packed; /* panels of the step at hand, or NULL */
     struct hg_script *script; /* NULL: `launches` are all there is */
     uint64_t ready_ticks;     /* when preparation ended: from then on it runs, */
     uint64_t ready_ns;        /*   or waits and runs (the clock's time: other threads measure on) */
@@ -92,6 +93,7 @@ static inline void hg_prepared_init(struct hg_prepared *prepared, struct hg_sess
     prepared->step_count = 0;
     prepared->temp_count = 0;
     prepared->charged_bytes = 0;
+    prepared->packed = NULL;
     prepared->script = NULL;
     prepared->launches = launches;
     hg_claims_init(&prepared->claims);
@@ -105,7 +107,10 @@ HG_MUST_CHECK enum hg_status hg_prepared_charge(struct hg_prepared *prepared, ui
 /* Gives back everything. */
 void hg_prepared_fini(struct hg_prepared *prepared);
 
-/* Gives back the programs of all steps. */
+/* Gives LAUNCH, whose turn it is, the panels of its constant operand, if it has one and they are
+ * there, and gives back those of the step before. */
+void hg_prepared_take_panels(struct hg_prepared *prepared, struct hg_launch *launch);
+/* Gives back the programs of all steps, and panels. */
 void hg_prepared_return_loans(struct hg_prepared *prepared);
 /* The deadline and the wish to cancel, checked where no program runs. */
 HG_MUST_CHECK enum hg_status hg_task_check_wanted(const struct hg_task *task,

@@ -2,18 +2,19 @@
 """Constant buffers, through every door: nothing writes one, whoever has it."""
 
 import asyncio
+import fcntl
 import os
 
 import numpy as np
 import pytest
 
 import grpc_client
-from conftest import Daemon
+from conftest import Daemon, wait_for
 from ctl_client import DENIED, REFUSED, ctl, served  # noqa: F401  (fixtures)
 from hologram.v1 import hologram_pb2 as pb
 from native import INVALID_ARGUMENT, NOT_FOUND, OK, PERMISSION_DENIED, execute
 from python_client import hologram
-from test_shared import F_SEAL_SHRINK, giver, memfd, peer  # noqa: F401  (fixtures)
+from test_shared import F_ADD_SEALS, F_SEAL_SHRINK, giver, memfd, peer  # noqa: F401  (fixtures)
 
 F_SEAL_WRITE, F_SEAL_FUTURE_WRITE = 8, 16
 ONES = np.ones(4, np.float32).tobytes()
@@ -124,8 +125,7 @@ def test_shared_memory(giver):  # noqa: F811
 
 
 def seal(fd):
-    import fcntl
-    fcntl.fcntl(fd, 1033, F_SEAL_SHRINK | F_SEAL_WRITE)
+    fcntl.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE)
 
 
 def test_grpc(daemon):
@@ -206,3 +206,45 @@ def test_outlives_its_session():
             client.unpublish("weights")
         with daemon.connect() as connection:
             assert connection.used_bytes()["heap"] == 0
+
+
+def test_packed_operands():
+    """Products with constant weights read them packed: once for all clients, bounded, the same bits,
+    and gone with the weights. Metrics and hologramctl say so."""
+    rng = np.random.default_rng(3)
+    x, w = (rng.standard_normal(shape, np.float32) for shape in ((64, 256), (256, 256)))
+    with Daemon("--set", "cache.packed_bytes_max=1MiB") as daemon:
+        with hologram.connect(daemon.path) as one, hologram.connect(daemon.path) as two:
+            expected = (one.put(x) @ one.put(w)).numpy()
+            weights = one.put(w, constant=True).publish("w")
+            theirs = two.open("w")
+            a, b = one.put(x), two.put(x)
+            assert np.array_equal((a @ weights).numpy(), expected)
+            if one.stats().server.isa_level != "avx512" or not native(one):
+                pytest.skip("needs native products")
+            wait_for(lambda: one.stats().server.packed_builds == 1, what="a worker to pack")
+            for _ in range(3):
+                assert np.array_equal((a @ weights).numpy(), expected)
+                assert np.array_equal((b @ theirs).numpy(), expected)
+            server = one.stats().server
+            assert (server.packed_builds, server.packed_entries, server.packed_evictions) == (1, 1, 0)
+            assert server.packed_hits >= 6
+            assert w.nbytes <= server.packed_bytes <= server.packed_bytes_max == 1 << 20
+            metrics = daemon.metrics()
+            assert metrics["hologram_packed_builds_total"] == 1
+            assert metrics["hologram_packed_used_bytes"] == server.packed_bytes
+            for _ in range(8):  # these do not fit together
+                assert np.array_equal((a @ one.put(w, constant=True)).numpy(), expected)
+                assert one.stats().server.packed_bytes <= 1 << 20
+            one.unpublish("w")
+            del weights, theirs
+            two.put(0)
+            one.put(0)
+            wait_for(lambda: one.stats().server.packed_entries == 0, what="the end of the weights")
+            assert one.stats().server.packed_bytes == 0
+
+
+def native(client):
+    """True if programs run as native code here."""
+    client.put([1.0]) + 1.0
+    return any(client.cache_show(p.key).native_bytes for p in client.cache_top())

@@ -908,6 +908,12 @@ typedef struct hologram_server_stats {
     uint64_t cache_entries_max;
     uint64_t cache_bytes; /* of programs and the table */
     uint64_t cache_bytes_max;
+    uint64_t packed_entries; /* operands of products, kept packed as their buffers are constant */
+    uint64_t packed_bytes;
+    uint64_t packed_bytes_max;
+    uint64_t packed_hits; /* products that read them */
+    uint64_t packed_builds;
+    uint64_t packed_evictions;
 } hologram_server_stats;
 
 typedef struct hologram_cache_stats {

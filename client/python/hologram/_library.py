@@ -143,7 +143,10 @@ class ServerStats(Structure):
                 ("sessions", c_uint32), ("workers", c_uint32), ("queue_depth", c_uint32),
                 ("precompiled", c_uint64), ("warmed", c_uint64), ("cache_entries", c_uint64),
                 ("cache_entries_max", c_uint64), ("cache_bytes", c_uint64),
-                ("cache_bytes_max", c_uint64)]
+                ("cache_bytes_max", c_uint64), ("packed_entries", c_uint64),
+                ("packed_bytes", c_uint64), ("packed_bytes_max", c_uint64),
+                ("packed_hits", c_uint64), ("packed_builds", c_uint64),
+                ("packed_evictions", c_uint64)]
 
 
 class CacheStats(Structure):

@@ -66,6 +66,12 @@ class ServerStats:
     cache_entries_max: int
     cache_bytes: int
     cache_bytes_max: int
+    packed_entries: int
+    packed_bytes: int
+    packed_bytes_max: int
+    packed_hits: int
+    packed_builds: int
+    packed_evictions: int
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,9 @@ class Stats:
                                  raw.allocated_bytes, raw.resident_bytes, raw.sessions,
                                  raw.workers, raw.queue_depth, raw.precompiled, raw.warmed,
                                  raw.cache_entries, raw.cache_entries_max, raw.cache_bytes,
-                                 raw.cache_bytes_max)
+                                 raw.cache_bytes_max, raw.packed_entries, raw.packed_bytes,
+                                 raw.packed_bytes_max, raw.packed_hits, raw.packed_builds,
+                                 raw.packed_evictions)
             caches = (LIBRARY.stats_cache(handle, i).contents
                       for i in range(LIBRARY.stats_cache_count(handle)))
             pools = (LIBRARY.stats_pool(handle, i).contents
