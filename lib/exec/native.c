@@ -14,6 +14,10 @@
 /* Blocks between two looks at cancellation and the clock. */
 #define POLL_BLOCKS 16
 
+/* Of lanes that hop: an element of up to 4 bytes for each row of a tile fills a cache line. */
+#define TILE_ROWS 16
+#define TILE_COLS 64
+
 struct driver {
     struct hg_run *run;
     const struct hg_native_region *region;
@@ -134,6 +138,35 @@ static void fold_leaf(struct driver *driver, uint64_t row, uint64_t leaf)
     }
 }
 
+/*
+ * Whole rows, ROW and COUNT - 1 more, whose lanes read far from each other, but near where the same
+ * lanes of the next row read, as a transpose does: some columns of some rows at a time, so that
+ * what has come into the cache is read while it is there.
+ */
+static void run_tiles(struct driver *driver, uint64_t row, uint64_t count)
+{
+    const uint64_t cols = driver->run->cut.cols;
+    for (uint64_t top = row; top < row + count; top += TILE_ROWS) {
+        uint64_t bottom = row + count - top < TILE_ROWS ? row + count : top + TILE_ROWS;
+        for (uint64_t col = 0; col < cols; col += TILE_COLS) {
+            uint64_t length = cols - col < TILE_COLS ? cols - col : TILE_COLS;
+            for (uint64_t r = top; r < bottom; r++) {
+                run_stretch(driver, r * cols + col, length, r, col);
+            }
+        }
+        if (driver->region->can_fail && hg_run_skips(driver->run, bottom * cols)) {
+            return;
+        }
+    }
+}
+
+static bool suits_tiles(const struct driver *driver)
+{
+    const struct hg_native_region *region = driver->region;
+    return region->hops && region->by_row && region->reduce_count == 0 &&
+           region->output_count == 0 && driver->run->cut.cols > TILE_COLS;
+}
+
 /* COUNT lanes from FIRST, cut where the region wants it. */
 static void run_lanes(struct driver *driver, uint64_t first, uint64_t count)
 {
@@ -146,7 +179,16 @@ static void run_lanes(struct driver *driver, uint64_t first, uint64_t count)
     }
     uint64_t row = run->one_row ? 0 : first / cols;
     uint64_t col = first - row * cols;
+    bool tiles = suits_tiles(driver);
     for (uint64_t left = count; left > 0;) {
+        if (tiles && col == 0 && left >= 2 * cols) {
+            uint64_t whole = left / cols;
+            run_tiles(driver, row, whole);
+            row += whole;
+            first += whole * cols;
+            left -= whole * cols;
+            continue;
+        }
         uint64_t end = cols;
         uint64_t leaf = col / HG_LEAF_LANES;
         if (region->reduce_count != 0) {

@@ -76,7 +76,7 @@ struct hg_stream {
 
 /* What becomes a region of the code object. */
 struct hg_emit_region {
-    bool has_lanes, by_row, can_fail;
+    bool has_lanes, by_row, can_fail, hops;
     uint32_t fuel;
     uint8_t product;    /* enum hg_native_product */
     uint8_t rows, cols; /* of WHOLE */
@@ -167,7 +167,8 @@ struct hg_lower {
     uint8_t slot_count;
     uint64_t handle[HG_SLOT_COUNT_MAX];
     uint8_t handle_count;
-    uint8_t loops; /* that the instruction at hand is in */
+    uint8_t loops;        /* that the instruction at hand is in */
+    bool multiplies_cols; /* columns by what the launch says */
     uint32_t pc;
 };
 

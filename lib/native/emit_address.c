@@ -215,6 +215,8 @@ hg_val hg_lower_load(struct hg_lower *lower, const struct hg_insn *insn)
                           HG_VAL_NONE);
     if ((emit->ops[v].flags & HG_VOP_UNIFORM) != 0) {
         note_load(emit, (emit->ops[v].flags & HG_VOP_ROW) != 0);
+    } else {
+        emit->region->hops |= lower->multiplies_cols;
     }
     return v;
 }

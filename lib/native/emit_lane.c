@@ -229,25 +229,89 @@ static void fetch_one(struct hg_code_gen *gen, const struct hg_vop *vop)
     hg_regs_define(gen, gen->at, d);
 }
 
-static void fetch(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+/* One by one, from offsets in RA. */
+static void fetch_each(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d, unsigned ra)
+{
+    put_stage(gen, 0, ra, 3);
+    move_each(gen, vop, false);
+    hg_x86_rm(&gen->x, HG_X86_VMOVUPS | hg_code_length(gen, vop->width), d, frame(STAGE(1)));
+}
+
+/* D = doublewords, or INSN's elements, at offsets INDEX of the operand. */
+static void gather(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn, unsigned d,
+                   unsigned index)
 {
     struct hg_x86 *x = &gen->x;
+    load_base(gen, HG_X86_R11, vop->imm);
+    hg_x86_rr(x, HG_X86_KMOVQ, HG_SPARE_MASK, HG_TAIL_MASK);
+    hg_x86_rrr(x, HG_X86_VPXORD | HG_X86_512, d, d, d);
+    hg_x86_rm(x, insn | HG_X86_512 | HG_X86_K(HG_SPARE_MASK), d,
+              hg_x86_indexed(HG_X86_R11, index, 0, 0));
+}
+
+/* Elements of 1 and 2 bytes: of each the doubleword that it starts, or the operand's last one, and
+ * shifted. An operand of less than that has its elements one by one. */
+static void gather_narrow(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d,
+                          unsigned ra)
+{
+    struct hg_x86 *x = &gen->x;
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_R11,
+              of_slot(offsetof(struct hg_native_frame, bytes), vop->imm));
+    hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_R11, 4);
+    uint32_t small = hg_x86_jump_if(x, HG_X86_CC_B);
+    unsigned start = hg_regs_take(gen);
+    unsigned rest = hg_regs_take(gen);
+    hg_x86_rr(x, HG_X86_VPBROADCASTQ_R | HG_X86_512, start, HG_X86_R11);
+    hg_x86_rrr(x, HG_X86_VPMINUQ | HG_X86_512, start, start, ra);
+    hg_x86_rrr(x, HG_X86_VPSUBQ | HG_X86_512, rest, ra, start);
+    hg_x86_rri(x, HG_X86_VPSLLQ_I | HG_X86_512, rest, rest, 3);
+    hg_x86_rr(x, HG_X86_VPMOVQD | HG_X86_512, rest, rest);
+    gather(gen, vop, HG_X86_VPGATHERQD, d, start);
+    hg_x86_rrr(x, HG_X86_VPSRLVD | HG_X86_256, d, d, rest);
+    hg_x86_rr(x, (vop->width == 0 ? HG_X86_VPMOVDB : HG_X86_VPMOVDW) | HG_X86_256, d, d);
+    gen->free |= 1u << start | 1u << rest;
+    uint32_t done = hg_x86_jump(x);
+    hg_x86_land(x, small);
+    fetch_each(gen, vop, d, ra);
+    hg_x86_land(x, done);
+}
+
+/* With AVX2 whole vectors of 4 and 8 bytes. */
+static void gather_avx2(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d, unsigned ra)
+{
+    struct hg_x86 *x = &gen->x;
+    unsigned mask = hg_regs_take(gen);
+    hg_x86_mi(x, HG_X86_CMP_I | HG_X86_W64, FRAME(live), gen->emit->lanes);
+    uint32_t part = hg_x86_jump_if(x, HG_X86_CC_NE);
+    load_base(gen, HG_X86_R11, vop->imm);
+    hg_x86_rrr(x, HG_X86_VPCMPEQD | HG_X86_256, mask, mask, mask);
+    hg_x86_rmr(x, (vop->width == 3 ? HG_X86_VPGATHERQQ_V : HG_X86_VPGATHERQD_V) | HG_X86_256, d,
+               hg_x86_indexed(HG_X86_R11, ra, 0, 0), mask);
+    uint32_t done = hg_x86_jump(x);
+    hg_x86_land(x, part);
+    fetch_each(gen, vop, d, ra);
+    hg_x86_land(x, done);
+    gen->free |= 1u << mask;
+}
+
+static void fetch(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn)
+{
     if ((vop->flags & HG_VOP_UNIFORM) != 0) {
         fetch_one(gen, vop);
         return;
     }
     unsigned ra = hg_regs_of(gen, vop->a);
     unsigned d = hg_regs_take(gen);
-    if (hg_code_has_masks(gen) && vop->width >= 2) {
-        load_base(gen, HG_X86_R11, vop->imm);
-        hg_x86_rr(x, HG_X86_KMOVQ, HG_SPARE_MASK, HG_TAIL_MASK);
-        hg_x86_rrr(x, HG_X86_VPXORD | HG_X86_512, d, d, d);
-        hg_x86_rm(x, insn | HG_X86_512 | HG_X86_K(HG_SPARE_MASK), d,
-                  hg_x86_indexed(HG_X86_R11, ra, 0, 0));
+    if (hg_code_has_masks(gen)) {
+        if (vop->width >= 2) {
+            gather(gen, vop, insn, d, ra);
+        } else {
+            gather_narrow(gen, vop, d, ra);
+        }
+    } else if (vop->width >= 2) {
+        gather_avx2(gen, vop, d, ra);
     } else {
-        put_stage(gen, 0, ra, 3);
-        move_each(gen, vop, false);
-        hg_x86_rm(x, HG_X86_VMOVUPS | hg_code_length(gen, vop->width), d, frame(STAGE(1)));
+        fetch_each(gen, vop, d, ra);
     }
     hg_regs_release(gen);
     hg_regs_define(gen, gen->at, d);

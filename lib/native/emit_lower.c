@@ -141,10 +141,21 @@ static void read_sources(struct hg_lower *lower, hg_val values[3])
     }
 }
 
+/* Notes a product of the column and what the launch says: as an offset it is far from the next. */
+static void note_multiple(struct hg_lower *lower, const struct hg_insn *insn, const hg_val v[3])
+{
+    if (insn->op == HG_OP_MUL && (insn->a == HG_REG_COLUMN || insn->b == HG_REG_COLUMN)) {
+        const struct hg_vop *factor = &lower->emit->ops[insn->a == HG_REG_COLUMN ? v[1] : v[0]];
+        lower->multiplies_cols |=
+            factor->op != HG_VOP_CONST && (factor->flags & HG_VOP_UNIFORM) != 0;
+    }
+}
+
 static hg_val arithmetic(struct hg_lower *lower, const struct hg_insn *insn)
 {
     hg_val v[3];
     read_sources(lower, v);
+    note_multiple(lower, insn, v);
     if (hg_dtype_in((enum hg_dtype)insn->type, HG_DT_FLOAT)) {
         return hg_lower_float(lower->emit, insn, v[0], v[1], v[2]);
     }

@@ -239,6 +239,7 @@ static void lower_region(struct compiler *compiler, uint32_t index)
     lower.slot_count = compiler->program->facts.slot_count;
     lower.handle_count = compiler->handle_count;
     lower.loops = 0;
+    lower.multiplies_cols = false;
     lower.pc = first;
     memset(lower.regs, 0xff, sizeof lower.regs);
     memset(lower.preds, 0xff, sizeof lower.preds);
@@ -282,7 +283,7 @@ static size_t write_region(struct compiler *compiler, uint32_t index, uint8_t *b
 static void emit_region(struct compiler *compiler, uint32_t index)
 {
     struct hg_emit_region *region = &compiler->regions[index];
-    region->has_lanes = region->by_row = region->can_fail = false;
+    region->has_lanes = region->by_row = region->can_fail = region->hops = false;
     region->fuel = 0;
     region->reduce_count = region->input_count = region->output_count = 0;
     region->product = HG_NATIVE_NO_PRODUCT;
@@ -471,6 +472,7 @@ static void fill_regions(const struct compiler *compiler, struct hg_native_code 
                                         .has_lanes = from->has_lanes,
                                         .by_row = from->by_row,
                                         .can_fail = from->can_fail,
+                                        .hops = from->hops,
                                         .product = from->product,
                                         .rows = from->rows,
                                         .cols = from->cols};

@@ -130,6 +130,7 @@ struct hg_native_region {
     bool has_lanes; /* else all of it is uniform: call it once per row, with no lanes */
     bool by_row;    /* a stretch must lie in one row */
     bool can_fail;
+    bool hops;          /* lanes that follow each other read far from each other */
     uint8_t product;    /* enum hg_native_product */
     uint8_t rows, cols; /* of WHOLE */
 };
