@@ -3,7 +3,8 @@
  * Matrix products of F32 beside the libraries that Debian has: OpenBLAS, BLIS, oneDNN, LIBXSMM. All
  * take turns in slots shorter than a scheduler's; in each round the machine's peak is measured too.
  * One thread, by its own CPU time (so that others on the machine matter little), then two, by the
- * clock; then relu(x w + b) as one program beside what the libraries make of it.
+ * clock; then relu(x w + b) as one program beside what the libraries make of it, with w as any
+ * operand, and with a constant w, which both we and oneDNN have packed before.
  *
  * Rows: "gemm MxNxK vs peer" is the warm call (finding what to run included), with "kernel" in the
  * name the product alone. Values are GFLOP/s; a ratio below 1 means that we take less time.
@@ -375,6 +376,10 @@ int main(int argc, char **argv)
     }
     if (hg_op_find("linear", strlen("linear")) != NULL) {
         contest_shapes("linear", fused_shapes, HG_ARRAY_COUNT(fused_shapes), 1, fused, fused_count);
+        fused[0] = (struct gemm_subject){"hologram", gemm_ours_constant_prepare, gemm_ours_kernel,
+                                         gemm_ours_constant_warm};
+        contest_shapes("linear, w constant", fused_shapes, HG_ARRAY_COUNT(fused_shapes), 1, fused,
+                       fused_count);
     }
     gemm_ours_stop();
     return bench_end();

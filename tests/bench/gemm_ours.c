@@ -14,6 +14,7 @@
 #include "lib/base/cpu.h"
 #include "lib/cache/cache.h"
 #include "lib/exec/exec.h"
+#include "lib/exec/panels.h"
 #include "lib/native/native.h"
 #include "lib/ops/ops.h"
 #include "tests/bench/bench.h"
@@ -29,6 +30,7 @@ static struct {
     struct hg_program *program;  /* of the case at hand */
     struct hg_native_code *code; /* where one function does all of it: called without a launch */
     struct hg_native_frame frame;
+    struct hg_panels panels; /* of a constant operand */
     unsigned threads;
     pthread_t helper;
 } ours;
@@ -138,6 +140,12 @@ static void forget_code(void)
     }
 }
 
+static void forget_panels(void)
+{
+    free((void *)(uintptr_t)ours.panels.data);
+    ours.panels.data = NULL;
+}
+
 void gemm_ours_start(void)
 {
     struct hg_error error = HG_ERROR_INIT;
@@ -155,6 +163,7 @@ void gemm_ours_stop(void)
     pthread_mutex_unlock(&shared.mutex);
     pthread_join(ours.helper, NULL);
     forget_code();
+    forget_panels();
     hg_cache_destroy(&ours.cache);
     hg_exec_release_cached();
 }
@@ -270,6 +279,23 @@ bool gemm_ours_linear_prepare(const struct gemm_case *task, unsigned threads)
     return prepare("linear", threads);
 }
 
+bool gemm_ours_constant_prepare(const struct gemm_case *task, unsigned threads)
+{
+    forget_panels();
+    if (!gemm_ours_linear_prepare(task, threads)) {
+        return false;
+    }
+    if (hg_panels_of(&ours.launch, &ours.panels.shape)) {
+        const size_t bytes = (hg_panels_bytes(&ours.panels.shape) + 63) / 64 * 64;
+        uint8_t *data = aligned_alloc(64, bytes);
+        HG_REQUIRE(data != NULL);
+        hg_panels_pack(&ours.panels.shape, task->b, data);
+        ours.panels.data = data;
+        ours.launch.panels = &ours.panels;
+    }
+    return true;
+}
+
 static void launch(void)
 {
     if (ours.threads > 1) {
@@ -292,6 +318,18 @@ void gemm_ours_warm(void)
 {
     struct hg_cache_loan loan = look_up();
     ours.launch.program = loan.program;
+    launch();
+    hg_cache_return(&loan);
+}
+
+/* As the engine does it: which panels the launch would read is asked each time. */
+void gemm_ours_constant_warm(void)
+{
+    struct hg_panels_shape shape;
+    struct hg_cache_loan loan = look_up();
+    ours.launch.program = loan.program;
+    bool wants = hg_panels_of(&ours.launch, &shape);
+    ours.launch.panels = wants && hg_panels_same(&shape, &ours.panels.shape) ? &ours.panels : NULL;
     launch();
     hg_cache_return(&loan);
 }

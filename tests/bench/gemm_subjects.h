@@ -34,6 +34,9 @@ void gemm_ours_warm(void);
 /* The same with planning from shapes and pointers, as a call that knows nothing from before. */
 void gemm_ours_call(void);
 bool gemm_ours_linear_prepare(const struct gemm_case *task, unsigned threads);
+/* The same with a constant b: in panels, where those pay, which are packed here. */
+bool gemm_ours_constant_prepare(const struct gemm_case *task, unsigned threads);
+void gemm_ours_constant_warm(void);
 /* Whether native code ran the case that was prepared last. */
 const char *gemm_ours_executor(void);
 
