@@ -19,18 +19,26 @@ struct attachment {
     /* Release to put one in front, acquire to read. */
     _Atomic(struct tile_code *) tiles;
     _Atomic(struct kept_schedule *) schedules;
-    _Atomic uint32_t schedule_count; /* relaxed: a bound */
+    _Atomic(struct kept_plan *) plans;
+    _Atomic uint32_t schedule_count, plan_count; /* relaxed: bounds */
 };
 
 /* How many blocks of products a program remembers: then it is asked for shapes that do not come
  * again. */
 #define SCHEDULES_MAX 16
+#define PLANS_MAX     16
 
 struct kept_schedule {
     struct kept_schedule *next;
     const struct hg_native_code *code;
     uint32_t start;
     struct hg_native_schedule schedule;
+};
+
+struct kept_plan {
+    struct kept_plan *next;
+    const struct hg_native_code *code;
+    struct hg_native_plan plan;
 };
 
 /* Code for one shape of tiles of one region; all that a program has are a list. */
@@ -66,6 +74,12 @@ static void destroy(struct hg_program_native *base)
         struct kept_schedule *next = kept->next;
         hg_free(HG_TAG_EXEC, kept);
         kept = next;
+    }
+    struct kept_plan *plan = atomic_load_explicit(&attachment->plans, memory_order_acquire);
+    while (plan != NULL) {
+        struct kept_plan *next = plan->next;
+        hg_free(HG_TAG_EXEC, plan);
+        plan = next;
     }
     hg_free(HG_TAG_EXEC, attachment);
 }
@@ -264,5 +278,45 @@ void hg_native_keep_schedule(const struct hg_program *program, const struct hg_n
     do {
         fresh->next = front;
     } while (!atomic_compare_exchange_weak_explicit(&attachment->schedules, &front, fresh,
+                                                    memory_order_release, memory_order_relaxed));
+}
+
+/* ---- plans ----------------------------------------------------------------------------------- */
+
+const struct hg_native_plan *hg_native_find_plan(const struct hg_program *program,
+                                                 const struct hg_native_code *code,
+                                                 const struct hg_native_plan *wanted)
+{
+    const struct kept_plan *kept =
+        atomic_load_explicit(&attachment_of(program)->plans, memory_order_acquire);
+    for (; kept != NULL; kept = kept->next) {
+        const struct hg_native_plan *plan = &kept->plan;
+        if (plan->m == wanted->m && plan->n == wanted->n && plan->k == wanted->k &&
+            plan->lda == wanted->lda && plan->ldb == wanted->ldb && plan->panel == wanted->panel &&
+            kept->code == code) {
+            return plan;
+        }
+    }
+    return NULL;
+}
+
+void hg_native_keep_plan(const struct hg_program *program, const struct hg_native_code *code,
+                         const struct hg_native_plan *plan)
+{
+    struct attachment *attachment = attachment_of(program);
+    if (atomic_fetch_add_explicit(&attachment->plan_count, 1, memory_order_relaxed) >= PLANS_MAX) {
+        atomic_fetch_sub_explicit(&attachment->plan_count, 1, memory_order_relaxed);
+        return;
+    }
+    struct kept_plan *fresh = hg_malloc(HG_TAG_EXEC, sizeof *fresh);
+    if (fresh == NULL) {
+        atomic_fetch_sub_explicit(&attachment->plan_count, 1, memory_order_relaxed);
+        return;
+    }
+    *fresh = (struct kept_plan){.code = code, .plan = *plan};
+    struct kept_plan *front = atomic_load_explicit(&attachment->plans, memory_order_relaxed);
+    do {
+        fresh->next = front;
+    } while (!atomic_compare_exchange_weak_explicit(&attachment->plans, &front, fresh,
                                                     memory_order_release, memory_order_relaxed));
 }

@@ -43,13 +43,39 @@ struct hg_native_schedule {
     struct hg_native_group groups[HG_NATIVE_GROUPS];
 };
 
-/* How REGION of CODE, PROGRAM's, computes BLOCK: one that the program keeps, or *ROOM filled. NULL
- * if there is no code for it. */
+/* Fills SCHEDULE: how REGION of CODE, PROGRAM's, computes BLOCK. False if there is no code for it.
+ */
+bool hg_native_schedule_fill(const struct hg_program *program, const struct hg_native_code *code,
+                             const struct hg_native_region *region,
+                             const struct hg_native_block *block,
+                             struct hg_native_schedule *schedule);
+/* The same: one that the program keeps, or *ROOM filled; NULL if there is no code for it. */
 const struct hg_native_schedule *hg_native_schedule_of(const struct hg_program *program,
                                                        const struct hg_native_code *code,
                                                        const struct hg_native_region *region,
                                                        const struct hg_native_block *block,
                                                        struct hg_native_schedule *room);
+
+/* ---- native_product.c: plans ----------------------------------------------------------------- */
+
+/* One call of a function: the tiles of one height of some strips. Of A and B, bytes from their
+ * starts. */
+struct hg_native_call {
+    hg_native_fn *run;
+    uint64_t a, b, b_next;
+    uint64_t tiles, strips;
+    uint64_t row, col;
+    uint64_t last; /* lanes of the last vector */
+};
+
+/* All calls of a product that nothing is packed for. */
+struct hg_native_plan {
+    uint64_t m, n, k, lda, ldb;
+    uint8_t panel; /* vectors of the panels that came with the launch; 0: none */
+    uint8_t call_count;
+    uint64_t cells, a_step, b_step;
+    struct hg_native_call calls[2 * HG_NATIVE_GROUPS];
+};
 
 /* ---- native_code.c --------------------------------------------------------------------------- */
 
@@ -67,7 +93,19 @@ void hg_native_keep_schedule(const struct hg_program *program, const struct hg_n
                              const struct hg_native_region *region,
                              const struct hg_native_schedule *schedule);
 
+/* A plan of the program's for CODE and the sizes and panels of WANTED, or NULL; and one to keep, if
+ * there is room for it. */
+const struct hg_native_plan *hg_native_find_plan(const struct hg_program *program,
+                                                 const struct hg_native_code *code,
+                                                 const struct hg_native_plan *wanted);
+void hg_native_keep_plan(const struct hg_program *program, const struct hg_native_code *code,
+                         const struct hg_native_plan *plan);
+
 /* ---- native_product.c ------------------------------------------------------------------------ */
+
+/* PRODUCT as LAUNCH, of the program that MMA is of, sizes it; unchecked. */
+void hg_native_fill_product(const struct hg_launch *launch, const struct hg_native_mma *mma,
+                            struct hg_product *product);
 
 /* PRODUCT, the one of CODE, as LAUNCH sizes it, and where its matrices end in their operands. False
  * if it is none for a launch on the spot. */

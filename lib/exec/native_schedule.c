@@ -26,7 +26,8 @@ static hg_native_fn *function_for(struct builder *builder, const struct hg_nativ
 static void fill_column(struct builder *builder, const struct hg_native_group *group, uint64_t rows,
                         struct hg_native_column *column)
 {
-    unsigned height = hg_native_tile_rows(rows, group->vectors);
+    unsigned height =
+        hg_native_tile_rows((enum hg_isa_level)builder->code->level, rows, group->vectors);
     uint64_t tiles = hg_div_up_u64(rows, height);
     column->height = (uint8_t)height;
     column->tiles[0] = rows - tiles * (height - 1u);
@@ -56,7 +57,9 @@ static void fill(struct builder *builder, const struct hg_native_block *block,
         struct hg_native_group *group = &schedule->groups[schedule->group_count++];
         uint64_t vectors = hg_div_up_u64(left, block->lanes);
         group->vectors = block->panel == 0
-                             ? hg_native_choose_tile(block->rows, vectors, block->terms).vectors
+                             ? hg_native_choose_tile((enum hg_isa_level)builder->code->level,
+                                                     block->rows, vectors, block->terms)
+                                   .vectors
                          : vectors < block->panel ? (uint8_t)vectors
                                                   : block->panel;
         uint64_t width = (uint64_t)group->vectors * block->lanes;
@@ -66,6 +69,16 @@ static void fill(struct builder *builder, const struct hg_native_block *block,
         fill_column(builder, group, block->rows_at_once, &group->column[0]);
         fill_column(builder, group, last_rows(block), &group->column[1]);
     }
+}
+
+bool hg_native_schedule_fill(const struct hg_program *program, const struct hg_native_code *code,
+                             const struct hg_native_region *region,
+                             const struct hg_native_block *block,
+                             struct hg_native_schedule *schedule)
+{
+    struct builder builder = {program, code, region, false};
+    fill(&builder, block, schedule);
+    return !builder.lacks_code;
 }
 
 const struct hg_native_schedule *hg_native_schedule_of(const struct hg_program *program,
@@ -78,9 +91,7 @@ const struct hg_native_schedule *hg_native_schedule_of(const struct hg_program *
     if (kept != NULL) {
         return kept;
     }
-    struct builder builder = {program, code, region, false};
-    fill(&builder, block, room);
-    if (builder.lacks_code) {
+    if (!hg_native_schedule_fill(program, code, region, block, room)) {
         return NULL;
     }
     hg_native_keep_schedule(program, code, region, room);

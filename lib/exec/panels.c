@@ -26,10 +26,10 @@ static uint32_t cell_bytes(const struct hg_panels_shape *shape)
     return shape->type == HG_F64 ? 8 : 4;
 }
 
-/* Cells of a column. */
+/* Cells of a column: pairs are complete. */
 static uint64_t cells(const struct hg_panels_shape *shape)
 {
-    return shape->type == HG_BF16 ? shape->terms / 2 + shape->terms % 2 : shape->terms;
+    return shape->terms + (shape->type == HG_BF16 ? shape->terms % 2 : 0);
 }
 
 uint64_t hg_panel_bytes(const struct hg_panels_shape *shape)
@@ -71,7 +71,7 @@ static void read_term(const struct hg_panels_shape *shape, const struct hg_kerne
 {
     uint32_t bytes = hg_dtype_bytes(shape->type);
     uint64_t apart = shape->trans ? shape->step : 1;
-    if (shape->type != HG_F16) {
+    if (!hg_dtype_in(shape->type, HG_DT_HALF)) {
         if (apart == 1) {
             memcpy(line, from, count * bytes);
         } else {
@@ -87,23 +87,7 @@ static void read_term(const struct hg_panels_shape *shape, const struct hg_kerne
             kernels->load_stride[1](piece, source, apart, some);
             source = (const uint8_t *)piece;
         }
-        kernels->convert[0][HG_F32][HG_F16](line + done * sizeof(float), source, some);
-    }
-}
-
-/* COUNT columns of a pair of BF16 terms, the second of which may not exist. */
-static void read_pair(const struct hg_panels_shape *shape, const uint8_t *from, uint64_t count,
-                      bool is_single, uint8_t *line)
-{
-    uint64_t apart = (shape->trans ? shape->step : 1) * sizeof(uint16_t);
-    uint64_t ahead = (shape->trans ? 1 : shape->step) * sizeof(uint16_t);
-    for (uint64_t j = 0; j < count; j++) {
-        uint16_t pair[2] = {0, 0};
-        memcpy(&pair[0], from + j * apart, sizeof *pair);
-        if (!is_single) {
-            memcpy(&pair[1], from + j * apart + ahead, sizeof *pair);
-        }
-        memcpy(line + j * sizeof pair, pair, sizeof pair);
+        kernels->convert[0][HG_F32][shape->type](line + done * sizeof(float), source, some);
     }
 }
 
@@ -112,24 +96,22 @@ static void pack_panel(const struct hg_panels_shape *shape, const struct hg_kern
                        const uint8_t *operand, uint64_t col, uint64_t count, uint8_t *panel)
 {
     uint32_t bytes = hg_dtype_bytes(shape->type);
-    uint32_t cell = cell_bytes(shape);
+    uint64_t line_bytes = shape->width * cell_bytes(shape);
+    uint64_t used_bytes = count * cell_bytes(shape);
     uint64_t term_step = (shape->trans ? 1 : shape->step) * bytes;
-    uint64_t together = shape->type == HG_BF16 ? 2 : 1;
+    bool pairs = shape->type == HG_BF16;
     const uint8_t *from = operand + col * (shape->trans ? shape->step : 1) * bytes;
-    for (uint64_t term = 0; term < shape->terms; term += together) {
+    if (pairs && shape->terms % 2 != 0) {
+        memset(panel + (shape->terms - 1) * line_bytes, 0, line_bytes);
+    }
+    for (uint64_t term = 0; term < shape->terms; term++) {
         const uint8_t *ahead = from + PREFETCHED_TERMS * term_step;
         __builtin_prefetch(ahead);
         __builtin_prefetch(ahead + 64);
-        if (together == 2) {
-            read_pair(shape, from, count, term + 1 == shape->terms, panel);
-        } else {
-            read_term(shape, kernels, from, count, panel);
-        }
-        if (count != shape->width) {
-            memset(panel + count * cell, 0, (shape->width - count) * cell);
-        }
-        panel += shape->width * cell;
-        from += together * term_step;
+        uint8_t *line = panel + (pairs ? term ^ 1 : term) * line_bytes;
+        read_term(shape, kernels, from, count, line);
+        memset(line + used_bytes, 0, line_bytes - used_bytes);
+        from += term_step;
     }
 }
 

@@ -9,8 +9,9 @@
  * data}
  *
  * A panel has all terms of some columns: `width` of them beside each other for each term, zeros
- * behind the last. Panels follow one another. Sums are as wide as the panels' cells: F16 is packed
- * as F32, and of BF16 a cell has the elements of two terms.
+ * behind the last. Panels follow one another. Cells are as wide as sums: halves become F32; of BF16
+ * the second term of a pair goes first, and the last pair is completed with zeros, so that one
+ * multiply-add after the other under FTZ gives the pair step (spec/isa.md §6).
  *
  * Threads: functions of their arguments. Panels that launches read must not change.
  */

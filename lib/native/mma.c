@@ -32,14 +32,15 @@ void hg_mma_lower(struct hg_lower *lower, const struct hg_insn *insn)
     struct hg_emit *emit = lower->emit;
     const struct hg_mma *mma = &insn->u.mma;
     bool is_float = insn->type == HG_F32 || insn->type == HG_F64;
+    bool is_avx512 = emit->level == HG_ISA_AVX512;
     unsigned width = insn->type == HG_F64 ? 3 : 2;
-    if (emit->level != HG_ISA_AVX512 || !is_float || emit->lanes != HG_NATIVE_VECTOR >> width ||
-        (mma->flags & HG_MMA_ORDER_DOT) != 0) {
+    unsigned bytes = is_avx512 ? HG_NATIVE_VECTOR : HG_NATIVE_VECTOR / 2;
+    if (emit->lanes != bytes >> width || (mma->flags & HG_MMA_ORDER_DOT) != 0) {
         emit->failed = true;
         return;
     }
-    bool whole = (mma->flags & (HG_MMA_PARAMS | HG_MMA_TRANS_B)) == 0 && is_short(mma->lda) &&
-                 is_short(mma->ldb) && mma->a.mode == HG_ADDR_BUFFER &&
+    bool whole = is_float && (mma->flags & (HG_MMA_PARAMS | HG_MMA_TRANS_B)) == 0 &&
+                 is_short(mma->lda) && is_short(mma->ldb) && mma->a.mode == HG_ADDR_BUFFER &&
                  mma->b.mode == HG_ADDR_BUFFER && mma->a.slot != HG_SLOT_HANDLE &&
                  mma->b.slot != HG_SLOT_HANDLE && mma->m != 0 && mma->n != 0;
     emit->region->product = whole ? HG_NATIVE_WHOLE : HG_NATIVE_TILES;
@@ -51,17 +52,21 @@ void hg_mma_lower(struct hg_lower *lower, const struct hg_insn *insn)
 }
 
 /* What differs from row to row is computed in front of the lanes elsewhere: here a function spans
- * rows. Reductions, checks and stores that lanes share need stretches that start and end somewhere.
- */
+ * rows, and it is computed with them. Reductions, checks and stores that lanes share need stretches
+ * that start and end somewhere. */
 void hg_mma_check(struct hg_emit *emit)
 {
     const struct hg_emit_region *region = emit->region;
     emit->failed |= region->reduce_count != 0 || region->can_fail || region->input_count != 0 ||
                     region->output_count != 0;
     for (uint16_t i = 0; i < emit->op_count; i++) {
-        const struct hg_vop *vop = &emit->ops[i];
-        emit->failed |= (vop->flags & HG_VOP_ROW) != 0 || vop->op == HG_VOP_INDEX ||
-                        vop->op == HG_VOP_FIELD || vop->op > HG_VOP_STORE;
+        struct hg_vop *vop = &emit->ops[i];
+        bool is_row = vop->op == HG_VOP_FIELD && vop->bits == offsetof(struct hg_native_frame, row);
+        emit->failed |= vop->op == HG_VOP_INDEX || (vop->op == HG_VOP_FIELD && !is_row) ||
+                        vop->op > HG_VOP_STORE;
+        if ((vop->flags & HG_VOP_ROW) != 0) {
+            vop->flags &= (uint8_t)~HG_VOP_UNIFORM;
+        }
     }
     emit->region->by_row = false;
 }
@@ -123,10 +128,23 @@ static bool is_flat(const struct hg_code_gen *gen)
     return body_length(gen->emit) <= FLAT_OPS;
 }
 
+static bool tells_rows_apart(const struct hg_emit *emit)
+{
+    for (uint16_t i = 0; i < emit->op_count; i++) {
+        if ((emit->ops[i].flags & HG_VOP_ROW) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* rax: lanes from the tile's first row to the one at hand; one row further. */
 static void next_row(const struct hg_mma_tile *tile, uint32_t cols)
 {
     struct hg_x86 *x = &tile->gen->x;
+    if (tells_rows_apart(tile->gen->emit)) {
+        hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(row), 1);
+    }
     if (tile->is_known) {
         hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RAX, (int32_t)cols);
     } else {
@@ -149,9 +167,7 @@ static void follow_flat(const struct hg_mma_tile *tile, uint32_t cols)
 {
     for (unsigned row = 0; row < tile->rows; row++) {
         follow_row(tile, tile->sums + row * tile->vectors);
-        if (row + 1 < tile->rows) {
-            next_row(tile, cols);
-        }
+        next_row(tile, cols);
     }
 }
 
@@ -213,7 +229,8 @@ static void take_registers(struct hg_mma_tile *tile)
             tile->free[left++] = (uint8_t)r;
         }
     }
-    gen->failed |= taken < count || left < hg_mma_spare(tile->rows, tile->vectors);
+    gen->failed |=
+        taken < count || left < hg_mma_spare(gen->emit->level, tile->rows, tile->vectors);
 }
 
 /* Whatever they hold now. */
@@ -234,7 +251,9 @@ static void start_from_zero(const struct hg_mma_tile *tile)
 {
     for (unsigned i = 0; i < tile->rows * tile->vectors; i++) {
         unsigned r = tile->sums[i];
-        hg_x86_rrr(&tile->gen->x, HG_X86_VPXORD | HG_X86_512, r, r, r);
+        uint32_t insn =
+            hg_code_has_masks(tile->gen) ? HG_X86_VPXORD | HG_X86_512 : HG_X86_VXORPS | HG_X86_256;
+        hg_x86_rrr(&tile->gen->x, insn, r, r, r);
     }
 }
 
@@ -253,6 +272,20 @@ static void move_sums(const struct hg_mma_tile *tile, bool load)
     }
 }
 
+/* All exceptions masked, to nearest; denormals honoured, or taken as and made zero (Intel SDM vol.
+ * 1 §10.2.3). */
+#define MXCSR_PLAIN    0x1f80
+#define MXCSR_FLUSHING 0x9fc0
+
+static void set_mode(const struct hg_mma_tile *tile, int32_t mxcsr)
+{
+    struct hg_x86 *x = &tile->gen->x;
+    if (tile->flushes) {
+        hg_x86_mi(x, HG_X86_MOV_I, FRAME(strip.mode), mxcsr);
+        hg_x86_m(x, HG_X86_VLDMXCSR, FRAME(strip.mode));
+    }
+}
+
 /* Of some terms, of which there may have been others and may come others. */
 static void staged_tile(const struct hg_mma_tile *tile)
 {
@@ -264,7 +297,9 @@ static void staged_tile(const struct hg_mma_tile *tile)
     hg_x86_land(x, others_before);
     move_sums(tile, true);
     hg_x86_land(x, started);
+    set_mode(tile, MXCSR_FLUSHING);
     hg_mma_terms(tile);
+    set_mode(tile, MXCSR_PLAIN);
     hg_x86_mi(x, HG_X86_TEST_I, FRAME(strip.stage), HG_NATIVE_LAST);
     uint32_t last = hg_x86_jump_if(x, HG_X86_CC_NE);
     move_sums(tile, false);
@@ -274,9 +309,17 @@ static void staged_tile(const struct hg_mma_tile *tile)
     hg_x86_land(x, done);
 }
 
-static void load_mask(struct hg_code_gen *gen)
+/* The mask of the last vector, which has rcx lanes. */
+static void make_mask(struct hg_code_gen *gen)
 {
-    hg_x86_rr(&gen->x, HG_X86_KMOVQ_R, HG_TAIL_MASK, HG_X86_RDX);
+    struct hg_x86 *x = &gen->x;
+    if (!hg_code_has_masks(gen)) {
+        hg_avx2_last_lanes(gen);
+        return;
+    }
+    hg_x86_load(x, HG_X86_RDX, UINT64_MAX);
+    hg_x86_rrr(x, HG_X86_BZHI | HG_X86_W64, HG_X86_RDX, HG_X86_RDX, HG_X86_RCX);
+    hg_x86_rr(x, HG_X86_KMOVQ_R, HG_TAIL_MASK, HG_X86_RDX);
 }
 
 /* ---- functions ------------------------------------------------------------------------------- */
@@ -287,7 +330,7 @@ static void start_gen(struct hg_code_gen *gen, struct hg_emit *emit, uint8_t *bu
 {
     hg_code_init(gen, emit, buffer, size);
     gen->is_product = true;
-    gen->held = HG_NATIVE_TILE_SUMS;
+    gen->held = (uint8_t)hg_mma_tile_sums(emit->level);
     hg_regs_plan(gen);
     hg_code_enter(gen, saves_all);
     hg_code_front(gen);
@@ -322,13 +365,14 @@ static void start_strip(struct hg_x86 *x)
     copy_field(x, FRAME(strip.tile_a), FRAME(strip.a));
     copy_field(x, FRAME(strip.tiles_left), FRAME(strip.tiles));
     copy_field(x, FRAME(lane), FRAME(strip.lane));
+    copy_field(x, FRAME(row), FRAME(strip.row));
 }
 
 /* To the strip beside. */
 static void step_aside(const struct hg_mma_tile *tile)
 {
     struct hg_x86 *x = &tile->gen->x;
-    int32_t columns = (int32_t)(tile->vectors * (HG_NATIVE_VECTOR >> tile->width));
+    int32_t columns = (int32_t)(tile->vectors * tile->gen->emit->lanes);
     hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RAX, FRAME(strip.b_next));
     hg_x86_mr(x, HG_X86_ADD_M | HG_X86_W64, FRAME(strip.b), HG_X86_RAX);
     hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.lane), columns);
@@ -345,11 +389,12 @@ size_t hg_mma_emit_tiles(struct hg_emit *emit, const struct hg_insn *insn,
                                .rows = shape.rows,
                                .vectors = shape.vectors,
                                .masked = shape.masked,
-                               .trans_a = (insn->u.mma.flags & HG_MMA_TRANS_A) != 0};
+                               .trans_a = (insn->u.mma.flags & HG_MMA_TRANS_A) != 0,
+                               .flushes = insn->type == HG_BF16 && !emit->ftz};
     struct hg_x86 *x = &gen.x;
     if (shape.masked) {
-        hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RDX, FRAME(strip.mask));
-        load_mask(&gen);
+        hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RCX, FRAME(strip.last));
+        make_mask(&gen);
     }
     take_registers(&tile);
     uint32_t strip = hg_x86_here(x);
@@ -427,6 +472,7 @@ static void whole_strip(struct whole *whole, struct hg_native_tile shape, unsign
     hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, FRAME(strip.b), HG_X86_RDX);
     hg_x86_mi(x, HG_X86_MOV_I | HG_X86_W64, FRAME(lane), (int32_t)col);
     hg_x86_mi(x, HG_X86_MOV_I | HG_X86_W64, FRAME(col), (int32_t)col);
+    hg_x86_mi(x, HG_X86_MOV_I | HG_X86_W64, FRAME(row), 0);
     unsigned tiles = (mma->m + shape.rows - 1u) / shape.rows;
     unsigned longer = mma->m - tiles * (shape.rows - 1u); /* tiles of that many rows */
     whole_tiles(whole, shape, longer);
@@ -444,18 +490,18 @@ size_t hg_mma_emit_whole(struct hg_emit *emit, const struct hg_insn *insn, uint8
     unsigned lanes = emit->lanes;
     unsigned vectors = (mma->n + lanes - 1) / lanes;
     unsigned rest = mma->n % lanes;
-    struct hg_native_tile shape = hg_native_choose_tile(mma->m, vectors, mma->k);
+    struct hg_native_tile shape = hg_native_choose_tile(emit->level, mma->m, vectors, mma->k);
     if (mma->a.offset > INT32_MAX / 2 || mma->b.offset > INT32_MAX / 2) {
         return 0;
     }
     start_gen(&whole.gen, emit, buffer, size, false);
     if (rest != 0) {
-        hg_x86_load(&whole.gen.x, HG_X86_RDX, (UINT64_C(1) << rest) - 1);
-        load_mask(&whole.gen);
+        hg_x86_load(&whole.gen.x, HG_X86_RCX, rest);
+        make_mask(&whole.gen);
     }
     for (unsigned v = 0; v < vectors; v += shape.vectors) {
         if (vectors - v < shape.vectors) {
-            shape = hg_native_choose_tile(mma->m, vectors - v, mma->k);
+            shape = hg_native_choose_tile(emit->level, mma->m, vectors - v, mma->k);
         }
         shape.masked = rest != 0 && v + shape.vectors == vectors;
         whole_strip(&whole, shape, v * lanes);

@@ -22,6 +22,7 @@ struct hg_mma_tile {
     unsigned width; /* log2 of the bytes of an element and of a sum */
     unsigned rows, vectors;
     bool masked;  /* of the last vector only the lanes of k1 exist */
+    bool flushes; /* terms are added up as if under FTZ, what follows is not */
     bool trans_a; /* rows of A lie side by side, terms a_step apart */
     /* Whether the steps and the number of terms are those below: else they are in the frame. */
     bool is_known;
@@ -33,7 +34,9 @@ struct hg_mma_tile {
 };
 
 /* Registers that computing the sums of ROWS x VECTORS needs besides them. */
-unsigned hg_mma_spare(unsigned rows, unsigned vectors);
+unsigned hg_mma_spare(enum hg_isa_level level, unsigned rows, unsigned vectors);
+/* Sums of a tile at most. */
+unsigned hg_mma_tile_sums(enum hg_isa_level level);
 /* Points rsi to B's first term, r8 (and others, for some rows further down) to A's, as the frame's
  * strip has them, and adds up all terms. Clobbers general registers, but rdi. */
 void hg_mma_terms(const struct hg_mma_tile *tile);

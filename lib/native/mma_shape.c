@@ -8,7 +8,6 @@
 #include "lib/base/check.h"
 #include "lib/native/mma.h"
 
-#define REGISTERS 32
 #define TILE_COST 16.0 /* of starting a tile, beside storing its sums */
 #define LATENCY   8    /* multiply-adds that must be in flight to keep both units busy */
 
@@ -28,56 +27,67 @@ static double term_cycles(unsigned rows, unsigned vectors)
     return greatest(cycles, steps / 5.5);
 }
 
-static unsigned most_rows(unsigned vectors)
+/* With AVX2, of 16 registers one is the mask of the last lanes. */
+unsigned hg_mma_tile_sums(enum hg_isa_level level)
 {
-    unsigned rows = HG_NATIVE_TILE_SUMS / vectors;
-    while (rows > 0 && rows * vectors + hg_mma_spare(rows, vectors) > REGISTERS) {
+    return level == HG_ISA_AVX512 ? HG_NATIVE_TILE_SUMS : 12;
+}
+
+static unsigned most_rows(enum hg_isa_level level, unsigned vectors)
+{
+    unsigned registers = level == HG_ISA_AVX512 ? 32 : 15;
+    unsigned rows = hg_mma_tile_sums(level) / vectors;
+    while (rows > 0 && rows * vectors + hg_mma_spare(level, rows, vectors) > registers) {
         rows--;
     }
     return rows;
 }
 
-uint8_t hg_native_tile_rows(uint64_t rows, unsigned vectors)
+uint8_t hg_native_tile_rows(enum hg_isa_level level, uint64_t rows, unsigned vectors)
 {
-    unsigned most = most_rows(vectors);
+    unsigned most = most_rows(level, vectors);
     HG_REQUIRE(rows > 0 && most > 0);
     uint64_t tiles = (rows + most - 1) / most;
     return (uint8_t)((rows + tiles - 1) / tiles);
 }
 
-static double strip_cycles(uint64_t rows, unsigned vectors, double terms, unsigned *height)
+static double strip_cycles(enum hg_isa_level level, uint64_t rows, unsigned vectors, double terms,
+                           unsigned *height)
 {
-    *height = hg_native_tile_rows(rows, vectors);
+    *height = hg_native_tile_rows(level, rows, vectors);
     double tiles = (double)rows / *height;
     return tiles * (terms * term_cycles(*height, vectors) + TILE_COST + *height * vectors);
 }
 
 /* The most vectors that fit beside each other in one tile over all ROWS. */
-static unsigned most_vectors(uint64_t rows)
+static unsigned most_vectors(enum hg_isa_level level, uint64_t rows)
 {
-    unsigned vectors = HG_NATIVE_TILE_SUMS;
-    while (vectors > 1 && most_rows(vectors) < rows) {
+    unsigned vectors = hg_mma_tile_sums(level);
+    while (vectors > 1 && most_rows(level, vectors) < rows) {
         vectors--;
     }
     return vectors;
 }
 
 /* Tries some that can be best, not all: this is done for each launch. */
-struct hg_native_tile hg_native_choose_tile(uint64_t rows, uint64_t vectors, uint64_t terms)
+struct hg_native_tile hg_native_choose_tile(enum hg_isa_level level, uint64_t rows,
+                                            uint64_t vectors, uint64_t terms)
 {
     enum { SQUARE = 4, NEAR = 3 }; /* widths of tiles about as high as wide; near the widest */
-    unsigned widest = most_vectors(rows);
-    struct hg_native_tile best = {hg_native_tile_rows(rows, 1), 1, false};
+    unsigned widest = most_vectors(level, rows);
+    struct hg_native_tile best = {hg_native_tile_rows(level, rows, 1), 1, false};
     double least = INFINITY;
     for (unsigned v = widest > SQUARE ? widest : SQUARE; v >= 1; v--) {
-        if (v > vectors || (v > SQUARE && v + NEAR <= widest && v + NEAR < vectors)) {
+        if (v > vectors || most_rows(level, v) == 0 ||
+            (v > SQUARE && v + NEAR <= widest && v + NEAR < vectors)) {
             continue;
         }
         unsigned height;
-        double cycles = floor((double)vectors / v) * strip_cycles(rows, v, (double)terms, &height);
+        double cycles =
+            floor((double)vectors / v) * strip_cycles(level, rows, v, (double)terms, &height);
         unsigned rest = (unsigned)(vectors % v);
         unsigned ignored;
-        cycles += rest != 0 ? strip_cycles(rows, rest, (double)terms, &ignored) : 0;
+        cycles += rest != 0 ? strip_cycles(level, rows, rest, (double)terms, &ignored) : 0;
         if (cycles < least) {
             least = cycles;
             best = (struct hg_native_tile){(uint8_t)height, (uint8_t)v, false};

@@ -30,12 +30,18 @@ static bool by_columns(unsigned rows, unsigned vectors)
     return rows < vectors;
 }
 
-unsigned hg_mma_spare(unsigned rows, unsigned vectors)
+/* Whether elements of A can be read as they are multiplied. */
+static bool may_broadcast(enum hg_isa_level level, unsigned vectors)
+{
+    return vectors == 1 && level == HG_ISA_AVX512;
+}
+
+unsigned hg_mma_spare(enum hg_isa_level level, unsigned rows, unsigned vectors)
 {
     if (by_columns(rows, vectors)) {
         return rows + 1; /* A's elements, a vector of B */
     }
-    return vectors == 1 ? 1 : vectors + 1; /* vectors of B, an element of A */
+    return may_broadcast(level, vectors) ? 1 : vectors + 1; /* vectors of B, an element of A */
 }
 
 /* ---- operands -------------------------------------------------------------------------------- */
@@ -65,7 +71,8 @@ static struct hg_x86_mem element_of_a(const struct hg_mma_tile *tile, unsigned r
 static struct hg_x86_mem vector_of_b(const struct hg_mma_tile *tile, unsigned vector, unsigned term)
 {
     int32_t down = tile->is_known ? (int32_t)term * tile->b_step : 0;
-    return hg_x86_at(HG_X86_RSI, (int32_t)(vector * HG_NATIVE_VECTOR) + down);
+    unsigned bytes = (unsigned)tile->gen->emit->lanes << tile->width;
+    return hg_x86_at(HG_X86_RSI, (int32_t)(vector * bytes) + down);
 }
 
 static uint32_t whole_vector(const struct hg_mma_tile *tile)
@@ -76,9 +83,13 @@ static uint32_t whole_vector(const struct hg_mma_tile *tile)
 static void load_b(const struct hg_mma_tile *tile, unsigned d, unsigned vector, unsigned term)
 {
     uint32_t insn = (tile->width == 3 ? HG_X86_VMOVUPD : HG_X86_VMOVUPS) | whole_vector(tile);
-    if (tile->masked && vector + 1 == tile->vectors) {
-        insn |= HG_X86_K(HG_TAIL_MASK) | HG_X86_ZERO;
+    bool masked = tile->masked && vector + 1 == tile->vectors;
+    if (masked && !hg_code_has_masks(tile->gen)) {
+        tile->gen->masked = true;
+        hg_avx2_load(tile->gen, tile->width, d, vector_of_b(tile, vector, term));
+        return;
     }
+    insn |= masked ? HG_X86_K(HG_TAIL_MASK) | HG_X86_ZERO : 0;
     hg_x86_rm(&tile->gen->x, insn, d, vector_of_b(tile, vector, term));
 }
 
@@ -104,7 +115,7 @@ static void term_by_rows(const struct hg_mma_tile *tile, unsigned term)
         load_b(tile, tile->free[v], v, term);
     }
     for (unsigned row = 0; row < tile->rows; row++) {
-        if (vectors == 1) {
+        if (may_broadcast(tile->gen->emit->level, vectors)) {
             hg_x86_rrm(x, multiply_add(tile) | HG_X86_BROADCAST, tile->sums[row], tile->free[0],
                        element_of_a(tile, row, term));
             continue;

@@ -48,11 +48,13 @@ struct hg_native_strip {
     uint64_t strips;  /* at least 1; used up */
     uint64_t lane;    /* of the first row's first column; used up */
     uint64_t cols;    /* of the product: lanes from row to row */
-    uint64_t mask;    /* lanes of the last vector, where the function is `masked` */
+    uint64_t row;     /* the first */
+    uint64_t last;    /* lanes of the last vector, where the function is `masked` */
     uint8_t *sums;    /* of terms before and after these: a vector after the other, row by row */
     uint64_t stage;   /* HG_NATIVE_FIRST | HG_NATIVE_LAST: both, for several strips */
     const uint8_t *tile_a; /* the function's own: of the tile at hand, */
-    uint64_t tiles_left;   /*   and how many there are with it */
+    uint64_t tiles_left;   /*   and how many there are with it, */
+    uint64_t mode;         /*   and MXCSR while terms of BF16 are added up */
 };
 #define HG_NATIVE_FIRST 1u /* no terms before: sums start from 0 */
 #define HG_NATIVE_LAST  2u /* none after: the region's other instructions follow */
@@ -238,9 +240,10 @@ HG_MUST_CHECK enum hg_status hg_native_compile_tile(const struct hg_program *pro
  * How a product of ROWS rows by VECTORS vectors over TERMS terms is cut best: VECTORS of a strip,
  * the last of which may have fewer, and ROWS of its tiles, some of which may have one less.
  */
-struct hg_native_tile hg_native_choose_tile(uint64_t rows, uint64_t vectors, uint64_t terms);
+struct hg_native_tile hg_native_choose_tile(enum hg_isa_level level, uint64_t rows,
+                                            uint64_t vectors, uint64_t terms);
 /* The height of tiles of VECTORS vectors that ROWS rows are cut into, as evenly as can be. */
-uint8_t hg_native_tile_rows(uint64_t rows, unsigned vectors);
+uint8_t hg_native_tile_rows(enum hg_isa_level level, uint64_t rows, unsigned vectors);
 /* What CODE occupies, in memory and in the arena. */
 uint64_t hg_native_bytes(const struct hg_native_code *code);
 /* Frees *CODE, which nothing runs any more, and NULLs it. */
