@@ -67,11 +67,15 @@ struct row {
     uint8_t opcode;
     uint8_t form;
     uint8_t map : 2, pp : 2, length : 2; /* length: or-ed to what the caller asks for */
-    uint8_t digit : 4, vex_w : 1, evex_w : 1, byte_reg : 1, byte_rm : 1; /* byte: sil is not dh */
+    uint8_t digit : 4, vex_w : 1, byte_reg : 1, byte_rm : 1; /* byte: sil is not dh */
     uint8_t vex;  /* enum hg_x86_feature; BASE: neither VEX nor EVEX */
     uint8_t evex; /* enum hg_x86_feature */
     uint8_t tuple;
+    uint32_t evex_word; /* of register 0 everywhere, the shortest vector, no mask */
 };
+#define EVEX_WORD(map, pp, w, length)                                                              \
+    (0x62u | (0xf0u | (map)) << 8 | (0x7cu | (unsigned)(w) << 7 | (pp)) << 16 |                    \
+     (0x08u | (unsigned)(length) << 5) << 24)
 
 /* Columns of x86.def that say one thing for many rows: 1 where they are what is asked, else 0. */
 enum { IS_B_B = 1, IS_B_V = 0, IS_B_H = 0, IS_B_Q = 0, IS_B_E = 0, IS_B_X = 0, IS_B_Y = 0 };
@@ -90,12 +94,12 @@ static const struct row rows[HG_X86_OP_COUNT] = {
         .length = LENGTH_##lengths,                                                                \
         .digit = (digit_),                                                                         \
         .vex_w = (vw),                                                                             \
-        .evex_w = (ew),                                                                            \
         .byte_reg = FORM_##form_ == FORM_MR && IS_B_##a,                                           \
         .byte_rm = (FORM_##form_ == FORM_M && IS_B_##d) || (FORM_##form_ == FORM_RM && IS_B_##a),  \
         .vex = HG_X86_FEATURE_##vex_,                                                              \
         .evex = HG_X86_FEATURE_##evex_,                                                            \
         .tuple = TUPLE_##tuple_,                                                                   \
+        .evex_word = EVEX_WORD(map_, PP_##pp_, ew, LENGTH_##lengths),                              \
     },
 #include "lib/native/x86.def"
 #undef HG_X86_ROW
@@ -192,25 +196,41 @@ ALWAYS_INLINE uint8_t *put_vex(uint8_t *p, uint32_t insn, const struct row *row,
     return p + 3;
 }
 
-/* Manual, 2.7.1. */
+/*
+ * Manual, 2.7.1: four bytes as one word, to which the row's has all that no operand decides.
+ * Registers are inverted there, so that they are flipped in.
+ */
+ALWAYS_INLINE uint32_t evex_reg(unsigned reg, unsigned vvvv)
+{
+    return (reg & 8) << 12 | (reg & 16) << 8 | (vvvv & 15) << 19 | (vvvv & 16) << 23;
+}
+
+ALWAYS_INLINE uint32_t evex_rm(unsigned rm)
+{
+    return (rm & 24) << 10;
+}
+
+/* What stands for no register has neither bit. */
+ALWAYS_INLINE uint32_t evex_memory(struct hg_x86_mem m)
+{
+    return (m.index & 8u) << 11 | (m.base & 8u) << 10;
+}
+
+ALWAYS_INLINE uint32_t evex_mask(uint32_t insn)
+{
+    return (insn & HG_X86_K(7)) << 11 | (insn & HG_X86_ZERO) << 15;
+}
+
 ALWAYS_INLINE uint8_t *put_evex(uint8_t *p, uint32_t insn, const struct row *row,
                                 const struct fields *f)
 {
-    unsigned reg = ~f->reg;
-    unsigned vvvv = ~(f->is_vsib ? f->mem.index & 16u : f->vvvv);
-    unsigned x = ~(f->is_mem ? index_bits(f) >> 3 : f->rm >> 4);
-    unsigned b = ~(base_bits(f) >> 3);
-    unsigned length = (insn >> MODIFIERS_LENGTH & 3) | row->length;
+    uint32_t word = row->evex_word;
+    word ^= evex_reg(f->reg, f->is_vsib ? f->mem.index & 16u : f->vvvv);
+    word ^= f->is_mem ? evex_memory(f->mem) : evex_rm(f->rm);
     bool is_rounded = (insn & HG_X86_ROUND(0)) != 0;
     bool b_bit = (insn & (HG_X86_BROADCAST | HG_X86_SAE | HG_X86_ROUND(0))) != 0;
-    length = is_rounded ? insn >> 20 & 3 : length;
-    p[0] = 0x62;
-    p[1] = (uint8_t)((reg >> 3 & 1) << 7 | (x & 1) << 6 | (b & 1) << 5 | (reg >> 4 & 1) << 4 |
-                     row->map);
-    p[2] = (uint8_t)((unsigned)row->evex_w << 7 | (vvvv & 15) << 3 | 4 | row->pp);
-    p[3] = (uint8_t)((insn >> 16 & 1) << 7 | length << 5 | (unsigned)b_bit << 4 |
-                     (vvvv >> 4 & 1) << 3 | (insn >> MODIFIERS_K & 7));
-    return p + 4;
+    uint32_t length = is_rounded ? insn >> 20 & 3 : insn >> MODIFIERS_LENGTH & 3;
+    return put32(p, word | length << 29 | (uint32_t)b_bit << 28 | evex_mask(insn));
 }
 
 /* ModRM, SIB and displacement; SCALE is log2 of what an 8-bit displacement counts. */
@@ -295,6 +315,42 @@ ALWAYS_INLINE void encode(struct hg_x86 *x, uint32_t insn, const struct row *row
         p = put32(p, (uint32_t)f->imm);
     }
     x->at = p;
+}
+
+/*
+ * Instructions of 512 bits, most of what is emitted: EVEX without asking. Those with a rounding of
+ * their own are rare.
+ */
+ALWAYS_INLINE bool is_wide(const struct hg_x86 *x, uint32_t insn, const struct row *row)
+{
+    const uint32_t asked = HG_X86_SAE | HG_X86_ROUND(0) | 3u << MODIFIERS_LENGTH;
+    return (insn & asked) == HG_X86_512 && (x->features >> row->evex & 1) != 0;
+}
+
+ALWAYS_INLINE void encode_wide(struct hg_x86 *x, uint32_t insn, const struct row *row, unsigned reg,
+                               unsigned vvvv, unsigned rm)
+{
+    if (has_room(x)) {
+        uint32_t word = row->evex_word ^ evex_reg(reg, vvvv) ^ evex_rm(rm);
+        word |= 2u << 29 | evex_mask(insn);
+        uint64_t tail = row->opcode | (0xc0 | (reg & 7) << 3 | (rm & 7)) << 8;
+        uint64_t bytes = word | tail << 32;
+        memcpy(x->at, &bytes, sizeof(bytes)); /* two more than there are: has_room counts 15 */
+        x->at += 6;
+    }
+}
+
+ALWAYS_INLINE void encode_wide_memory(struct hg_x86 *x, uint32_t insn, const struct row *row,
+                                      unsigned reg, unsigned vvvv, struct hg_x86_mem m)
+{
+    if (has_room(x)) {
+        uint32_t word = row->evex_word ^ evex_reg(reg, vvvv) ^ evex_memory(m);
+        word |= 2u << 29 | (insn & HG_X86_BROADCAST) << 11 | evex_mask(insn);
+        uint8_t *p = put32(x->at, word);
+        *p++ = row->opcode;
+        struct fields f = {.reg = reg, .mem = m, .is_mem = true};
+        x->at = put_memory(x, p, &f, m.base == HG_X86_RIP ? 0 : scale_of(insn, row));
+    }
 }
 
 /* encode() for rows of FORMS alone. */
@@ -393,17 +449,26 @@ void hg_x86_mi(struct hg_x86 *x, uint32_t insn, struct hg_x86_mem m, int32_t i)
 
 void hg_x86_rr(struct hg_x86 *x, uint32_t insn, unsigned d, unsigned a)
 {
-    bool swap = row_of(insn)->form == FORM_MR;
+    const struct row *row = row_of(insn);
+    if (row->form == FORM_RM && is_wide(x, insn, row)) {
+        encode_wide(x, insn, row, d, 0, a);
+        return;
+    }
+    bool swap = row->form == FORM_MR;
     encode_one_of(x, insn, IS(RM) | IS(MR),
                   (struct fields){.reg = swap ? a : d, .rm = swap ? d : a});
 }
 
 void hg_x86_rm(struct hg_x86 *x, uint32_t insn, unsigned d, struct hg_x86_mem m)
 {
+    const struct row *row = row_of(insn);
+    if (row->form == FORM_RM && is_wide(x, insn, row)) {
+        encode_wide_memory(x, insn, row, d, 0, m);
+        return;
+    }
     encode_one_of(
         x, insn, IS(RM) | IS(GATHER),
-        (struct fields){
-            .reg = d, .mem = m, .is_mem = true, .is_vsib = row_of(insn)->form == FORM_GATHER});
+        (struct fields){.reg = d, .mem = m, .is_mem = true, .is_vsib = row->form == FORM_GATHER});
 }
 
 void hg_x86_mr(struct hg_x86 *x, uint32_t insn, struct hg_x86_mem m, unsigned a)
@@ -462,13 +527,23 @@ void hg_x86_mri(struct hg_x86 *x, uint32_t insn, struct hg_x86_mem m, unsigned a
 
 void hg_x86_rrr(struct hg_x86 *x, uint32_t insn, unsigned d, unsigned a, unsigned b)
 {
-    bool swap = row_of(insn)->form == FORM_RMV;
+    const struct row *row = row_of(insn);
+    if (row->form == FORM_RVM && is_wide(x, insn, row)) {
+        encode_wide(x, insn, row, d, a, b);
+        return;
+    }
+    bool swap = row->form == FORM_RMV;
     encode_one_of(x, insn, IS(RVM) | IS(RMV),
                   (struct fields){.reg = d, .vvvv = swap ? b : a, .rm = swap ? a : b});
 }
 
 void hg_x86_rrm(struct hg_x86 *x, uint32_t insn, unsigned d, unsigned a, struct hg_x86_mem m)
 {
+    const struct row *row = row_of(insn);
+    if (row->form == FORM_RVM && is_wide(x, insn, row)) {
+        encode_wide_memory(x, insn, row, d, a, m);
+        return;
+    }
     encode_one_of(x, insn, IS(RVM), (struct fields){.reg = d, .vvvv = a, .mem = m, .is_mem = true});
 }
 
