@@ -44,6 +44,7 @@ enum hg_vop_form {
 #define HG_VOP_UNIFORM 0x01u /* the same for all lanes of a stretch */
 #define HG_VOP_ROW     0x02u /* uniform, but may differ from row to row */
 #define HG_VOP_QUIET   0x04u /* no signalling NaN, and flushed where that is asked for */
+#define HG_VOP_MASK    0x08u /* its value is in a mask register */
 
 struct hg_vop {
     uint8_t op;    /* enum hg_vop_code */
@@ -73,6 +74,8 @@ struct hg_stream {
 #define HG_EMIT_OPS     1024 /* of a region */
 #define HG_EMIT_STREAMS 16
 #define HG_EMIT_CONSTS  128
+/* Of the table that finds constants; a power of two. */
+#define HG_EMIT_CONST_SLOTS 256
 
 /* What becomes a region of the code object. */
 struct hg_emit_region {
@@ -101,7 +104,6 @@ struct hg_emit {
     uint8_t lanes;
     uint16_t op_count;
     uint16_t const_count;
-    uint16_t const_next;    /* where the next is looked for first: sequences come again */
     uint16_t uniform_count; /* operations in front of the loop that are no constants */
     uint8_t stream_count;
     bool row_loads, row_stores, one_loads, one_stores; /* uniform memory */
@@ -110,6 +112,7 @@ struct hg_emit {
     struct hg_stream streams[HG_EMIT_STREAMS];
     struct hg_emit_reduce reduces[HG_NATIVE_REDUCES];
     hg_val consts[HG_EMIT_CONSTS];
+    uint8_t const_slots[HG_EMIT_CONST_SLOTS]; /* by their bits: 1 + which of consts, or 0 */
     struct hg_vop ops[HG_EMIT_OPS];
 };
 

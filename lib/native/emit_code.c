@@ -91,18 +91,14 @@ void hg_code_front(struct hg_code_gen *gen)
     const struct hg_emit *emit = gen->emit;
     gen->in_body = false;
     bool alone = !emit->region->has_lanes; /* what may fail has no body to do that in */
-    for (uint16_t i = 0; i < emit->op_count; i++) {
-        if (is_uniform(&emit->ops[i]) || alone) {
+    bool some = emit->uniform_count > 0 || alone;
+    for (uint16_t i = 0; some && i < emit->op_count; i++) {
+        if ((is_uniform(&emit->ops[i]) || alone) && emit->ops[i].op != HG_VOP_CONST) {
             gen->at = i;
             hg_code_vop(gen);
         }
     }
-    for (unsigned i = 0; i < emit->const_count; i++) {
-        hg_val v = emit->consts[i];
-        if ((gen->kind[v] & HG_KEPT_IN_REG) != 0) {
-            hg_regs_define(gen, v, hg_regs_of(gen, v));
-        }
-    }
+    hg_regs_hold_constants(gen);
     hg_regs_restart(gen);
     hg_sums_start(gen);
     if (!hg_code_has_masks(gen) && emit->region->has_lanes) {

@@ -94,22 +94,45 @@ size_t hg_code_leave(struct hg_code_gen *gen, bool saves_all);
 
 /* Decides what stays in registers over the loop. */
 void hg_regs_plan(struct hg_code_gen *gen);
+/* Puts constants into the registers that they stay in over the loop. */
+void hg_regs_hold_constants(struct hg_code_gen *gen);
 /* Forgets what is in registers, but for what is kept. */
 void hg_regs_restart(struct hg_code_gen *gen);
 /* A free vector register, if need be by putting something away. */
 unsigned hg_regs_take(struct hg_code_gen *gen);
 unsigned hg_regs_take_mask(struct hg_code_gen *gen);
 /* The register that V is in, or comes into; it stays until the operation's end. */
-unsigned hg_regs_of(struct hg_code_gen *gen, hg_val v);
+unsigned hg_regs_fetch(struct hg_code_gen *gen, hg_val v); /* that has none yet */
+static inline unsigned hg_regs_of(struct hg_code_gen *gen, hg_val v)
+{
+    unsigned r = gen->reg[v];
+    if (r == HG_NO_REG) {
+        return hg_regs_fetch(gen, v);
+    }
+    gen->locked |= 1u << r;
+    return r;
+}
 unsigned hg_regs_mask_of(struct hg_code_gen *gen, hg_val v);
 /* Whether V can be read from memory instead; as one element for all lanes if BROADCAST says so. */
-bool hg_regs_in_memory(const struct hg_code_gen *gen, hg_val v, bool may_broadcast,
-                       bool *broadcast);
+bool hg_regs_is_away(const struct hg_code_gen *gen, hg_val v, bool may_broadcast, bool *broadcast);
+static inline bool hg_regs_in_memory(const struct hg_code_gen *gen, hg_val v, bool may_broadcast,
+                                     bool *broadcast)
+{
+    *broadcast = false;
+    return gen->reg[v] == HG_NO_REG && hg_regs_is_away(gen, v, may_broadcast, broadcast);
+}
 /* Its address; a constant's is noted right after the instruction, by hg_regs_refer. */
 struct hg_x86_mem hg_regs_memory(const struct hg_code_gen *gen, hg_val v);
 void hg_regs_refer(struct hg_code_gen *gen, hg_val v, unsigned trailing);
 /* Whether the operation at hand is the last to read V. */
-bool hg_regs_dies(const struct hg_code_gen *gen, hg_val v);
+bool hg_regs_dies_in_front(const struct hg_code_gen *gen, hg_val v);
+static inline bool hg_regs_dies(const struct hg_code_gen *gen, hg_val v)
+{
+    if (gen->in_body) {
+        return gen->last_body[v] == gen->at && (gen->kind[v] & HG_KEPT_IN_REG) == 0;
+    }
+    return hg_regs_dies_in_front(gen, v);
+}
 /* Gives back the registers of the operation's sources that die; unlocks the others. */
 void hg_regs_release(struct hg_code_gen *gen);
 /* V, the operation's value, is in vector register R; a mask in R. */
@@ -161,7 +184,10 @@ void hg_sums_store(struct hg_code_gen *gen);
  * its instruction where it has one. */
 void hg_lane_vop(struct hg_code_gen *gen, uint32_t insn);
 /* Whether OP can be emitted only where the lanes that exist are known. */
-bool hg_lane_needs_mask(unsigned op);
+static inline bool hg_lane_needs_mask(unsigned op)
+{
+    return op == HG_VOP_CHECK || op == HG_VOP_BOUND || op == HG_VOP_FETCH || op == HG_VOP_SCATTER;
+}
 /* D = the least offset outside of an operand. */
 void hg_lane_limit(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d);
 

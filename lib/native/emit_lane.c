@@ -41,11 +41,6 @@ static void put_stage(struct hg_code_gen *gen, unsigned i, unsigned r, unsigned 
     hg_x86_mr(&gen->x, HG_X86_VMOVUPS_M | hg_code_length(gen, width), frame(STAGE(i)), r);
 }
 
-bool hg_lane_needs_mask(unsigned op)
-{
-    return op == HG_VOP_CHECK || op == HG_VOP_BOUND || op == HG_VOP_FETCH || op == HG_VOP_SCATTER;
-}
-
 /* ---- failures -------------------------------------------------------------------------------- */
 
 /* Lane rdx of the vector fails: it is remembered, with its offset in register OFFSETS, and only

@@ -20,13 +20,9 @@ static unsigned vector_count(const struct hg_emit *emit)
     return emit->level == HG_ISA_AVX512 ? 32 : 16;
 }
 
-static bool gives_mask(const struct hg_emit *emit, const struct hg_vop *vop)
+static inline bool gives_mask(const struct hg_vop *vop)
 {
-    if (emit->level != HG_ISA_AVX512) {
-        return false;
-    }
-    return (vop->op >= HG_VOP_MAND && vop->op <= HG_VOP_MNOT) || vop->op == HG_VOP_FCMP ||
-           vop->op == HG_VOP_ICMPS || vop->op == HG_VOP_ICMPU;
+    return (vop->flags & HG_VOP_MASK) != 0;
 }
 
 /* ---- planning -------------------------------------------------------------------------------- */
@@ -45,11 +41,11 @@ static inline void note_use(struct hg_code_gen *gen, hg_val v, uint16_t at, bool
     }
     if (gen->last_body[v] == 0) {
         gen->last_body[v] = at;
-        *alive += (vop->flags & HG_VOP_UNIFORM) == 0 && !gives_mask(gen->emit, vop);
+        *alive += (vop->flags & HG_VOP_UNIFORM) == 0 && !gives_mask(vop);
     }
     if ((vop->flags & HG_VOP_UNIFORM) != 0) {
         /* Masks from in front of the loop stay, unless they are many. */
-        gen->kind[v] = HG_USED_IN_BODY | (gives_mask(gen->emit, vop) ? HG_KEPT_IN_REG : 0);
+        gen->kind[v] = HG_USED_IN_BODY | (gives_mask(vop) ? HG_KEPT_IN_REG : 0);
     }
 }
 
@@ -68,7 +64,7 @@ static unsigned find_uses(struct hg_code_gen *gen)
     for (uint16_t i = emit->op_count; i-- > 0;) {
         const struct hg_vop *vop = &emit->ops[i];
         bool uniform = (vop->flags & HG_VOP_UNIFORM) != 0;
-        if (!uniform && gen->last_body[i] != 0 && !gives_mask(emit, vop)) {
+        if (!uniform && gen->last_body[i] != 0 && !gives_mask(vop)) {
             alive--;
         }
         note_use(gen, vop->a, i, uniform, &alive);
@@ -226,17 +222,26 @@ unsigned hg_regs_take_mask(struct hg_code_gen *gen)
     return k;
 }
 
+/* Constants that stay over the loop: nothing but these takes registers here. */
+void hg_regs_hold_constants(struct hg_code_gen *gen)
+{
+    const struct hg_emit *emit = gen->emit;
+    for (unsigned i = 0; i < emit->const_count; i++) {
+        hg_val v = emit->consts[i];
+        if ((gen->kind[v] & HG_KEPT_IN_REG) != 0) {
+            unsigned r = hg_regs_of(gen, v);
+            gen->kept |= 1u << r;
+            gen->locked |= 1u << r;
+        }
+    }
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
-unsigned hg_regs_of(struct hg_code_gen *gen, hg_val v)
+unsigned hg_regs_fetch(struct hg_code_gen *gen, hg_val v)
 {
-    unsigned r = gen->reg[v];
-    if (r != HG_NO_REG) {
-        gen->locked |= 1u << r;
-        return r;
-    }
     const struct hg_vop *vop = &gen->emit->ops[v];
-    r = hg_regs_take(gen);
+    unsigned r = hg_regs_take(gen);
     if (vop->op == HG_VOP_CONST) {
         hg_code_broadcast(gen, vop->width, r, hg_x86_code(0));
         hg_regs_refer(gen, v, 0);
@@ -265,12 +270,8 @@ unsigned hg_regs_mask_of(struct hg_code_gen *gen, hg_val v)
     return gen->reg[v];
 }
 
-bool hg_regs_in_memory(const struct hg_code_gen *gen, hg_val v, bool may_broadcast, bool *broadcast)
+bool hg_regs_is_away(const struct hg_code_gen *gen, hg_val v, bool may_broadcast, bool *broadcast)
 {
-    *broadcast = false;
-    if (gen->reg[v] != HG_NO_REG) {
-        return false;
-    }
     if (gen->emit->ops[v].op != HG_VOP_CONST) {
         return gen->slot[v] != 0;
     }
@@ -302,12 +303,9 @@ void hg_regs_refer(struct hg_code_gen *gen, hg_val v, unsigned trailing)
 
 /* ---- giving back ----------------------------------------------------------------------------- */
 
-bool hg_regs_dies(const struct hg_code_gen *gen, hg_val v)
+bool hg_regs_dies_in_front(const struct hg_code_gen *gen, hg_val v)
 {
-    if (gen->in_body) {
-        return gen->last_body[v] == gen->at && (gen->kind[v] & HG_KEPT_IN_REG) == 0;
-    }
-    bool put_away = gives_mask(gen->emit, &gen->emit->ops[v]) && gen->slot[v] != 0;
+    bool put_away = gives_mask(&gen->emit->ops[v]) && gen->slot[v] != 0;
     return gen->last_uniform[v] == gen->at && (gen->kind[v] == 0 || put_away);
 }
 
@@ -318,7 +316,7 @@ static void release(struct hg_code_gen *gen, hg_val v)
     }
     unsigned r = gen->reg[v];
     gen->reg[v] = HG_NO_REG;
-    if (gives_mask(gen->emit, &gen->emit->ops[v])) {
+    if (gives_mask(&gen->emit->ops[v])) {
         gen->free_masks |= 1u << r;
     } else {
         gen->free |= 1u << r;
