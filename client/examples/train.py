@@ -61,8 +61,8 @@ def main():
 
     with hologram.connect() as client:
         kept = {name: client.put(value) for name, value in weights.items()}
-        data = {"images": client.put(images), "targets": client.put(targets),
-                "rate": client.put(rate)}
+        data = {"images": images, "targets": targets, "rate": rate}
+        data = {name: client.put(value, constant=True) for name, value in data.items()}
         rows, loss = client.put(batches[0]), client.put(np.float32(0))
         step = client.graph(STEP)
         before = client.stats()
