@@ -97,8 +97,8 @@ static void linear(struct hg_session *session, uint64_t weights, uint64_t out)
 
 static void check_same(struct hg_session *session, uint64_t size)
 {
-    static float expected[ROWS * LARGE];
-    static float result[ROWS * LARGE];
+    float expected[ROWS * LARGE];
+    float result[ROWS * LARGE];
     const uint64_t bytes = ROWS * size * sizeof(float);
     test_read(session, EXPECTED, expected, bytes);
     test_read(session, RESULT, result, bytes);
