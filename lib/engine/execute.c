@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operations by name: from a request to a call, its plan, and on to work. */
+#include "lib/engine/again.h"
 #include "lib/engine/memo.h"
 #include "lib/engine/recent.h"
+#include "lib/engine/repeat.h"
 #include "lib/engine/steps.h"
 
 /* Fills BUFFERS, and CALL, which is large, but for its operands, as far as they will be used. */
@@ -61,8 +63,10 @@ static bool prepare_call(struct hg_session *session, struct hg_prepared *prepare
            hg_steps_prepare(prepared, call->op, &steps, buffers, error) == HG_OK && steps.count > 0;
 }
 
-enum hg_submitted hg_session_execute(struct hg_session *session,
-                                     const struct hg_execute_request *request, struct hg_task *task)
+/* Prepares REQUEST and runs or queues it. REPEAT is what to note it in, or NULL. */
+static enum hg_submitted execute(struct hg_session *session,
+                                 const struct hg_execute_request *request, struct hg_repeat *repeat,
+                                 struct hg_task *task)
 {
     struct hg_prepared prepared;
     struct hg_launch launches[HG_PLAN_STEPS_MAX];
@@ -71,6 +75,7 @@ enum hg_submitted hg_session_execute(struct hg_session *session,
 
     hg_task_begin(task);
     hg_prepared_init(&prepared, session, task, launches);
+    prepared.repeat = repeat;
     const enum hg_status status =
         resolve(session, request, &call, buffers, &prepared.claims, &task->error);
     task->op = call.op;
@@ -82,4 +87,22 @@ enum hg_submitted hg_session_execute(struct hg_session *session,
         return HG_TASK_DONE;
     }
     return hg_work_start(&prepared);
+}
+
+enum hg_submitted hg_session_execute(struct hg_session *session,
+                                     const struct hg_execute_request *request, struct hg_task *task)
+{
+    struct hg_again_slot *slot = hg_again_slot_of(session, request, task);
+    if (slot == NULL) {
+        return execute(session, request, task->repeat, task);
+    }
+    if (hg_again_run(session, slot, request, task)) {
+        return HG_TASK_DONE;
+    }
+    struct hg_repeat *repeat = hg_again_begin(slot, request);
+    const enum hg_submitted submitted = execute(session, request, repeat, task);
+    if (repeat != NULL && submitted == HG_TASK_DONE) {
+        hg_again_end(slot, request);
+    }
+    return submitted;
 }

@@ -65,11 +65,11 @@ static enum hg_status share_launch(struct hg_sched *sched, const struct hg_launc
 }
 
 static enum hg_status run_launch(struct hg_prepared *prepared, struct hg_launch *launch,
-                                 struct hg_error *error)
+                                 bool is_long, struct hg_error *error)
 {
     hg_prepared_take_panels(prepared, launch);
     struct hg_sched *sched = prepared->engine->sched;
-    if (prepared->task->is_awaited &&
+    if (is_long &&
         hg_sched_is_worth_sharing(sched, hg_exec_estimate_ns(launch->program, launch->params))) {
         return share_launch(sched, launch, error);
     }
@@ -89,7 +89,7 @@ static enum hg_status run_script(struct hg_prepared *prepared, bool is_long, str
             status = hg_task_check_wanted(prepared->task, error);
         }
         if (status == HG_OK) {
-            status = run_launch(prepared, &prepared->launches[0], error);
+            status = run_launch(prepared, &prepared->launches[0], is_long, error);
         }
         hg_prepared_return_loans(prepared);
     }
@@ -122,13 +122,13 @@ void hg_work_run_here(struct hg_prepared *prepared)
         status = run_script(prepared, is_long, &task->error);
     }
     for (uint32_t i = 0; i < prepared->step_count && status == HG_OK; i++) {
-        status = run_launch(prepared, &prepared->launches[i], &task->error);
+        status = run_launch(prepared, &prepared->launches[i], is_long, &task->error);
     }
     if (status != HG_OK) {
         hg_prepared_explain(prepared);
     }
     if (status == HG_OK && prepared->op != NULL && !is_long) {
-        hg_repeat_note(task->repeat, prepared);
+        hg_repeat_note(prepared->repeat, prepared);
     }
     task->deadline_ns = deadline_ns;
     task->ended_ticks = hg_task_ticks(task);

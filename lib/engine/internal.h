@@ -11,6 +11,7 @@
 
 #include "lib/base/mutex.h"
 #include "lib/engine/account.h"
+#include "lib/engine/again.h"
 #include "lib/engine/buffer.h"
 #include "lib/engine/engine.h"
 #include "lib/engine/graph_table.h"
@@ -94,6 +95,7 @@ struct hg_session {
     struct hg_idmap graphs;   /* struct hg_known_graph, pinned */
     struct hg_statements statements;
     struct hg_recent recent; /* calls by name */
+    struct hg_again again;   /* those with the same buffers */
     /* What repeats rest on: how often an id was freed; and how often something was forgotten that
      * they know, a prepared operation or that a buffer is not constant. */
     uint64_t freed;

@@ -19,7 +19,8 @@ struct use {
 
 struct hg_repeat {
     bool is_set;
-    bool is_direct; /* the launch needs no checks */
+    bool is_direct;         /* the launch needs no checks */
+    uint64_t charged_bytes; /* while it runs */
     uint8_t use_count;
     uint64_t freed;     /* of the session when the ids were last looked up */
     uint64_t forgotten; /* of the session when the call was noted */
@@ -44,6 +45,11 @@ void hg_repeat_destroy(struct hg_repeat **repeat)
     *repeat = NULL;
 }
 
+void hg_repeat_clear(struct hg_repeat *repeat)
+{
+    repeat->is_set = false;
+}
+
 bool hg_repeat_is_set(const struct hg_repeat *repeat)
 {
     return repeat->is_set;
@@ -64,8 +70,8 @@ const char *hg_repeat_cache(const struct hg_repeat *repeat)
 static bool is_repeatable(const struct hg_prepared *prepared)
 {
     const struct hg_claims *claims = &prepared->claims;
-    return prepared->step_count == 1 && prepared->temp_count == 0 && prepared->charged_bytes == 0 &&
-           !claims->any_shared && claims->count <= HG_OP_OPERANDS_MAX;
+    return prepared->step_count == 1 && prepared->temp_count == 0 && !claims->any_shared &&
+           claims->count <= HG_OP_OPERANDS_MAX;
 }
 
 static void note_uses(struct hg_repeat *repeat, const struct hg_claims *claims)
@@ -85,6 +91,7 @@ void hg_repeat_note(struct hg_repeat *repeat, const struct hg_prepared *prepared
         return;
     }
     note_uses(repeat, &prepared->claims);
+    repeat->charged_bytes = prepared->charged_bytes;
     repeat->freed = prepared->session->freed;
     repeat->forgotten = prepared->session->forgotten;
     repeat->op = prepared->op;
@@ -160,6 +167,19 @@ static enum hg_status launch(struct hg_engine *engine, struct hg_repeat *repeat,
                              : hg_exec_launch(&repeat->launch, error);
 }
 
+static bool charge(const struct hg_session *session, uint64_t bytes)
+{
+    struct hg_error ignored;
+    return bytes == 0 || hg_account_charge(session->account, bytes, &ignored) == HG_OK;
+}
+
+static void refund(const struct hg_session *session, uint64_t bytes)
+{
+    if (bytes != 0) {
+        hg_account_refund(session->account, bytes);
+    }
+}
+
 enum hg_repeated hg_session_repeat(struct hg_session *session, struct hg_repeat *repeat,
                                    uint64_t *ready_ticks, struct hg_error *error)
 {
@@ -168,8 +188,12 @@ enum hg_repeated hg_session_repeat(struct hg_session *session, struct hg_repeat 
     if (!repeat->is_set || !(is_current || still_binds(session, repeat)) || !is_free(repeat)) {
         return HG_REPEAT_NOT;
     }
+    if (!charge(session, repeat->charged_bytes)) {
+        return HG_REPEAT_NOT;
+    }
     struct hg_cache_loan loan = hg_cache_lend_handle(session->engine->cache, &repeat->program);
     if (loan.program == NULL) {
+        refund(session, repeat->charged_bytes);
         return HG_REPEAT_NOT;
     }
     repeat->launch.program = loan.program;
@@ -178,6 +202,7 @@ enum hg_repeated hg_session_repeat(struct hg_session *session, struct hg_repeat 
     }
     const enum hg_status status = launch(session->engine, repeat, error);
     hg_cache_return(&loan);
+    refund(session, repeat->charged_bytes);
     if (status != HG_OK) {
         (void)hg_error_prefix(error, "%s", repeat->op->name);
         return HG_REPEAT_FAILED;

@@ -10,7 +10,9 @@
 #include "lib/engine/steps.h"
 
 /* Keeps what PREPARED, with `op`, did in place, if that can be done again without being prepared:
- * one launch, nothing charged, no buffer that others may have. */
+ * one launch, no temporaries, no buffer that others may have. */
 void hg_repeat_note(struct hg_repeat *repeat, const struct hg_prepared *prepared);
+/* Forgets what it holds. */
+void hg_repeat_clear(struct hg_repeat *repeat);
 
 #endif

@@ -106,6 +106,7 @@ void hg_session_destroy(struct hg_session **session)
     hg_session_unload_graphs(dropped);
     hg_statements_fini(&dropped->statements);
     hg_recent_fini(&dropped->recent);
+    hg_again_fini(&dropped->again);
     hg_idmap_fini(&dropped->buffers);
     hg_idmap_fini(&dropped->programs);
     hg_idmap_fini(&dropped->graphs);

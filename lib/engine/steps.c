@@ -271,7 +271,7 @@ enum hg_status hg_steps_prepare(struct hg_prepared *prepared, const struct hg_op
     if (status != HG_OK) {
         return hg_error_prefix(error, "%s", op->name);
     }
-    if (prepared->task->repeat != NULL && steps->count == 1) {
+    if (prepared->repeat != NULL && steps->count == 1) {
         prepared->op = op;
         prepared->key = steps->items[0].key;
     }

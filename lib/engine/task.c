@@ -8,16 +8,25 @@ void hg_task_cancel(struct hg_task *task)
     atomic_store_explicit(&task->cancelled, true, memory_order_relaxed);
 }
 
-/* Lets one thread wait for the end of one task. */
+/*
+ * Lets one thread wait for the end of one task. Most end before anybody has to wait, so what
+ * sleeping takes is made only then.
+ */
 struct waiter {
+    /* Who comes second, the end of the task or the wait for it, finds the other here. */
+    _Atomic enum { RUNNING, AWAITED, ENDED } state;
     struct hg_mutex mutex; /* HG_RANK_LOOP */
     struct hg_condition ended;
-    bool is_ended;
+    bool is_ended; /* under the mutex */
 };
 
 static void wake(struct hg_task *task)
 {
     struct waiter *waiter = task->context;
+    /* Release: the outcome, for who does not sleep. Acquire: the mutex of who does. */
+    if (atomic_exchange_explicit(&waiter->state, ENDED, memory_order_acq_rel) != AWAITED) {
+        return; /* the waiter may be gone */
+    }
     hg_mutex_lock(&waiter->mutex);
     waiter->is_ended = true;
     /* Under the mutex: as soon as it is let go, the waiter may be gone. */
@@ -27,24 +36,35 @@ static void wake(struct hg_task *task)
 
 static void waiter_init(struct waiter *waiter, struct hg_task *task)
 {
-    hg_mutex_init(&waiter->mutex, HG_RANK_LOOP);
-    hg_cond_init(&waiter->ended);
-    waiter->is_ended = false;
+    atomic_init(&waiter->state, RUNNING);
     task->done = wake;
     task->context = waiter;
     task->is_awaited = true;
 }
 
+static void sleep_until_ended(struct waiter *waiter)
+{
+    hg_mutex_init(&waiter->mutex, HG_RANK_LOOP);
+    hg_cond_init(&waiter->ended);
+    waiter->is_ended = false;
+    /* Release: the mutex. Acquire: the outcome. */
+    if (atomic_exchange_explicit(&waiter->state, AWAITED, memory_order_acq_rel) == RUNNING) {
+        hg_mutex_lock(&waiter->mutex);
+        while (!waiter->is_ended) {
+            hg_cond_wait(&waiter->ended, &waiter->mutex);
+        }
+        hg_mutex_unlock(&waiter->mutex);
+    }
+    hg_cond_fini(&waiter->ended);
+    hg_mutex_fini(&waiter->mutex);
+}
+
 static enum hg_status wait_for(struct waiter *waiter, struct hg_task *task,
                                enum hg_submitted submitted)
 {
-    hg_mutex_lock(&waiter->mutex);
-    while (submitted == HG_TASK_PENDING && !waiter->is_ended) {
-        hg_cond_wait(&waiter->ended, &waiter->mutex);
+    if (submitted == HG_TASK_PENDING) {
+        sleep_until_ended(waiter);
     }
-    hg_mutex_unlock(&waiter->mutex);
-    hg_cond_fini(&waiter->ended);
-    hg_mutex_fini(&waiter->mutex);
     task->done = NULL;
     task->context = NULL;
     task->is_awaited = false;

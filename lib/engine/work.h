@@ -36,12 +36,13 @@ struct hg_prepared {
     const struct hg_session *session; /* while it is prepared: queued work may outlive it */
     struct hg_account *account;
     struct hg_task *task;
-    const char *label;      /* the operation, for error texts; static */
-    const struct hg_op *op; /* of a call whose task wants a repeat; else NULL */
-    struct hg_key key;      /* of its one program */
-    bool must_queue;        /* its run time cannot be estimated: never in place */
-    bool limited;           /* its deadline is the engine's work_ms_max */
-    uint32_t step_count;    /* launches that are filled, each with its program */
+    const char *label;        /* the operation, for error texts; static */
+    struct hg_repeat *repeat; /* to note the work in, if it runs here; or NULL */
+    const struct hg_op *op;   /* then, if it can be noted: the operation */
+    struct hg_key key;        /* of its one program */
+    bool must_queue;          /* its run time cannot be estimated: never in place */
+    bool limited;             /* its deadline is the engine's work_ms_max */
+    uint32_t step_count;      /* launches that are filled, each with its program */
     uint32_t temp_count;
     uint64_t charged_bytes;
     struct hg_packed *packed; /* panels of the step at hand, or NULL */
@@ -87,6 +88,7 @@ static inline void hg_prepared_init(struct hg_prepared *prepared, struct hg_sess
     prepared->account = session->account;
     prepared->task = task;
     prepared->label = "";
+    prepared->repeat = task->repeat;
     prepared->op = NULL;
     prepared->must_queue = false;
     prepared->limited = false;

@@ -1,122 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Launches from beginning to end on the caller's stack: the checks of bind.c and alias.c for
- * programs whose addresses are few and lie in lines, and a walk over rows and regions. What is not
- * plainly right here is left to hg_run_begin, which also knows what to say about it.
+ * Launches from beginning to end on the caller's stack: a walk over rows and regions, when
+ * native_bind.c has found nothing wrong. What is not plainly right is left to hg_run_begin, which
+ * also knows what to say about it.
  */
 #include <inttypes.h>
 
 #include "lib/base/check.h"
-#include "lib/base/clock.h"
 #include "lib/exec/native_product.h"
 #include "lib/native/native.h"
 
-/* Beyond, a deadline or a wish to cancel is looked for on the way. */
-#define UNWATCHED_BLOCKS 16
 /* Levels of a tree of leaves: more than 2^48 lanes can have. */
 #define TREE_LEVELS 40
-
-struct range {
-    uintptr_t first, end;
-};
-
-/* ---- checks ---------------------------------------------------------------------------------- */
-
-/* The operand of ACCESS, a class as one of its own; false if the launch may not address it. */
-static bool find_operand(const struct hg_launch *launch, const struct hg_native_access *access,
-                         struct hg_operand *operand)
-{
-    if (access->slot != HG_NATIVE_BOUNDARY) {
-        *operand = launch->operands[access->slot];
-        return true;
-    }
-    uint32_t class_index = access->offset / HG_CLASS_BYTES;
-    operand->base = launch->boundary_base;
-    operand->bytes = (class_index + 1) * (uint64_t)HG_CLASS_BYTES;
-    operand->writable = true;
-    return launch->boundary_base != NULL && class_index < HG_CLASS_COUNT &&
-           (launch->boundary_classes[class_index / 64] >> class_index % 64 & 1u) != 0;
-}
-
-/* The memory of ACCESS, as alias.c judges it: a matrix, which ends at MATRIX_END, stands for all of
- * its operand. False if it is not inside that. */
-static bool find_range(const struct hg_launch *launch, const struct hg_native_access *access,
-                       uint64_t matrix_end, struct range *range)
-{
-    struct hg_operand operand;
-    const uint64_t *params = launch->params;
-    if (access->lane == HG_NATIVE_MATRIX) {
-        operand = launch->operands[access->slot];
-        range->first = (uintptr_t)operand.base;
-        range->end = range->first + operand.bytes;
-        return matrix_end <= operand.bytes;
-    }
-    uint64_t elements = access->lane == HG_LANE_STRIDE ? params[HG_PARAM_N]
-                        : access->lane == HG_LANE_NONE ? 1
-                        : access->lane == HG_LANE_MOD  ? params[HG_PARAM_COLS]
-                                                       : params[HG_PARAM_ROWS];
-    /* Neither wraps: offsets and lanes are bounded far below 2^60. */
-    uint64_t end = access->offset + elements * access->width;
-    if (!find_operand(launch, access, &operand) || end > operand.bytes ||
-        (access->written && !operand.writable)) {
-        return false;
-    }
-    range->first = (uintptr_t)operand.base + access->offset;
-    range->end = (uintptr_t)operand.base + end;
-    return true;
-}
-
-/* Whether a range that is written overlaps another slot's otherwise than element for element. */
-static bool conflicts(const struct hg_native_access *accesses, unsigned count,
-                      const struct range *ranges)
-{
-    for (unsigned i = 0; i < count; i++) {
-        const struct hg_native_access *a = &accesses[i];
-        for (unsigned j = 0; a->written && j < count; j++) {
-            const struct hg_native_access *b = &accesses[j];
-            bool apart = ranges[i].first >= ranges[j].end || ranges[j].first >= ranges[i].end;
-            bool same = ranges[i].first == ranges[j].first && ranges[i].end == ranges[j].end &&
-                        a->width == b->width && a->lane == b->lane && !b->many;
-            if (!apart && !same) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool is_plain(const struct hg_launch *launch, const struct hg_native_code *code)
-{
-    const struct hg_code_facts *facts = &launch->program->facts;
-    const uint64_t *params = launch->params;
-    uint64_t n = params[HG_PARAM_N];
-    uint64_t product;
-    if (n == 0 || n >= UINT64_C(1) << 48 ||
-        __builtin_mul_overflow(params[HG_PARAM_ROWS], params[HG_PARAM_COLS], &product) ||
-        product != n ||
-        launch->operand_count != (uint32_t)facts->slot_count + facts->handle_count) {
-        return false;
-    }
-    if (n > facts->block_lanes && (facts->facts & HG_FACT_TOP_LANES) != 0) {
-        return false;
-    }
-    if (params[HG_PARAM_ROWS] > 1 && code->region_count > 1 && !code->row_by_row) {
-        return false;
-    }
-    const struct hg_native_region *first = &code->regions[0];
-    if (first->product == HG_NATIVE_WHOLE &&
-        (params[HG_PARAM_ROWS] != first->rows || params[HG_PARAM_COLS] != first->cols ||
-         launch->fuel != 0)) {
-        return false;
-    }
-    bool watched = launch->deadline_ns != 0 || launch->cancelled != NULL;
-    if (watched && n > UNWATCHED_BLOCKS * (uint64_t)facts->block_lanes) {
-        return false;
-    }
-    return (launch->cancelled == NULL ||
-            !atomic_load_explicit(launch->cancelled, memory_order_relaxed)) &&
-           (launch->deadline_ns == 0 || hg_clock_now_ns() < launch->deadline_ns);
-}
 
 /* ---- running --------------------------------------------------------------------------------- */
 
@@ -260,30 +155,6 @@ static enum hg_status fail_division(const struct hg_launch *launch,
         frame->fail_lane, frame->fail_pc, hg_insn_info(insn.op)->text, hg_dtype_name(insn.type));
 }
 
-/* True if LAUNCH may run as it is: its code can do what it asks for, its accesses lie inside its
- * operands and do not conflict. A product's sizes go to PRODUCT. */
-static bool is_right(const struct hg_launch *launch, const struct hg_native_code *code,
-                     struct hg_product *product)
-{
-    if (!code->direct || !is_plain(launch, code)) {
-        return false;
-    }
-    const struct hg_native_access *accesses = hg_native_accesses(code);
-    struct range ranges[HG_NATIVE_ACCESSES];
-    uint64_t ends[2] = {0, 0};
-    if (code->has_mma && !hg_native_size_product(launch, code, product, ends)) {
-        return false;
-    }
-    for (unsigned i = 0; i < code->access_count; i++) {
-        const struct hg_native_access *access = &accesses[i];
-        uint64_t end = code->has_mma && i < 2 ? ends[i] : access->offset;
-        if (!find_range(launch, access, end, &ranges[i])) {
-            return false;
-        }
-    }
-    return !conflicts(accesses, code->access_count, ranges);
-}
-
 /* One call of one function does all of it. */
 static bool is_whole(const struct hg_native_code *code)
 {
@@ -303,46 +174,35 @@ static void run_rows(const struct hg_launch *launch, const struct hg_native_code
     }
 }
 
-static void start_frame(const struct hg_launch *launch, const struct hg_native_code *code,
-                        struct hg_native_frame *frame)
+/* Runs LAUNCH with WALK's frame, which is bound. */
+static enum hg_status run_bound(const struct hg_launch *launch, const struct hg_native_code *code,
+                                struct walk *walk, struct hg_error *error)
 {
-    const struct hg_native_access *accesses = hg_native_accesses(code);
-    for (unsigned i = 0; i < code->access_count; i++) {
-        const unsigned slot = accesses[i].slot;
-        frame->base[slot] =
-            slot == HG_NATIVE_BOUNDARY ? launch->boundary_base : launch->operands[slot].base;
-    }
-    frame->params = launch->params;
-    frame->fail_lane = HG_NATIVE_NO_FAILURE;
-}
-
-/* Runs LAUNCH, which is right and has no product. */
-static enum hg_status run_launch(const struct hg_launch *launch, const struct hg_native_code *code,
-                                 struct hg_error *error)
-{
-    struct walk walk;
-    start_frame(launch, code, &walk.frame);
+    struct hg_native_frame *frame = &walk->frame;
     uint32_t saved = hg_fp_enter(launch->fp_mode);
     if (is_whole(code)) {
-        walk.frame.lane = walk.frame.col = 0;
-        walk.frame.count = launch->params[HG_PARAM_N];
-        walk.frame.is_first = 1;
-        code->regions[0].run(&walk.frame);
+        frame->lane = frame->col = 0;
+        frame->count = launch->params[HG_PARAM_N];
+        frame->is_first = 1;
+        code->regions[0].run(frame);
     } else {
-        run_rows(launch, code, &walk);
+        run_rows(launch, code, walk);
     }
     hg_fp_restore(saved);
-    return walk.frame.fail_lane == HG_NATIVE_NO_FAILURE ? HG_OK
-                                                        : fail_division(launch, &walk.frame, error);
+    return __builtin_expect(frame->fail_lane == HG_NATIVE_NO_FAILURE, 1)
+               ? HG_OK
+               : fail_division(launch, frame, error);
 }
 
-static bool run_product(const struct hg_launch *launch, const struct hg_native_code *code,
-                        const struct hg_product *product)
+static bool launch_product(const struct hg_launch *launch, const struct hg_native_code *code)
 {
     struct hg_native_frame frame;
-    start_frame(launch, code, &frame);
+    struct hg_product product;
+    if (!hg_native_bind_product(launch, code, &product, &frame)) {
+        return false;
+    }
     uint32_t saved = hg_fp_enter(launch->fp_mode);
-    bool done = hg_native_product_launch(launch, code, product, &frame);
+    bool done = hg_native_product_launch(launch, code, &product, &frame);
     hg_fp_restore(saved);
     return done;
 }
@@ -350,16 +210,19 @@ static bool run_product(const struct hg_launch *launch, const struct hg_native_c
 bool hg_native_launch(const struct hg_launch *launch, enum hg_status *status,
                       struct hg_error *error)
 {
-    struct hg_product product;
     const struct hg_native_code *code = hg_native_code_of(launch->program, launch->fp_mode);
-    if (code == NULL || !is_right(launch, code, &product)) {
+    if (code == NULL) {
         return false;
     }
     if (code->has_mma) {
         *status = HG_OK;
-        return run_product(launch, code, &product);
+        return launch_product(launch, code);
     }
-    *status = run_launch(launch, code, error);
+    struct walk walk;
+    if (!hg_native_bind(launch, code, &walk.frame)) {
+        return false;
+    }
+    *status = run_bound(launch, code, &walk, error);
     return true;
 }
 
@@ -370,13 +233,18 @@ bool hg_exec_is_direct(const struct hg_launch *launch)
     const struct hg_native_code *code = launch->executor == HG_EXECUTOR_NATIVE
                                             ? hg_native_code_of(launch->program, launch->fp_mode)
                                             : NULL;
-    struct hg_product none;
+    struct hg_native_frame none;
     return code != NULL && !code->has_mma && launch->cancelled == NULL &&
-           launch->deadline_ns == 0 && is_right(launch, code, &none);
+           launch->deadline_ns == 0 && hg_native_bind(launch, code, &none);
 }
 
 enum hg_status hg_exec_launch_direct(const struct hg_launch *launch, struct hg_error *error)
 {
     const struct hg_native_code *code = hg_native_code_of(launch->program, launch->fp_mode);
-    return code != NULL ? run_launch(launch, code, error) : hg_exec_launch(launch, error);
+    if (code == NULL) {
+        return hg_exec_launch(launch, error);
+    }
+    struct walk walk;
+    hg_native_start_frame(launch, code, &walk.frame);
+    return run_bound(launch, code, &walk, error);
 }

@@ -101,6 +101,19 @@ const struct hg_native_plan *hg_native_find_plan(const struct hg_program *progra
 void hg_native_keep_plan(const struct hg_program *program, const struct hg_native_code *code,
                          const struct hg_native_plan *plan);
 
+/* ---- native_bind.c --------------------------------------------------------------------------- */
+
+/* True if LAUNCH may run as it is: then FRAME's bases are those of its operands, its parameters are
+ * set, and nothing has failed. CODE has no product of HG_NATIVE_TILES; or it has, and its sizes go
+ * to PRODUCT. */
+bool hg_native_bind(const struct hg_launch *launch, const struct hg_native_code *code,
+                    struct hg_native_frame *frame);
+bool hg_native_bind_product(const struct hg_launch *launch, const struct hg_native_code *code,
+                            struct hg_product *product, struct hg_native_frame *frame);
+/* The same for a launch that is known to be right. */
+void hg_native_start_frame(const struct hg_launch *launch, const struct hg_native_code *code,
+                           struct hg_native_frame *frame);
+
 /* ---- native_product.c ------------------------------------------------------------------------ */
 
 /* PRODUCT as LAUNCH, of the program that MMA is of, sizes it; unchecked. */

@@ -146,7 +146,8 @@ static void a_plan_is_kept(void **state)
     hg_engine_destroy(&engine);
 }
 
-/* Without memory for a plan calls go on as if there were none to keep. */
+/* Without memory for a plan or a repeat calls go on as if there were none to keep; the next ones
+ * keep what could not be kept. */
 static void without_memory_nothing_is_kept(void **state)
 {
     struct hg_engine *engine = test_engine();
@@ -155,30 +156,115 @@ static void without_memory_nothing_is_kept(void **state)
     float sum[100];
     (void)state;
     alloc_all(session);
-    test_write(session, 1, one, sizeof one);
-    test_op(session, "vector_mul", 1, 1, 2); /* what else it needs is there */
-    test_op(session, "vector_add", 1, 1, 3);
+    test_op(session, "vector_add", 1, 1, 3); /* what else it needs is there */
     hg_session_destroy(&session);
-    session = test_session(engine, 1000);
-    alloc_all(session);
-    test_write(session, 1, one, sizeof one);
-    /* The slots; what is kept; its steps; then all of it is there. */
-    static const struct {
-        uint64_t skip;
-        bool fires;
-        bool again;
-    } faults[] = {{0, true, true}, {0, true, false}, {1, true, true}, {0, false, false}};
-    for (unsigned i = 0; i < HG_ARRAY_COUNT(faults); i++) {
-        hg_alloc_fault_set(faults[i].skip, false);
-        test_op(session, "vector_add", 1, 2, 3);
-        assert_int_equal(hg_alloc_fault_fired(), faults[i].fires);
-        hg_alloc_fault_clear();
-        test_read(session, 3, sum, sizeof sum);
-        assert_true(sum[0] == 1 && sum[99] == 0);
-        if (faults[i].again) {
+    uint64_t skip = 0;
+    for (bool fired = true; fired; skip++) {
+        session = test_session(engine, 1000);
+        alloc_all(session);
+        test_write(session, 1, one, sizeof one);
+        hg_alloc_fault_set(skip, false);
+        for (unsigned i = 0; i < 4; i++) {
             test_op(session, "vector_add", 1, 2, 3);
+            test_read(session, 3, sum, sizeof sum);
+            assert_true(sum[0] == 1 && sum[99] == 0);
         }
+        fired = hg_alloc_fault_fired();
+        hg_alloc_fault_clear();
+        hg_session_destroy(&session);
     }
+    assert_int_equal(skip - 1, 5); /* slots of plans, of requests; a plan, its steps; a repeat */
+    hg_engine_destroy(&engine);
+}
+
+/* ---- calls with the same buffers ------------------------------------------------------------- */
+
+/* y = OP(1, 2) with an attribute, or none where NAME is NULL, into 3. */
+static enum hg_status call_with(struct hg_session *session, const char *op, const char *name,
+                                float value, struct hg_task *task)
+{
+    struct test_request storage;
+    struct hg_named_attribute attribute = {name, name != NULL ? strlen(name) : 0, 0};
+    memcpy(&attribute.bits, &value, sizeof value);
+    struct hg_execute_request request = *test_request(&storage, op, 1, 0, 3);
+    request.attributes = &attribute;
+    request.attribute_count = name != NULL ? 1 : 0;
+    return hg_session_execute_wait(session, &request, task);
+}
+
+/* A request that comes again and differs in its operation, in an attribute's value or name, or by
+ * having one, is not taken for the one that is held; the outcome says what each ran. */
+static void requests_are_told_apart(void **state)
+{
+    struct hg_engine *engine = test_engine();
+    struct hg_session *session = test_session(engine, 1000);
+    static const struct {
+        const char *op;
+        const char *attribute;
+        float value;
+        float expected; /* 0: it fails */
+    } calls[] = {{"neg", NULL, 0, 2},        {"abs", NULL, 0, 2},       {"scalar_mul", "s", 3, -6},
+                 {"scalar_mul", "s", 4, -8}, {"scalar_mul", "z", 4, 0}, {"scalar_add", "s", 4, 2},
+                 {"scalar_mul", NULL, 0, 0}};
+    const float minus_two[100] = {-2};
+    (void)state;
+    alloc_all(session);
+    test_write(session, 1, minus_two, sizeof minus_two);
+    for (unsigned turn = 0; turn < 40; turn++) {
+        /* Each again and again, then each after another. */
+        const unsigned index = turn < 28 ? turn / 4 : turn % HG_ARRAY_COUNT(calls);
+        struct hg_task task = {.allow_inline = true};
+        struct hg_task alone = {.allow_inline = true, .deadline_ns = UINT64_MAX};
+        const float zero = 0;
+        float got = 0;
+        float expected = 0;
+        const char *op = calls[index].op;
+        test_write(session, 3, &zero, sizeof zero);
+        (void)!call_with(session, op, calls[index].attribute, calls[index].value, &alone);
+        test_read(session, 3, &expected, sizeof expected);
+        test_write(session, 3, &zero, sizeof zero);
+        (void)!call_with(session, op, calls[index].attribute, calls[index].value, &task);
+        test_read(session, 3, &got, sizeof got);
+        assert_int_equal(task.error.status, alone.error.status);
+        assert_string_equal(task.error.message, alone.error.message);
+        assert_memory_equal(&got, &expected, sizeof got);
+        assert_true(got == calls[index].expected);
+        assert_int_equal(task.error.status, got == 0 ? HG_INVALID_ARGUMENT : HG_OK);
+        assert_ptr_equal(task.op, alone.op);
+        assert_string_equal(task.cache, alone.cache);
+        assert_int_equal(task.outcome, alone.error.status == HG_OK ? HG_CACHE_HIT : alone.outcome);
+    }
+    hg_session_destroy(&session);
+    hg_engine_destroy(&engine);
+}
+
+/* What a call is charged for while it runs, its repeat is charged for as well: a reduction's
+ * scratch, which a session without room for it is refused. */
+static void repeats_are_charged(void **state)
+{
+    struct hg_engine *engine = test_engine();
+    struct hg_session_options limits;
+    struct hg_session *session = NULL;
+    hg_session_options_init(&limits);
+    limits.bytes_max = 4096;
+    (void)state;
+    test_ok(hg_session_create(engine, &limits, &session, &error));
+    test_alloc(session, 1, HG_F32, 512);
+    test_alloc(session, 2, HG_F32, 1);
+    for (unsigned i = 0; i < 5; i++) {
+        test_op(session, "sum", 1, 0, 2);
+    }
+    uint64_t id = 3;
+    struct hg_error ignored = HG_ERROR_INIT;
+    const struct hg_buffer_spec spec = {
+        .dtype = HG_I8, .rank = 1, .shape = {1}, .pool = HG_POOL_HEAP};
+    while (hg_session_alloc(session, id, &spec, NULL, &ignored) == HG_OK) {
+        id++;
+    }
+    test_op_fails(session, "sum", 1, 0, 2, HG_RESOURCE_EXHAUSTED, "");
+    test_ok(hg_session_free(session, 3, &error));
+    test_ok(hg_session_free(session, 4, &error));
+    test_op(session, "sum", 1, 0, 2);
     hg_session_destroy(&session);
     hg_engine_destroy(&engine);
 }
@@ -189,6 +275,8 @@ int main(void)
         cmocka_unit_test(kept_plans_change_nothing),
         cmocka_unit_test(a_plan_is_kept),
         cmocka_unit_test(without_memory_nothing_is_kept),
+        cmocka_unit_test(requests_are_told_apart),
+        cmocka_unit_test(repeats_are_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
