@@ -213,21 +213,53 @@ static enum hg_status make_step(struct hg_work *work, struct hg_launch **launch,
     return status;
 }
 
-/* Prepares the run of the current step and the job for its first region. */
-static enum hg_status begin_step(struct hg_work *work, struct hg_error *error)
+static enum hg_status begin_launch(struct hg_work *work, struct hg_launch *launch,
+                                   struct hg_error *error)
+{
+    hg_prepared_take_panels(&work->prepared, launch);
+    enum hg_status status = hg_run_begin(launch, &work->run, error);
+    if (status == HG_OK) {
+        work->job.parts = hg_run_parts(work->run, work->prepared.engine->options.workers);
+    }
+    return status;
+}
+
+/* Prepares the run of the first step and the job for its first region. */
+static enum hg_status begin(struct hg_work *work, struct hg_error *error)
 {
     struct hg_launch *launch;
     enum hg_status status = hg_task_check_wanted(work->prepared.task, error);
     if (status == HG_OK) {
         status = make_step(work, &launch, error);
     }
-    if (status != HG_OK) {
-        return status;
-    }
-    hg_prepared_take_panels(&work->prepared, launch);
-    status = hg_run_begin(launch, &work->run, error);
-    if (status == HG_OK) {
-        work->job.parts = hg_run_parts(work->run, work->prepared.engine->options.workers);
+    return status == HG_OK ? begin_launch(work, launch, error) : status;
+}
+
+/* Goes on with the current step, on the worker that ended the one before: what ends sooner here
+ * than another worker would have woken up for its part runs at once, and so the one after it; else
+ * a job is begun. */
+static enum hg_status go_on(struct hg_work *work, struct hg_error *error)
+{
+    const struct hg_sched *sched = work->prepared.engine->sched;
+    struct hg_launch *launch;
+    enum hg_status status = HG_OK;
+    while (work->step < count_steps(&work->prepared)) {
+        status = hg_task_check_wanted(work->prepared.task, error);
+        if (status == HG_OK) {
+            status = make_step(work, &launch, error);
+        }
+        if (status != HG_OK) {
+            break;
+        }
+        if (hg_exec_estimate_ns(launch->program, launch->params) >= 2 * hg_sched_wake_ns(sched)) {
+            return begin_launch(work, launch, error);
+        }
+        hg_prepared_take_panels(&work->prepared, launch);
+        status = hg_exec_launch(launch, error);
+        if (status != HG_OK) {
+            break;
+        }
+        work->step++;
     }
     return status;
 }
@@ -263,12 +295,10 @@ static void region_done(struct hg_job *job, uint32_t worker)
         status = hg_run_finish(&work->run, error);
         work->step++;
     }
-    if (status == HG_OK && work->step < count_steps(prepared)) {
-        status = begin_step(work, error);
-        if (status == HG_OK) {
-            hg_sched_resubmit(prepared->engine->sched, &work->job);
-            return;
-        }
+    status = status == HG_OK ? go_on(work, error) : status;
+    if (status == HG_OK && work->run != NULL) {
+        hg_sched_resubmit(prepared->engine->sched, &work->job);
+        return;
     }
     end_work(work);
 }
@@ -331,7 +361,7 @@ static enum hg_status queue(struct hg_prepared *prepared, struct hg_error *error
     if (work->prepared.claims.unsettled) {
         work->job.parts = work->prepared.claims.count;
     } else {
-        status = begin_step(work, error);
+        status = begin(work, error);
     }
     if (status == HG_OK) {
         prepared->task->work = work;

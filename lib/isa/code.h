@@ -39,7 +39,8 @@ struct hg_code {
 
 struct hg_code_facts {
     uint32_t scratch_bytes;
-    uint32_t cost; /* estimated cost of one lane in units of one F32 add, at least 1 */
+    uint32_t cost : 24;    /* estimated cost of one lane in units of one F32 add, at least 1, */
+    uint32_t mma_cost : 8; /*   and what of it are terms of products of known sizes, up to 255 */
     uint16_t insn_count;
     uint16_t block_lanes; /* B */
     uint16_t facts;       /* HG_FACT_* */

@@ -4,8 +4,9 @@
 
 #include "lib/isa/verify.h"
 
-#define COST_LOOP      8  /* times that a loop is taken to run: its count is not known */
-#define COST_MMA_DEPTH 64 /* k of a product, when it is a parameter */
+#define COST_LOOP      8         /* times that a loop is taken to run: its count is not known */
+#define COST_MMA_DEPTH 64        /* k of a product, when it is a parameter */
+#define COST_MAX       0xffffffu /* what its field holds */
 
 static uint32_t operation_cost(uint8_t op)
 {
@@ -152,12 +153,18 @@ void hg_verify_facts(struct hg_verify *verify, struct hg_code_facts *facts)
     uint64_t cost = 0;
     for (uint32_t i = 0; i < code->insn_count; i++) {
         note_operation(verify, i, &found);
-        cost += insn_cost(verify, i);
+        const uint64_t own = insn_cost(verify, i);
+        cost += own;
+        const struct hg_insn *insn = &code->insns[i];
+        if (insn->op == HG_OP_MMA && (insn->u.mma.flags & HG_MMA_PARAMS) == 0) {
+            const uint64_t terms = found.mma_cost + own;
+            found.mma_cost = terms < UINT8_MAX ? (uint8_t)terms : UINT8_MAX;
+        }
         if (verify->notes[i].level == HG_LEVEL_LANE &&
             (hg_verify_contexts(verify, i) & HG_CONTEXT_TOP) != 0) {
             found.facts |= HG_FACT_TOP_LANES;
         }
     }
-    found.cost = cost == 0 ? 1 : cost > UINT32_MAX ? UINT32_MAX : (uint32_t)cost;
+    found.cost = cost == 0 ? 1 : cost > COST_MAX ? COST_MAX : (uint32_t)cost & COST_MAX;
     *facts = found;
 }

@@ -219,6 +219,10 @@ static void cost_is_estimated(void **state)
     (void)state;
     assert_int_equal(facts_of("exit").cost, 1);
     uint32_t add = facts_of("ldg.f32 r1, [b0 + lane]\nadd.f32 r1, r1, r1").cost;
+    static const char *const product = "mma.f32 r1, [b0], [b1], m=2, n=2, k=33, lda=33, ldb=2\n"
+                                       "add.f32 r1, r1, r1";
+    assert_int_equal(facts_of(product).mma_cost, 33);
+    assert_int_equal(facts_of("ldg.f32 r1, [b0 + lane]").mma_cost, 0);
     assert_int_equal(add, 2);
     assert_int_equal(facts_of("ldg.f64 r1, [b0 + lane]\nadd.f64 r1, r1, r1").cost, 2 * add);
     assert_int_equal(facts_of("ldg.f32 r1, [b0 + lane]\npow.f32 r1, r1, r1").cost, 41);
