@@ -146,3 +146,72 @@ def test_aio_losing_the_connection(tmp_path):
                 await client.read(y)
 
     asyncio.run(main())
+
+
+# Texts, graphs and lazy blocks give what the other client gives, arrays for arrays; many at once.
+@asynchronous
+async def test_aio_graphs(client):
+    assert np.allclose(await client.eval("softmax(x * 2 + y)", x=X, y=Y), np_softmax(X * 2 + Y))
+    x, y = await client.put(X), await client.put(Y)
+    total = await client.eval("x + y", x=x, y=y)
+    assert np.array_equal(await client.read(total), X + Y)
+    both = await client.eval("a = x + y; b = x - y", x=x, y=y)
+    assert set(both) == {"a", "b"} and np.array_equal(await client.read(both["b"]), X - Y)
+    assert await client.eval("x - y", total, x=x, y=y) is total
+    assert np.array_equal(await client.read(total), X - Y)
+    graph = await client.graph("z = x * y")
+    assert graph.inputs == ["x", "y"] and graph.outputs == ["z"]
+    products = await asyncio.gather(*(client.run_graph(graph, x, y=y) for _ in range(50)))
+    for one in products:
+        assert np.array_equal(await client.read(one), X * Y)
+    async with client.lazy() as lazy:
+        z = np.tanh(lazy(x) + lazy(Y)).sum(axis=-1)
+    assert np.allclose(await client.read(z.buffer), np.tanh(X + Y).sum(axis=-1), rtol=1e-5)
+    assert "relu" in await client.explain("relu(x)", x=X)
+    assert (await client.explain("relu(x)", True, x=X)).startswith("digraph")
+
+
+# Names outlive what loads them, and a graph that was unloaded says so.
+@asynchronous
+async def test_aio_named_graphs(client):
+    graph = await client.graph("y = x + 1")
+    await client.save_graph(graph, "plus-one")
+    opened = await client.open_graph("plus-one")
+    assert np.array_equal(await client.run_graph(opened, X), X + 1)
+    await client.remove_graph("plus-one")
+    with pytest.raises(hologram.NotFound, match="plus-one"):
+        await client.open_graph("plus-one")
+    assert np.array_equal(await client.run_graph(opened, x=X), X + 1)
+    await client.unload_graph(graph)
+    with pytest.raises(hologram.NotFound, match="unloaded"):
+        await client.run_graph(graph, X)
+    with pytest.raises(hologram.FailedPrecondition, match="asyncio"):
+        opened(X)
+
+
+# Errors are the daemon's; a graph is loaded again after a reconnect; what is cancelled leaves nothing.
+@asynchronous
+async def test_aio_graph_failures(client):
+    with pytest.raises(hologram.InvalidArgument, match="line 1"):
+        await client.eval("x +", x=X)
+    with pytest.raises(hologram.InvalidArgument, match="input y is not bound"):
+        await client.eval("x + y", x=X)
+    with pytest.raises(hologram.InvalidArgument, match="at most 1 inputs"):
+        await client.run_graph(await client.graph("x + 1"), X, Y)
+    constant = await client.put(X, constant=True)
+    with pytest.raises(hologram.PermissionDenied, match="is constant"):
+        await client.eval("x + 1", constant, x=X)
+    graph = await client.graph("x + 1")
+    await client.reconnect()
+    assert np.array_equal(await client.run_graph(graph, X), X + 1)
+    before = len(await client.buffers())
+    big = await client.full(1 << 22, 1.0)
+    task = asyncio.create_task(client.eval("exp(exp(x))", x=big))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del big, task
+    for _ in range(3):
+        await client.put(0)
+    assert len(await client.buffers()) <= before + 2

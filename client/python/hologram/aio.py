@@ -24,6 +24,7 @@ from typing import Any, Callable, Generator, Iterator, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._aio_graphs import AsyncGraphs
 from ._controls import Controls
 from ._library import LIBRARY
 from ._session import GRACE_S, Session
@@ -32,6 +33,7 @@ from .buffer import Buffer
 from .client import Client, Pool, Shape
 from .dtypes import DType, DTypeLike, Scalar, to_storage
 from .errors import ConnectionLost, FailedPrecondition
+from .graphs import Request
 from .info import ServerInfo
 
 __all__ = ["AsyncClient", "connect"]
@@ -50,22 +52,24 @@ CONTROL_RESERVE = 8
 
 
 class _Pending:
-    """A request on its way. `steps` is None for reads and writes; `memory` is kept until the
+    """A request on its way. `steps` is None for reads, writes and graphs; `memory` is kept until the
     answer is there."""
 
-    __slots__ = ("ticket", "future", "what", "steps", "memory", "expiry")
+    __slots__ = ("ticket", "future", "what", "steps", "memory", "repeatable", "expiry")
 
     def __init__(self, ticket: int, future: asyncio.Future[None], what: str,
-                 steps: Flight | None = None, memory: object = None) -> None:
+                 steps: Flight | None = None, memory: object = None,
+                 repeatable: bool = True) -> None:
         self.ticket = ticket
         self.future = future
         self.what = what
         self.steps = steps
         self.memory = memory
+        self.repeatable = repeatable if steps is None else steps.repeatable
         self.expiry: asyncio.TimerHandle | None = None
 
 
-class AsyncClient(Controls):
+class AsyncClient(AsyncGraphs, Controls):
     """A connection for one event loop. `connect` makes it; use it with `async with`.
 
     Buffers are those of `hologram`, but only `run` may compute with them and only coroutines read
@@ -178,7 +182,7 @@ class AsyncClient(Controls):
             if pending.steps is not None:
                 session.finish(pending.steps, status, batch=True)
             elif status:
-                session.fail(status, pending.what)
+                session.fail(status, pending.what, pending.repeatable)
         except Exception as raised:
             error = raised
         self._resolve(pending, error)
@@ -205,7 +209,7 @@ class AsyncClient(Controls):
                 self._session.check()
             except ConnectionLost as lost:
                 lost.request = pending.what
-                lost.safe_to_repeat = pending.steps is None or pending.steps.repeatable
+                lost.safe_to_repeat = pending.repeatable
                 self._resolve(pending, lost)
             except FailedPrecondition as closed:
                 self._resolve(pending, closed)
@@ -272,6 +276,23 @@ class AsyncClient(Controls):
             session.recording = False
             if session.pointer is not None:
                 session.steps.discard()
+
+    async def _run_request(self, request: Request) -> dict[str, Buffer]:
+        await self._room.acquire()
+        session = self._session
+        try:
+            session.check()
+            ticket = request.submit(session)
+        except BaseException:
+            self._room.release()
+            raise
+        try:
+            await self._answer(_Pending(ticket, self._loop.create_future(), "eval",
+                                        memory=request, repeatable=request.repeatable))
+        except asyncio.CancelledError:
+            request.abandon(session)
+            raise
+        return request.take(session)
 
     # ---- buffers --------------------------------------------------------------------------------
 

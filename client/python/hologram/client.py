@@ -19,7 +19,7 @@ from .batch import Batch
 from .buffer import Buffer
 from .dtypes import DType, DTypeLike, Scalar, to_storage
 from .errors import InvalidArgument, NotFound
-from .graphs import Graph, Results, Source, Value
+from .graphs import Graph, Results, Source, Value, run
 from .info import Execution, OpInfo
 from .prepared import Prepared
 from .program import Program
@@ -370,12 +370,16 @@ class Client(Knowledge):
         the only result, or buffers by name; they may be inputs. The second time graph and plan are
         there already. Not part of a batch: what was queued is sent first.
         """
+        return self.run_graph(self.source(text), inputs, out)
+
+    def source(self, text: str) -> Source:
+        """What `eval` knows about a text."""
         source = self._sources.get(text)
         if source is None:
             if len(self._sources) >= _SOURCES_MAX:
                 self._sources.clear()
             source = self._sources[text] = Source(text=text)
-        return self.run_graph(source, inputs, out)
+        return source
 
     def graph(self, text: str) -> Graph:
         """A text that is checked now, and then run by number: `g = client.graph(text); g(x=x)`."""
@@ -402,7 +406,7 @@ class Client(Knowledge):
         buffers = {name: value if isinstance(value, Buffer) else self.put(value)
                    for name, value in inputs.items()}
         with self._blocking("eval") as session:
-            made = source.run(self, session, buffers, out)
+            made = run(source, self, session, buffers, out)
         results = {name: buffer.numpy() if arrays else buffer for name, buffer in made.items()}
         return next(iter(results.values())) if len(results) == 1 else results
 

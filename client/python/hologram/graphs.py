@@ -77,12 +77,21 @@ class Source:
         LIBRARY.graph_info_free(info)
         return graph.value, inputs, outputs
 
-    def run(self, client: Client, session: Session, inputs: Mapping[str, Buffer],
-            out: Buffer | Mapping[str, Buffer] | None) -> dict[str, Buffer]:
-        run = _library.GraphRun(source=pointer(self._struct))
-        made = _run(client, session, run, inputs, out, self._room)
+    def is_loaded_for(self, session: Session) -> bool:
+        """True: it travels with each run."""
+        return True
+
+    def load_for(self, session: Session) -> None:
+        """Nothing, for the same reason."""
+
+    def request(self, client: Client, inputs: Mapping[str, Buffer],
+                out: Buffer | Mapping[str, Buffer] | None) -> Request:
+        return Request(client, _library.GraphRun(source=pointer(self._struct)), inputs, out,
+                       self._room)
+
+    def learn(self, made: Mapping[str, Buffer]) -> None:
+        """What a run told."""
         self._room = len(made)
-        return made
 
     def explain(self, client: Client, inputs: Mapping[str, Value], dot: bool) -> str:
         patterns = (_library.GraphPattern * max(1, len(inputs)))(*(
@@ -105,50 +114,73 @@ def _operand(value: Value) -> _library.Operand:
     return operand
 
 
-def _bind_outputs(client: Client, out: Buffer | Mapping[str, Buffer] | None,
-                  room: int) -> tuple[list[tuple[str | None, Buffer]], Any]:
-    """What is given, and an array of structures: these first, then fresh ones."""
-    given: list[tuple[str | None, Buffer]] = []
-    if isinstance(out, Mapping):
-        given = [(name, buffer) for name, buffer in out.items()]
-    elif out is not None:
-        given = [(None, out)]
-    outputs = (_library.GraphOutput * max(room, len(given)))()
-    for structure, (name, buffer) in zip(outputs, given):
-        structure.name = name.encode() if name is not None else None
-        structure.buffer = client.operand(buffer, "eval")
-    return given, outputs
+class Request:
+    """A run that is submitted and then waited for, by whoever does the waiting."""
+
+    def __init__(self, client: Client, run: _library.GraphRun, inputs: Mapping[str, Buffer],
+                 out: Buffer | Mapping[str, Buffer] | None, room: int) -> None:
+        self._client = client
+        self._run = run
+        self._given: list[tuple[str | None, Buffer]] = []
+        if isinstance(out, Mapping):
+            self._given = list(out.items())
+        elif out is not None:
+            self._given = [(None, out)]
+        # What is given comes first, then fresh ones.
+        self._outputs = (_library.GraphOutput * max(room, len(self._given)))()
+        for structure, (name, buffer) in zip(self._outputs, self._given):
+            structure.name = name.encode() if name is not None else None
+            structure.buffer = client.operand(buffer, "eval")
+        self._inputs = (_library.GraphInput * max(1, len(inputs)))(*(
+            _library.GraphInput(name.encode(), client.operand(buffer, "eval"))
+            for name, buffer in inputs.items()))
+        run.inputs, run.input_count = self._inputs, len(inputs)
+        run.outputs, run.output_count = self._outputs, len(self._outputs)
+
+    @property
+    def repeatable(self) -> bool:
+        return not self._given
+
+    def submit(self, session: Session) -> int:
+        """Gives the ticket. The library fills this request's memory in when it is answered."""
+        ticket = c_uint64()
+        session.require(LIBRARY.submit_run_graph(session.pointer, byref(self._run), byref(ticket)))
+        return ticket.value
+
+    def abandon(self, session: Session) -> None:
+        """Nobody will know which of the fresh outputs were made."""
+        session.uncertain.extend(one.buffer for one in self._outputs[len(self._given):])
+
+    def take(self, session: Session) -> dict[str, Buffer]:
+        """The outputs of a run that went well; fresh ones are the session's from now on."""
+        from .buffer import Buffer
+        made = {}
+        for index, output in enumerate(self._outputs):
+            if output.given_name and index < len(self._given):
+                made[output.given_name.decode()] = self._given[index][1]
+            elif output.given_name:
+                session.live.add(output.buffer)
+                made[output.given_name.decode()] = Buffer(
+                    self._client, session, output.buffer, tuple(output.shape[:output.rank]),
+                    DType.from_code(output.dtype))
+        return made
 
 
-def _run(client: Client, session: Session, run: _library.GraphRun, inputs: Mapping[str, Buffer],
-         out: Buffer | Mapping[str, Buffer] | None, room: int) -> dict[str, Buffer]:
-    """Submits and waits. Fresh outputs are the session's from then on."""
-    from .buffer import Buffer
-    given, outputs = _bind_outputs(client, out, room)
-    bound = (_library.GraphInput * max(1, len(inputs)))(*(
-        _library.GraphInput(name.encode(), client.operand(buffer, "eval"))
-        for name, buffer in inputs.items()))
-    run.inputs, run.input_count = bound, len(inputs)
-    run.outputs, run.output_count = outputs, len(outputs)
-    ticket = c_uint64()
-    session.require(LIBRARY.submit_run_graph(session.pointer, byref(run), byref(ticket)))
-    fresh = [output.buffer for output in outputs[len(given):]]
+def run(source: Source | Graph, client: Client, session: Session, inputs: Mapping[str, Buffer],
+        out: Buffer | Mapping[str, Buffer] | None) -> dict[str, Buffer]:
+    """Submits and waits."""
+    source.load_for(session)
+    request = source.request(client, inputs, out)
+    ticket = request.submit(session)
     try:
-        status = session.await_answer(ticket.value)
+        status = session.await_answer(ticket)
     except BaseException:
-        session.uncertain.extend(fresh)  # nobody will know which of them were made
+        request.abandon(session)
         raise
     if status:
-        session.fail(status, "eval", not given)
-    made = {}
-    for index, output in enumerate(outputs):
-        if output.given_name and index < len(given):
-            made[output.given_name.decode()] = given[index][1]
-        elif output.given_name:
-            session.live.add(output.buffer)
-            made[output.given_name.decode()] = Buffer(
-                client, session, output.buffer, tuple(output.shape[:output.rank]),
-                DType.from_code(output.dtype))
+        session.fail(status, "eval", request.repeatable)
+    made = request.take(session)
+    source.learn(made)
     return made
 
 
@@ -176,26 +208,38 @@ class Graph:
     def __call__(self, *values: Value, out: Buffer | Mapping[str, Buffer] | None = None,
                  **inputs: Value) -> Results:
         """Runs it: inputs by place or by name, results as `Client.eval` gives them."""
-        if len(values) > len(self.inputs):
-            raise InvalidArgument(f"graph: expected at most {len(self.inputs)} inputs, got "
-                                  f"{len(values)}")
-        return self.client.run_graph(self, {**dict(zip(self.inputs, values)), **inputs}, out)
+        return self.client.run_graph(self, self.named(values, inputs), out)
 
-    def run(self, client: Client, session: Session, inputs: Mapping[str, Buffer],
-            out: Buffer | Mapping[str, Buffer] | None) -> dict[str, Buffer]:
-        """As `Source.run`."""
+    def is_loaded_for(self, session: Session) -> bool:
+        """True if SESSION knows it."""
+        return self._session is session
+
+    def load_for(self, session: Session) -> None:
+        """Has SESSION know it."""
         if self._session is None:
             raise NotFound("this graph was unloaded")
         if self._session is not session:
             self._load(session)
-        return _run(client, session, _library.GraphRun(graph=self._id), inputs, out,
-                    len(self.outputs))
+
+    def request(self, client: Client, inputs: Mapping[str, Buffer],
+                out: Buffer | Mapping[str, Buffer] | None) -> Request:
+        """As `Source.request`."""
+        return Request(client, _library.GraphRun(graph=self._id), inputs, out, len(self.outputs))
+
+    def learn(self, made: Mapping[str, Buffer]) -> None:
+        """Nothing: it knows its outputs."""
+
+    def named(self, values: Sequence[Value], inputs: Mapping[str, Value]) -> dict[str, Value]:
+        """All inputs by name, of which VALUES were given by place."""
+        if len(values) > len(self.inputs):
+            raise InvalidArgument(f"graph: expected at most {len(self.inputs)} inputs, got "
+                                  f"{len(values)}")
+        return {**dict(zip(self.inputs, values)), **inputs}
 
     def save(self, name: str, mode: int = 0o600, group: int | None = None) -> Graph:
         """Names it, so that it outlives this client and others may open it."""
         with self.client._blocking("save_graph") as session:
-            if self._session is not session:
-                self._load(session)
+            self.load_for(session)
             session.require(LIBRARY.save_graph(
                 session.pointer, self._id, name.encode(), mode,
                 _library.NO_GROUP if group is None else group))
@@ -524,32 +568,40 @@ _FUNCTIONS |= {one.__name__: one for one in (where, clip, concatenate, take, tra
 # ---- blocks and functions -----------------------------------------------------------------------
 
 
-class _Block:
+class Block:
     """Turns buffers and arrays into lazy ones."""
 
     def __init__(self) -> None:
         self.trace = Trace()
+        self._results: list[Lazy] = []
 
     def __call__(self, value: Value) -> Lazy:
         return self.trace.of(value)
 
+    def source(self) -> Source | None:
+        """The graph of what was written; None if that is nothing."""
+        trace = self.trace
+        self._results = [array for array in (made() for made in trace.made)
+                         if array is not None and array.index not in trace.read
+                         and trace.nodes[array.index].op != b"input"]
+        return trace.source([(f"r{i}", array.index) for i, array in enumerate(self._results)]) \
+            if self._results else None
+
+    def give(self, made: Results) -> None:
+        """The results of the graph's run."""
+        for i, array in enumerate(self._results):
+            array._value = made[f"r{i}"] if len(self._results) > 1 else made
+
 
 @contextlib.contextmanager
-def lazy(client: Client) -> Iterator[_Block]:
+def lazy(client: Client) -> Iterator[Block]:
     """A block in which operations on lazy arrays are written down; at its end all of them run as
     one request. Results are the arrays that are still held and that nothing in the block reads."""
-    block = _Block()
+    block = Block()
     yield block
-    trace = block.trace
-    results = [array for array in (made() for made in trace.made)
-               if array is not None and array.index not in trace.read
-               and trace.nodes[array.index].op != b"input"]
-    if results:
-        made = client.run_graph(
-            trace.source([(f"r{i}", array.index) for i, array in enumerate(results)]),
-            _as_buffers(client, trace.inputs))
-        for i, array in enumerate(results):
-            array._value = made[f"r{i}"] if len(results) > 1 else made
+    source = block.source()
+    if source is not None:
+        block.give(client.run_graph(source, _as_buffers(client, block.trace.inputs)))
 
 
 def _as_buffers(client: Client, values: Mapping[str, Value]) -> dict[str, Buffer]:
