@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Our side of the contest: planning, the cache and the executor, as the engine uses them, without
- * its sessions. With two threads the parts of a run are shared with a helper that spins while there
- * is work and sleeps soon after, as the engine's workers do.
+ * its sessions. With two threads the parts of a run are shared with a worker, as the engine shares
+ * what its caller waits for.
  */
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/check.h"
-#include "lib/base/cpu.h"
 #include "lib/cache/cache.h"
 #include "lib/exec/exec.h"
 #include "lib/exec/panels.h"
 #include "lib/native/native.h"
 #include "lib/ops/ops.h"
+#include "lib/sched/sched.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/gemm_subjects.h"
 
-#define HELPER_SPIN_NS 200000
+#define SPIN_US 50 /* the engine's default */
 
 static struct {
     struct hg_cache *cache;
@@ -34,20 +32,8 @@ static struct {
     struct hg_native_frame frame;
     struct hg_panels panels; /* of a constant operand */
     unsigned threads;
-    pthread_t helper;
+    struct hg_sched *sched;
 } ours;
-
-/* What the helper and the caller share: parts are taken by an atomic count. */
-static struct {
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    bool quit;                /* under the mutex */
-    _Atomic uint64_t turn;    /* of the last work handed out; release, read with acquire */
-    _Atomic uint32_t next;    /* part */
-    _Atomic uint32_t running; /* helpers inside; release down, read with acquire */
-    struct hg_run *run;
-    uint32_t parts;
-} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
 static void require_ok(enum hg_status status, const struct hg_error *error)
 {
@@ -59,78 +45,33 @@ static void require_ok(enum hg_status status, const struct hg_error *error)
 
 /* ---- two threads ----------------------------------------------------------------------------- */
 
-static void take_parts(void)
+struct shared_run {
+    struct hg_job job; /* first: the scheduler gives this pointer back */
+    struct hg_run *run;
+};
+
+static void run_part(struct hg_job *job, uint32_t part, uint32_t worker)
 {
-    uint32_t part;
-    while ((part = atomic_fetch_add(&shared.next, 1)) < shared.parts) {
-        hg_run_part(shared.run, part);
-    }
+    (void)worker;
+    hg_run_part(((struct shared_run *)job)->run, part);
 }
 
-/* Waits for a turn after SEEN; false at the end. */
-static bool wait_for_turn(uint64_t seen)
-{
-    uint64_t start = bench_now_ns();
-    while (bench_now_ns() - start < HELPER_SPIN_NS) {
-        for (int i = 0; i < 64; i++) {
-            if (atomic_load_explicit(&shared.turn, memory_order_acquire) != seen) {
-                return true;
-            }
-            hg_cpu_relax();
-        }
-    }
-    pthread_mutex_lock(&shared.mutex);
-    while (!shared.quit && atomic_load_explicit(&shared.turn, memory_order_acquire) == seen) {
-        pthread_cond_wait(&shared.wake, &shared.mutex);
-    }
-    bool goes_on = !shared.quit;
-    pthread_mutex_unlock(&shared.mutex);
-    return goes_on;
-}
-
-static void *help(void *unused)
-{
-    (void)unused;
-    uint64_t seen = 0;
-    while (wait_for_turn(seen)) {
-        seen = atomic_load_explicit(&shared.turn, memory_order_acquire);
-        take_parts();
-        atomic_store_explicit(&shared.running, 0, memory_order_release);
-    }
-    return NULL;
-}
-
-/* Runs the current region of RUN on both threads. */
-static void share(struct hg_run *run, uint32_t parts)
-{
-    shared.run = run;
-    shared.parts = parts;
-    atomic_store(&shared.next, 0);
-    atomic_store(&shared.running, 1);
-    pthread_mutex_lock(&shared.mutex);
-    atomic_fetch_add_explicit(&shared.turn, 1, memory_order_release);
-    pthread_cond_signal(&shared.wake);
-    pthread_mutex_unlock(&shared.mutex);
-    take_parts();
-    while (atomic_load_explicit(&shared.running, memory_order_acquire) != 0) {
-        hg_cpu_relax();
-    }
-}
-
+/* As the engine runs what its caller waits for: with a worker's help where that pays. */
 static void launch_shared(void)
 {
     struct hg_error error = HG_ERROR_INIT;
-    struct hg_run *run = NULL;
-    require_ok(hg_run_begin(&ours.launch, &run, &error), &error);
+    const uint64_t estimate_ns = hg_exec_estimate_ns(ours.launch.program, ours.launch.params);
+    if (!hg_sched_is_worth_sharing(ours.sched, estimate_ns)) {
+        require_ok(hg_exec_launch(&ours.launch, &error), &error);
+        return;
+    }
+    struct shared_run shared = {.job.run_part = run_part};
+    require_ok(hg_run_begin(&ours.launch, &shared.run, &error), &error);
     do {
-        uint32_t parts = hg_run_parts(run, ours.threads);
-        if (parts > 1) {
-            share(run, parts);
-        } else {
-            hg_run_part(run, 0);
-        }
-    } while (hg_run_advance(run));
-    require_ok(hg_run_finish(&run, &error), &error);
+        shared.job.parts = hg_run_parts(shared.run, ours.threads);
+        hg_sched_share(ours.sched, &shared.job);
+    } while (hg_run_advance(shared.run));
+    require_ok(hg_run_finish(&shared.run, &error), &error);
 }
 
 /* ---- the case -------------------------------------------------------------------------------- */
@@ -154,16 +95,13 @@ void gemm_ours_start(void)
     const struct hg_cache_options options = {
         .region_count = HG_CACHE_COUNT, .entries_max = 4096, .bytes_max = 1u << 30};
     require_ok(hg_cache_create(&options, &ours.cache, &error), &error);
-    HG_REQUIRE(pthread_create(&ours.helper, NULL, help, NULL) == 0);
+    const struct hg_sched_options pool = {.workers = 2, .queue_depth = 1, .spin_us = SPIN_US};
+    require_ok(hg_sched_create(&pool, &ours.sched, &error), &error);
 }
 
 void gemm_ours_stop(void)
 {
-    pthread_mutex_lock(&shared.mutex);
-    shared.quit = true;
-    pthread_cond_signal(&shared.wake);
-    pthread_mutex_unlock(&shared.mutex);
-    pthread_join(ours.helper, NULL);
+    hg_sched_destroy(&ours.sched);
     forget_code();
     forget_panels();
     hg_cache_destroy(&ours.cache);
