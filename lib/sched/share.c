@@ -17,8 +17,12 @@
  * preempted by others should not keep work from being shared for good. */
 #define WAKE_FIRST_NS 50000u
 #define WAKE_MAX_NS   200000u
-/* Weight of the latest wake-up: one part in so many. */
+/* Weights of the latest wake-up and the latest loss: one part in so many. */
 #define WAKE_WEIGHT 8u
+#define LOST_WEIGHT 8u
+
+/* What was lost counts less with each time that it kept work from being shared. */
+#define LOST_FADES 32u
 
 #define SPINS_PER_CLOCK 16u
 
@@ -70,9 +74,31 @@ static bool comes_again(struct hg_sched *sched, uint64_t estimate_ns, uint64_t w
     return pays;
 }
 
+/* A worker that has begun a part and is kept from going on by other programs costs more than it
+ * brings: the part is waited for. WAITED: after parts of PART_NS each. */
+static void note_lost(struct hg_sched *sched, uint64_t waited_ns, uint64_t part_ns)
+{
+    const uint64_t lost_ns = waited_ns > 2 * part_ns ? waited_ns - 2 * part_ns : 0;
+    const uint64_t old_ns = atomic_load_explicit(&sched->lost_ns, memory_order_relaxed);
+    atomic_store_explicit(&sched->lost_ns, old_ns - old_ns / LOST_WEIGHT + lost_ns / LOST_WEIGHT,
+                          memory_order_relaxed);
+}
+
+/* Whether work of ESTIMATE_NS is worth the risk that its workers are kept from going on. */
+static bool outweighs_loss(struct hg_sched *sched, uint64_t estimate_ns)
+{
+    const uint64_t lost_ns = atomic_load_explicit(&sched->lost_ns, memory_order_relaxed);
+    if (estimate_ns / 2 >= lost_ns) {
+        return true;
+    }
+    atomic_store_explicit(&sched->lost_ns, lost_ns - lost_ns / LOST_FADES, memory_order_relaxed);
+    return false;
+}
+
 bool hg_sched_is_worth_sharing(struct hg_sched *sched, uint64_t estimate_ns)
 {
-    if (sched->helpers_max == 0 || estimate_ns < 2 * SPIN_HAND_OVER_NS) {
+    if (sched->helpers_max == 0 || estimate_ns < 2 * SPIN_HAND_OVER_NS ||
+        !outweighs_loss(sched, estimate_ns)) {
         return false;
     }
     if (read(&sched->spinning) != 0) {
@@ -122,10 +148,11 @@ static bool is_over(const struct hg_share *share)
     return atomic_load_explicit(&share->is_over, memory_order_acquire);
 }
 
-/* Waits for the parts that others still run: spinning first, for they began before this. */
-static void wait_for_others(struct hg_sched *sched, struct hg_share *share)
+/* Waits from START_NS on for the parts that others still run: spinning first, for they began before
+ * this. */
+static void wait_for_others(struct hg_sched *sched, struct hg_share *share, uint64_t start_ns)
 {
-    const uint64_t deadline_ns = hg_clock_now_ns() + sched->spin_ns;
+    const uint64_t deadline_ns = start_ns + sched->spin_ns;
     for (uint32_t spins = 1; !is_over(share); spins++) {
         if (spins % SPINS_PER_CLOCK == 0 && hg_clock_now_ns() >= deadline_ns) {
             break;
@@ -173,11 +200,15 @@ void hg_sched_share(struct hg_sched *sched, struct hg_job *job)
         return;
     }
     struct hg_share share;
-    _Atomic uint64_t finished = 0; /* the watchdog looks at workers, not at callers */
+    _Atomic uint64_t finished = 0; /* here; the watchdog looks at workers, not at callers */
     share.is_parked = false;
     atomic_init(&share.is_over, false);
     offer(sched, job, &share);
-    if (!hg_sched_run_parts(sched, job, 0, sched->workers, &finished)) {
-        wait_for_others(sched, &share);
+    const uint64_t start_ns = job->queued_ns;
+    const bool is_last = hg_sched_run_parts(sched, job, 0, sched->workers, &finished);
+    const uint64_t end_ns = hg_clock_now_ns();
+    if (!is_last) {
+        wait_for_others(sched, &share, end_ns);
     }
+    note_lost(sched, is_last ? 0 : hg_clock_now_ns() - end_ns, (end_ns - start_ns) / finished);
 }

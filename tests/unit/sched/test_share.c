@@ -231,6 +231,37 @@ static void sharing_has_to_pay(void **state)
     hg_sched_destroy(&sched);
 }
 
+/* Part 1 takes long, on a worker. */
+static void dawdle(struct hg_job *job, uint32_t part, uint32_t worker)
+{
+    meet(job, part, worker);
+    if (part == 1) {
+        (void)usleep(40000);
+    }
+}
+
+/* Where workers stop amid their parts and are waited for, less is shared, for a while. */
+static void waiting_is_a_loss(void **state)
+{
+    (void)state;
+    if (hg_cpu_count() < 2) {
+        skip();
+    }
+    enum { WORK_NS = 2000000, TRIES = 1000 };
+    struct hg_sched *sched = start(2, 0);
+    assert_true(hg_sched_is_worth_sharing(sched, WORK_NS));
+    struct meeting meeting = {.job = {.run_part = dawdle, .parts = 2}};
+    hg_sched_share(sched, &meeting.job);
+    assert_false(hg_sched_is_worth_sharing(sched, WORK_NS));
+    assert_true(hg_sched_is_worth_sharing(sched, UINT64_MAX));
+    uint32_t refused = 0;
+    while (refused < TRIES && !hg_sched_is_worth_sharing(sched, WORK_NS)) {
+        refused++;
+    }
+    assert_in_range(refused, 1, TRIES - 1);
+    hg_sched_destroy(&sched);
+}
+
 static _Atomic uint64_t fake_ns;
 
 static uint64_t fake_clock(void)
@@ -277,6 +308,7 @@ int main(void)
         cmocka_unit_test(many_share),
         cmocka_unit_test(sharing_has_to_pay),
         cmocka_unit_test(streams_wake_a_worker),
+        cmocka_unit_test(waiting_is_a_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
