@@ -13,53 +13,14 @@
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
 #include "lib/native/arena.h"
-#include "lib/native/emit.h"
+#include "lib/native/compiler.h"
 #include "lib/native/mma.h"
 
-#define INSNS_MAX 128   /* of a program */
-#define CODE_MAX  32768 /* bytes of a program */
-
-#define EVERY_REGION UINT32_MAX
-
-/* What compilation needs; on the caller's stack, and mostly untouched. */
-struct compiler {
-    const struct hg_program *program;
-    enum hg_isa_level level;
-    enum hg_fp_mode mode;
-    uint32_t insn_count;
-    uint32_t region_count;
-    uint32_t emitted;
-    size_t used; /* of bytes */
-    size_t offsets[HG_NATIVE_REGIONS];
-    struct {
-        uint32_t first, end; /* instructions that compute */
-        uint32_t reduces;    /* REDUCE from end on */
-        bool blocks;
-    } extents[HG_NATIVE_REGIONS];
-    struct hg_emit_region regions[HG_NATIVE_REGIONS];
-    struct hg_native_access accesses[HG_NATIVE_ACCESSES];
-    uint8_t access_count;
-    bool has_mma; /* that the code object needs */
-    struct hg_native_mma mma;
-    uint64_t handles[HG_SLOT_COUNT_MAX];
-    uint8_t handle_count;
-    bool loops;
-    bool row_level[HG_REGISTER_COUNT];  /* registers that may differ from row to row */
-    bool row_preds[HG_PREDICATE_COUNT]; /* predicates that may */
-    uint32_t tile_start; /* of the one region that is wanted, as tiles; or EVERY_REGION */
-    struct hg_native_tile tile;
-    struct hg_insn insns[INSNS_MAX];
-    struct hg_insn_uses uses[INSNS_MAX];
-    struct hg_emit emit;
-    uint8_t bytes[CODE_MAX];
-};
-
-/* Whether control goes through the text, but for loops; notes those. A body that exits may be one
+/* Whether control goes through the text, but for loops. A body that exits may be one
  * that does not run: then the program goes on behind it. */
-static bool goes_straight(struct compiler *compiler)
+static bool goes_straight(const struct hg_compiler *compiler)
 {
     uint32_t loops_end = 0;
-    compiler->loops = false;
     for (uint32_t i = 0; i < compiler->insn_count; i++) {
         const struct hg_insn *insn = &compiler->insns[i];
         if (insn->op == HG_OP_BRA || insn->op == HG_OP_CALL || insn->op == HG_OP_RET ||
@@ -67,7 +28,6 @@ static bool goes_straight(struct compiler *compiler)
             return false;
         }
         if (insn->op == HG_OP_LOOP) {
-            compiler->loops = true;
             loops_end = insn->target > loops_end ? insn->target : loops_end;
         }
     }
@@ -81,13 +41,9 @@ static bool ends_segment(const struct hg_insn *insn)
     return (hg_insn_info((enum hg_opcode)insn->op)->flags & HG_INSN_SEGMENT_END) != 0;
 }
 
-static bool reduces(const struct hg_insn *insn)
-{
-    return insn->op >= HG_OP_REDUCE_ADD && insn->op <= HG_OP_REDUCE_MUL;
-}
-
 /* The segment from FIRST on, which ends at LIMIT at the latest. Gives where the next one starts. */
-static uint32_t add_region(struct compiler *compiler, uint32_t first, uint32_t limit, bool blocks)
+static uint32_t add_region(struct hg_compiler *compiler, uint32_t first, uint32_t limit,
+                           bool blocks)
 {
     uint32_t end = first;
     while (end < limit && !ends_segment(&compiler->insns[end]) &&
@@ -95,7 +51,7 @@ static uint32_t add_region(struct compiler *compiler, uint32_t first, uint32_t l
         end++;
     }
     uint32_t after = end;
-    while (after < limit && reduces(&compiler->insns[after])) {
+    while (after < limit && hg_insn_reduces(&compiler->insns[after])) {
         after++;
     }
     uint32_t index = compiler->region_count++;
@@ -108,7 +64,7 @@ static uint32_t add_region(struct compiler *compiler, uint32_t first, uint32_t l
 }
 
 /* False if there are too many. */
-static bool find_regions(struct compiler *compiler)
+static bool find_regions(struct hg_compiler *compiler)
 {
     uint32_t pc = 0;
     while (pc < compiler->insn_count && compiler->insns[pc].op != HG_OP_EXIT) {
@@ -127,7 +83,7 @@ static bool find_regions(struct compiler *compiler)
 }
 
 /* Whether a region after INDEX may read register REG as region INDEX leaves it. */
-static bool read_later(const struct compiler *compiler, uint32_t index, uint8_t reg)
+static bool read_later(const struct hg_compiler *compiler, uint32_t index, uint8_t reg)
 {
     for (uint32_t i = compiler->extents[index].end; i < compiler->insn_count; i++) {
         const struct hg_insn_uses *uses = &compiler->uses[i];
@@ -144,44 +100,10 @@ static bool read_later(const struct compiler *compiler, uint32_t index, uint8_t 
     return false;
 }
 
-/* Notes in *KNOWN whether something differs from row to row, as ROW says; with loops, where what
- * comes later may come before, for good. Gives whether that is new. */
-static bool note_row(const struct compiler *compiler, bool *known, bool row)
-{
-    bool is_new = row && !*known;
-    *known = row || (compiler->loops && *known);
-    return is_new;
-}
-
-/* Follows what may differ from row to row, through instructions FIRST .. END-1. Gives whether that
- * is more than before. */
-static bool follow_rows(struct compiler *compiler, uint32_t first, uint32_t end)
-{
-    bool more = false;
-    for (uint32_t i = first; i < end; i++) {
-        const struct hg_insn *insn = &compiler->insns[i];
-        const struct hg_insn_uses *uses = &compiler->uses[i];
-        bool row = reduces(insn) || (hg_insn_has_addr(insn) && insn->u.addr.lane == HG_LANE_ROW);
-        for (unsigned r = 0; r < uses->read_count; r++) {
-            for (unsigned j = 0; j < (r == 0 ? uses->run : 1u); j++) {
-                row |= compiler->row_level[uses->reads[r].reg + j];
-            }
-        }
-        row |= uses->pred_read != HG_PRED_NONE && compiler->row_preds[uses->pred_read];
-        if (uses->pred_write != HG_PRED_NONE) {
-            more |= note_row(compiler, &compiler->row_preds[uses->pred_write], row);
-        }
-        if (uses->writes) {
-            more |= note_row(compiler, &compiler->row_level[uses->write.reg], row);
-        }
-    }
-    return more;
-}
-
 /* ---- a region -------------------------------------------------------------------------------- */
 
 /* Uniform values that the region computes and a later one reads. */
-static void add_outputs(struct compiler *compiler, uint32_t index, struct hg_lower *lower)
+static void add_outputs(struct hg_compiler *compiler, uint32_t index, struct hg_lower *lower)
 {
     struct hg_emit *emit = &compiler->emit;
     struct hg_emit_region *region = &compiler->regions[index];
@@ -226,7 +148,7 @@ static bool repeats_well(const struct hg_emit *emit)
     return !(emit->one_stores && loads) && !(emit->row_stores && loads && emit->region->has_lanes);
 }
 
-static void lower_region(struct compiler *compiler, uint32_t index)
+static void lower_region(struct hg_compiler *compiler, uint32_t index)
 {
     struct hg_emit_region *region = &compiler->regions[index];
     uint32_t first = compiler->extents[index].first;
@@ -235,7 +157,7 @@ static void lower_region(struct compiler *compiler, uint32_t index)
     struct hg_lower lower; /* a kilobyte, of which little is touched */
     lower.emit = &compiler->emit;
     lower.uses = compiler->uses;
-    lower.row_level = compiler->row_level;
+    lower.row_level = compiler->rows.regs;
     lower.slot_count = compiler->program->facts.slot_count;
     lower.handle_count = compiler->handle_count;
     lower.loops = 0;
@@ -267,11 +189,12 @@ static void lower_region(struct compiler *compiler, uint32_t index)
 }
 
 /* The bytes of the region's function; 0 if there is none. */
-static size_t write_region(struct compiler *compiler, uint32_t index, uint8_t *buffer, size_t size)
+static size_t write_region(struct hg_compiler *compiler, uint32_t index, uint8_t *buffer,
+                           size_t size)
 {
     struct hg_emit *emit = &compiler->emit;
     const struct hg_insn *first = &compiler->insns[compiler->extents[index].first];
-    if (compiler->tile_start != EVERY_REGION) {
+    if (compiler->tile_start != HG_EVERY_REGION) {
         return hg_mma_emit_tiles(emit, first, compiler->tile, buffer, size);
     }
     if (emit->region->product == HG_NATIVE_WHOLE) {
@@ -280,7 +203,7 @@ static size_t write_region(struct compiler *compiler, uint32_t index, uint8_t *b
     return hg_emit_code(emit, buffer, size);
 }
 
-static void emit_region(struct compiler *compiler, uint32_t index)
+static void emit_region(struct hg_compiler *compiler, uint32_t index)
 {
     struct hg_emit_region *region = &compiler->regions[index];
     region->has_lanes = region->by_row = region->can_fail = region->hops = false;
@@ -289,7 +212,7 @@ static void emit_region(struct compiler *compiler, uint32_t index)
     region->product = HG_NATIVE_NO_PRODUCT;
     region->rows = region->cols = 0;
     compiler->offsets[index] = SIZE_MAX;
-    bool wanted = compiler->tile_start == EVERY_REGION ||
+    bool wanted = compiler->tile_start == HG_EVERY_REGION ||
                   compiler->tile_start == compiler->extents[index].first;
     if (!wanted) {
         return;
@@ -299,14 +222,15 @@ static void emit_region(struct compiler *compiler, uint32_t index)
         region->product = HG_NATIVE_NO_PRODUCT;
         return;
     }
-    if (region->product == HG_NATIVE_TILES && compiler->tile_start == EVERY_REGION) {
+    if (region->product == HG_NATIVE_TILES && compiler->tile_start == HG_EVERY_REGION) {
         compiler->emitted++; /* each tile when it is wanted */
         return;
     }
     size_t start = (compiler->used + 15) / 16 * 16;
-    size_t bytes = start < CODE_MAX
-                       ? write_region(compiler, index, compiler->bytes + start, CODE_MAX - start)
-                       : 0;
+    size_t bytes =
+        start < HG_COMPILER_BYTES
+            ? write_region(compiler, index, compiler->bytes + start, HG_COMPILER_BYTES - start)
+            : 0;
     if (bytes != 0) {
         memset(compiler->bytes + compiler->used, 0xcc, start - compiler->used);
         compiler->offsets[index] = start;
@@ -315,115 +239,9 @@ static void emit_region(struct compiler *compiler, uint32_t index)
     }
 }
 
-/* ---- direct launches ------------------------------------------------------------------------- */
-
-/* The operand that ADDR names, as frames number them. */
-static uint8_t slot_of(const struct compiler *compiler, const struct hg_addr *addr)
-{
-    if (addr->mode == HG_ADDR_PHI || addr->slot != HG_SLOT_HANDLE) {
-        return addr->mode == HG_ADDR_PHI ? HG_NATIVE_BOUNDARY : addr->slot;
-    }
-    uint8_t i = 0;
-    while (compiler->handles[i] != addr->handle) {
-        i++;
-    }
-    return (uint8_t)(compiler->program->facts.slot_count + i);
-}
-
-static bool add_access(struct compiler *compiler, const struct hg_insn *insn)
-{
-    const struct hg_addr *addr = &insn->u.addr;
-    bool by_cols = addr->lane == HG_LANE_STRIDE ? addr->factor == 1 : addr->factor == 0;
-    if (!by_cols || hg_addr_computed(addr)) {
-        return false;
-    }
-    const struct hg_native_access access = {
-        .slot = slot_of(compiler, addr),
-        .lane = addr->lane,
-        .width = (uint8_t)hg_dtype_bytes((enum hg_dtype)insn->type),
-        .written = insn->op == HG_OP_STG,
-        .offset = (uint32_t)addr->offset, /* streams have smaller ones */
-    };
-    for (unsigned i = 0; i < compiler->access_count; i++) {
-        struct hg_native_access *known = &compiler->accesses[i];
-        if (known->slot == access.slot && known->lane == access.lane &&
-            known->width == access.width && known->offset == access.offset) {
-            known->written |= access.written;
-            return true;
-        }
-    }
-    if (compiler->access_count == HG_NATIVE_ACCESSES) {
-        return false;
-    }
-    compiler->accesses[compiler->access_count++] = access;
-    return true;
-}
-
-/* Whether each slot, and each class, that is written is accessed in one way: then two that overlap
- * in the same elements are in place. What is read in several ways is marked. */
-static bool one_way_each(struct compiler *compiler)
-{
-    for (unsigned i = 0; i < compiler->access_count; i++) {
-        struct hg_native_access *a = &compiler->accesses[i];
-        for (unsigned j = 0; j < i; j++) {
-            struct hg_native_access *b = &compiler->accesses[j];
-            bool classes = a->slot == HG_NATIVE_BOUNDARY &&
-                           a->offset / HG_CLASS_BYTES != b->offset / HG_CLASS_BYTES;
-            if (a->slot != b->slot || classes) {
-                continue;
-            }
-            if (a->written || b->written) {
-                return false;
-            }
-            a->many = b->many = true;
-        }
-    }
-    return true;
-}
-
-static bool stores_one(const struct compiler *compiler)
-{
-    for (unsigned i = 0; i < compiler->access_count; i++) {
-        if (compiler->accesses[i].written && compiler->accesses[i].lane == HG_LANE_NONE) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Whether the program can be launched from its accesses alone, which this finds. */
-static bool is_direct(struct compiler *compiler)
-{
-    compiler->access_count = 0;
-    for (uint32_t i = 0; i < compiler->region_count; i++) {
-        const struct hg_emit_region *region = &compiler->regions[i];
-        bool fails = region->can_fail && compiler->region_count > 1;
-        bool strips = region->product != HG_NATIVE_NO_PRODUCT && compiler->region_count > 1;
-        bool has_code = compiler->offsets[i] != SIZE_MAX || region->product == HG_NATIVE_TILES;
-        if (!has_code || fails || strips || region->fuel != 0) {
-            return false;
-        }
-    }
-    for (uint32_t i = 0; i < compiler->insn_count; i++) {
-        const struct hg_insn *insn = &compiler->insns[i];
-        if (insn->op == HG_OP_MMA) {
-            struct hg_native_access *both = &compiler->accesses[compiler->access_count];
-            if (compiler->access_count + 2 > HG_NATIVE_ACCESSES || !hg_mma_accesses(insn, both)) {
-                return false;
-            }
-            compiler->access_count += 2;
-            compiler->has_mma = compiler->regions[0].product == HG_NATIVE_TILES;
-            compiler->mma = hg_mma_of(insn);
-        } else if (hg_insn_has_addr(insn) && !add_access(compiler, insn)) {
-            return false;
-        }
-    }
-    return one_way_each(compiler);
-}
-
 /* ---- all ------------------------------------------------------------------------------------- */
 
-static size_t code_size(const struct compiler *compiler)
+static size_t code_size(const struct hg_compiler *compiler)
 {
     size_t size = sizeof(struct hg_native_code) +
                   (compiler->has_mma ? sizeof(struct hg_native_mma) : 0) +
@@ -439,7 +257,7 @@ static size_t code_size(const struct compiler *compiler)
 }
 
 /* Packs what is known of the regions behind CODE's header. */
-static void fill_regions(const struct compiler *compiler, struct hg_native_code *code)
+static void fill_regions(const struct hg_compiler *compiler, struct hg_native_code *code)
 {
     unsigned reduces = 0;
     unsigned values = 0;
@@ -492,9 +310,9 @@ static void fill_regions(const struct compiler *compiler, struct hg_native_code 
     }
 }
 
-static enum hg_status finish(struct compiler *compiler, struct hg_native_code **out)
+static enum hg_status finish(struct hg_compiler *compiler, struct hg_native_code **out)
 {
-    bool direct = is_direct(compiler);
+    bool direct = hg_compiler_is_direct(compiler);
     compiler->access_count = direct ? compiler->access_count : 0;
     compiler->has_mma &= direct;
     struct hg_native_code *code = hg_malloc(HG_TAG_EXEC, code_size(compiler));
@@ -514,7 +332,7 @@ static enum hg_status finish(struct compiler *compiler, struct hg_native_code **
     code->mode = (uint8_t)compiler->mode;
     code->bytes = (uint32_t)compiler->used;
     code->direct = direct;
-    code->row_by_row = !stores_one(compiler);
+    code->row_by_row = !hg_compiler_stores_one(compiler);
     fill_regions(compiler, code);
     *out = code;
     return HG_OK;
@@ -527,10 +345,11 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
 {
     *code = NULL;
     const struct hg_code_facts *facts = &program->facts;
-    if (facts->insn_count > INSNS_MAX || level < HG_ISA_AVX2 || hg_code_arena_shared() == NULL) {
+    if (facts->insn_count > HG_COMPILER_INSNS || level < HG_ISA_AVX2 ||
+        hg_code_arena_shared() == NULL) {
         return HG_OK;
     }
-    struct compiler compiler;
+    struct hg_compiler compiler;
     compiler.program = program;
     compiler.level = level;
     compiler.mode = mode;
@@ -540,9 +359,7 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
     compiler.region_count = compiler.emitted = 0;
     compiler.has_mma = false;
     compiler.used = 0;
-    memset(compiler.row_level, 0, sizeof compiler.row_level);
-    memset(compiler.row_preds, 0, sizeof compiler.row_preds);
-    compiler.row_level[HG_REG_ROW] = true;
+    hg_rows_init(&compiler.rows);
     hg_program_unpack(program, compiler.insns);
     for (uint32_t i = 0; i < compiler.insn_count; i++) {
         hg_insn_uses(&compiler.insns[i], &compiler.uses[i]);
@@ -555,10 +372,8 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
     for (uint32_t i = 0; i < compiler.region_count; i++) {
         emit_region(&compiler, i);
         uint32_t after = compiler.extents[i].end + compiler.extents[i].reduces;
-        bool more;
-        do {
-            more = follow_rows(&compiler, compiler.extents[i].first, after);
-        } while (more && compiler.loops);
+        hg_rows_follow(&compiler.rows, compiler.insns, compiler.uses, compiler.extents[i].first,
+                       after);
     }
     return compiler.emitted == 0 ? HG_OK : finish(&compiler, code);
 }
@@ -566,7 +381,7 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
 enum hg_status hg_native_compile(const struct hg_program *program, enum hg_isa_level level,
                                  enum hg_fp_mode mode, struct hg_native_code **code)
 {
-    return compile(program, level, mode, EVERY_REGION, (struct hg_native_tile){0}, code);
+    return compile(program, level, mode, HG_EVERY_REGION, (struct hg_native_tile){0}, code);
 }
 
 enum hg_status hg_native_compile_tile(const struct hg_program *program, enum hg_isa_level level,

@@ -44,7 +44,7 @@ struct generator {
     enum hg_level predicate_level[PREDICATES];
     bool in_blocks; /* in a LOOP.BLOCKS body */
     bool in_loop;   /* in the body of a LOOP: types and presence must stay */
-    bool plain;     /* mostly what has native code: few types, addresses in lines, no loops */
+    bool plain;     /* mostly what has native code: few types, most addresses in lines */
     uint8_t palette[3];
     unsigned outputs;
     enum hg_dtype output_type[OUTPUTS];
@@ -117,9 +117,9 @@ static void gen_load(struct generator *g)
     struct hg_addr *addr = &insn.u.addr;
     addr->slot = (uint8_t)below(INPUTS);
     addr->lane = modes[below(COUNT_OF(modes))];
-    addr->factor = addr->lane == HG_LANE_STRIDE ? (g->plain || chance(80) ? 1 : 2)
+    addr->factor = addr->lane == HG_LANE_STRIDE ? (chance(g->plain ? 95 : 80) ? 1 : 2)
                    : addr->lane == HG_LANE_NONE || addr->lane == HG_LANE_ROW ? 0
-                   : g->plain || chance(60)                                  ? 0
+                   : chance(g->plain ? 90 : 60)                              ? 0
                                                                              : 1 + below(9);
     addr->offset = chance(50) ? 0 : below(33);
     enum hg_level level = addr->lane == HG_LANE_NONE  ? HG_LEVEL_LAUNCH
@@ -286,38 +286,100 @@ static void gen_reduce_regs(struct generator *g)
     }
 }
 
-static void gen_gather(struct generator *g)
+/* A register with byte offsets: some other, or a special one, & MASK, which is mostly in bounds. -1
+ * if there is none.
+ */
+static int gen_offset(struct generator *g, uint64_t mask, enum hg_level *level)
 {
+    static const uint8_t specials[] = {HG_REG_LANE, HG_REG_COLUMN, HG_REG_ROW};
     int reg = source(g, HG_DT(U64));
-    if (reg < 0 || g->in_loop || g->plain || g->count + 4 > INSNS) {
-        return;
+    if (g->in_loop || g->count + 5 > INSNS) {
+        return -1;
     }
-    /* offset = register & 4095: mostly in bounds, by a mask that is sometimes too wide. */
-    int mask = target(g, HG_U64, HG_LEVEL_LAUNCH);
-    if (mask == reg) {
-        return;
+    if (reg < 0 || chance(30)) {
+        reg = specials[below(3)];
     }
-    struct hg_insn imm = {.op = HG_OP_MOV_IMM, .type = HG_U64, .dst = (uint8_t)mask};
-    imm.u.imm = chance(95) ? 4095 : 131071;
+    int bits = target(g, HG_U64, HG_LEVEL_LAUNCH);
+    if (bits == reg) {
+        return -1;
+    }
+    struct hg_insn imm = {.op = HG_OP_MOV_IMM, .type = HG_U64, .dst = (uint8_t)bits};
+    imm.u.imm = chance(80) ? mask : mask | 131072;
     emit(g, imm);
-    enum hg_level level = g->level[reg];
-    int offset = target(g, HG_U64, level);
-    if (offset == mask) {
-        return;
+    *level = reg < REGISTERS ? g->level[reg] : reg == HG_REG_ROW ? HG_LEVEL_ROW : HG_LEVEL_LANE;
+    int offset = target(g, HG_U64, *level);
+    if (offset == bits) {
+        return -1;
     }
     emit(g, (struct hg_insn){.op = HG_OP_AND,
                              .type = HG_U64,
                              .dst = (uint8_t)offset,
                              .a = (uint8_t)reg,
-                             .b = (uint8_t)mask});
+                             .b = (uint8_t)bits});
+    return offset;
+}
+
+/* The lane term of a computed address, mostly none; gives the level that it has. */
+static enum hg_level gen_lane_term(struct hg_addr *addr, bool stores)
+{
+    static const uint8_t modes[] = {HG_LANE_NONE,   HG_LANE_NONE, HG_LANE_NONE, HG_LANE_STRIDE,
+                                    HG_LANE_STRIDE, HG_LANE_MOD,  HG_LANE_DIV,  HG_LANE_ROW};
+    addr->lane = modes[below(stores ? 5 : COUNT_OF(modes))];
+    switch (addr->lane) {
+    case HG_LANE_STRIDE:
+        addr->factor = 1 + below(2);
+        return HG_LEVEL_LANE;
+    case HG_LANE_MOD:
+    case HG_LANE_DIV:
+        addr->factor = below(4);
+        return HG_LEVEL_LANE;
+    case HG_LANE_ROW:
+        return HG_LEVEL_ROW;
+    default:
+        return HG_LEVEL_LAUNCH;
+    }
+}
+
+static void gen_gather(struct generator *g)
+{
+    enum hg_level level;
+    int offset = gen_offset(g, 4095, &level);
+    if (offset < 0) {
+        return;
+    }
     struct hg_insn insn = {.op = HG_OP_LDG, .type = (uint8_t)any_type(g)};
     insn.u.addr.mode = HG_ADDR_COMPUTED;
     insn.u.addr.slot = (uint8_t)below(INPUTS);
     insn.u.addr.reg = (uint8_t)offset;
-    insn.u.addr.lane = chance(70) ? HG_LANE_NONE : HG_LANE_STRIDE;
-    insn.u.addr.factor = insn.u.addr.lane == HG_LANE_STRIDE ? 1 : 0;
-    level = insn.u.addr.lane == HG_LANE_STRIDE ? HG_LEVEL_LANE : level;
+    if (chance(20)) { /* a displacement: sometimes below 0, which is far outside */
+        insn.u.addr.mode = HG_ADDR_INDIRECT;
+        insn.u.addr.offset = (int64_t)below(64) - (chance(10) ? 8 : 0);
+    } else {
+        enum hg_level term = gen_lane_term(&insn.u.addr, false);
+        level = term > level ? term : level;
+    }
     insn.dst = (uint8_t)target(g, (enum hg_dtype)insn.type, level);
+    emit(g, insn);
+}
+
+/* To offsets that are multiples of all widths, so that what is compared are elements. */
+static void gen_scatter(struct generator *g)
+{
+    enum hg_level level;
+    if (g->outputs == OUTPUTS || !chance(40)) {
+        return;
+    }
+    int offset = gen_offset(g, 4088, &level);
+    int a = source(g, HG_DT_ALL);
+    if (offset < 0 || a < 0) {
+        return;
+    }
+    struct hg_insn insn = {.op = HG_OP_STG, .type = g->type[a], .a = (uint8_t)a};
+    insn.u.addr.mode = HG_ADDR_COMPUTED;
+    insn.u.addr.slot = (uint8_t)(INPUTS + g->outputs);
+    insn.u.addr.reg = (uint8_t)offset;
+    (void)gen_lane_term(&insn.u.addr, true);
+    g->output_type[g->outputs++] = (enum hg_dtype)g->type[a];
     emit(g, insn);
 }
 
@@ -337,7 +399,7 @@ static void gen_store(struct generator *g)
         lane = g->plain ? HG_LANE_NONE : (uint8_t)below(HG_LANE_ROW + 1);
     }
     insn.u.addr.lane = lane;
-    insn.u.addr.factor = lane == HG_LANE_STRIDE                       ? 1
+    insn.u.addr.factor = lane == HG_LANE_STRIDE                       ? (chance(90) ? 1 : 2)
                          : lane == HG_LANE_MOD || lane == HG_LANE_DIV ? below(4)
                                                                       : 0;
     g->output_type[g->outputs++] = (enum hg_dtype)g->type[a];
@@ -349,7 +411,7 @@ static void gen_one(struct generator *g)
     static void (*const makers[])(struct generator *) = {
         gen_load,       gen_load,    gen_constant, gen_arithmetic, gen_arithmetic,
         gen_arithmetic, gen_convert, gen_select,   gen_compare,    gen_reduce_regs,
-        gen_gather,     gen_special, gen_store,
+        gen_gather,     gen_scatter, gen_special,  gen_store,
     };
     makers[below(COUNT_OF(makers))](g);
 }

@@ -639,6 +639,34 @@ static void classes(void **state)
     hg_program_unref(&program);
 }
 
+/* A register that has held a value of each row, and then the launch's, is the launch's also where a
+ * region without code stores it: once. */
+static void levels(void **state)
+{
+    (void)state;
+    struct hg_program *program = program_of(
+        "mov_imm.u32 r9, 1\nldg.f32 r1, [b0 + row]\nloop r9, @e\nadd.f32 r2, r1, r1\ne:\n"
+        "param.f32 r1, 3\nbar.sync\nadd.f32 r4, r1, r1\nbar.sync\nmov.u32 r5, r252\n"
+        "stg.u32 [b1 + lane], r5\nstg.f32 [b2], r4\nexit\n");
+    struct region memory[3] = {region_new(400, 0), region_new(400, 0), region_new(400, 0)};
+    for (unsigned i = 0; i < 3; i++) {
+        memset(memory[i].data, 0, 400);
+    }
+    struct hg_launch launch = launch_of(program, 10, 10);
+    launch.executor = HG_EXECUTOR_NATIVE;
+    launch.params[3] = 0x3f800000;
+    for (unsigned i = 0; i < 3; i++) {
+        launch_bind(&launch, &memory[i], i != 0);
+    }
+    launch_ok(&launch);
+    assert_int_equal(element_at(memory[2].data, HG_F32, 0), 0x40000000);
+    assert_int_equal(element_at(memory[2].data, HG_F32, 1), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        region_free(&memory[i]);
+    }
+    hg_program_unref(&program);
+}
+
 /* Without memory for code the program runs another way. */
 static void out_of_memory(void **state)
 {
@@ -666,6 +694,7 @@ int main(void)
         cmocka_unit_test(out_of_memory),
         cmocka_unit_test(fuel),
         cmocka_unit_test(classes),
+        cmocka_unit_test(levels),
         cmocka_unit_test(first_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
