@@ -137,6 +137,8 @@ static void put(struct hg_fusion *fusion, uint32_t index, uint32_t group, enum h
     fusion->nodes[index].level = (uint8_t)level;
     fusion->nodes[index].rule = (uint8_t)rule;
     /* A FOLD is an instruction or two for each of its parts. */
+    joined->takes |= fusion->ir->nodes[index].kind == HG_GRAPH_KIND_TAKE;
+    joined->reduces |= reduces(&fusion->ir->nodes[index]);
     joined->node_count += 1u + fusion->ir->nodes[index].parts;
     joined->read_count += fusion->ir->nodes[index].input_count;
     joined->first = index < joined->first ? index : joined->first;
@@ -294,12 +296,19 @@ static bool reads_match(struct hg_fusion *fusion, uint32_t a, uint32_t b)
     return true;
 }
 
+/* A lane that fails ends what is computed for lanes above it: segments of one program would have to
+ * wait for each other. */
+static bool fails_before_reductions(const struct hg_group *x, const struct hg_group *y)
+{
+    return (x->takes && y->reduces) || (x->reduces && y->takes);
+}
+
 static bool can_merge(struct hg_fusion *fusion, uint32_t a, uint32_t b, uint32_t end)
 {
     const struct hg_group *x = &fusion->groups[a];
     const struct hg_group *y = &fusion->groups[b];
     return has_rule(fusion, HG_FUSION_RULE_MERGE) && !x->product && !y->product &&
-           x->lanes == y->lanes &&
+           x->lanes == y->lanes && !fails_before_reductions(x, y) &&
            (!x->decided || !y->decided || (x->rows == y->rows && x->cols == y->cols)) &&
            x->node_count + y->node_count < fusion->limit && !needed_between(fusion, a, b, end) &&
            reads_match(fusion, a, b);
@@ -318,6 +327,8 @@ static void merge(struct hg_fusion *fusion, uint32_t a, uint32_t b)
     if (from->decided && !into->decided) {
         decide(into, from->rows, from->cols);
     }
+    into->takes |= from->takes;
+    into->reduces |= from->reduces;
     into->node_count += from->node_count;
     into->read_count += from->read_count;
     into->first = from->first < into->first ? from->first : into->first;

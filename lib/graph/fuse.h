@@ -49,6 +49,8 @@ struct hg_group {
     bool product; /* starts with the MATMUL `root` */
     bool decided; /* rows and cols are fixed */
     bool dead;    /* merged into another */
+    bool takes;   /* has a TAKE, whose lanes can fail */
+    bool reduces; /* has a reduction */
     uint32_t root;
     uint32_t first, last; /* nodes: all of the group's are between */
     uint32_t node_count;  /* a FOLD counts for as many as its parts are, and one */
