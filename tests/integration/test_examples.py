@@ -18,7 +18,7 @@ EXAMPLES = ROOT / "client" / "examples"
 
 @pytest.fixture(scope="module")
 def environment():
-    with hologram.testing.private_daemon() as daemon:
+    with hologram.testing.private_daemon({"http.listen": "127.0.0.1:0"}) as daemon:
         program = pathlib.Path(hologram.testing.find_program("hologramctl"))
         yield dict(ENVIRONMENT, HOLOGRAM_SOCKET=daemon.socket,
                    PATH=f"{program.parent}:{os.environ['PATH']}")
@@ -94,8 +94,8 @@ def test_examples_are_short(name):
     assert len((EXAMPLES / name).read_text("utf-8").split("\n")) <= 80
 
 
-# A network trained from random weights reads 95 of 100 digits that it has not seen, and its steps
-# find their programs.
+# A network trained from random weights reads 95 of 100 digits that it has not seen; its steps find
+# their programs, and move a tenth of what tensors would.
 def test_training(environment):
     output = run(environment, sys.executable, EXAMPLES / "train.py")
     losses = [float(line.split()[-1]) for line in output.splitlines() if line.startswith("step")]
@@ -104,3 +104,5 @@ def test_training(environment):
     assert losses[0] > 2 and losses[-1] < 0.5
     assert accuracy >= 0.95
     assert hits > 99 * misses
+    moved, whole = map(int, re.search(r"moves (\d+) bytes; (\d+) when", output).groups())
+    assert 0 < 10 * moved <= whole
