@@ -473,10 +473,14 @@ void hg_x86_rm(struct hg_x86 *x, uint32_t insn, unsigned d, struct hg_x86_mem m)
 
 void hg_x86_mr(struct hg_x86 *x, uint32_t insn, struct hg_x86_mem m, unsigned a)
 {
+    const struct row *row = row_of(insn);
+    if (row->form == FORM_MR && is_wide(x, insn, row)) {
+        encode_wide_memory(x, insn, row, a, 0, m);
+        return;
+    }
     encode_one_of(
         x, insn, IS(MR) | IS(SCATTER),
-        (struct fields){
-            .reg = a, .mem = m, .is_mem = true, .is_vsib = row_of(insn)->form == FORM_SCATTER});
+        (struct fields){.reg = a, .mem = m, .is_mem = true, .is_vsib = row->form == FORM_SCATTER});
 }
 
 void hg_x86_rri(struct hg_x86 *x, uint32_t insn, unsigned d, unsigned a, int32_t i)
