@@ -282,6 +282,12 @@ void hg_code_init(struct hg_code_gen *gen, struct hg_emit *emit, uint8_t *buffer
     gen->is_product = false;
     gen->held = 0;
     memset(gen->tail_mask, HG_NO_REG, sizeof gen->tail_mask);
+    unsigned most = emit->level == HG_ISA_AVX512 ? 64 : 32;
+    for (unsigned width = 0; width < 4; width++) {
+        /* Constants of narrow types have been repeated: they fill a register. */
+        unsigned bytes = (unsigned)emit->lanes << width;
+        gen->lengths[width] = HG_X86_LENGTH((bytes < most ? bytes : most) * 8);
+    }
     hg_x86_init(&gen->x, buffer, size,
                 emit->level == HG_ISA_AVX512 ? HG_X86_AVX512_FEATURES : HG_X86_AVX2_FEATURES);
 }

@@ -62,6 +62,7 @@ struct hg_code_gen {
     uint8_t sum;
     /* AVX2: masks of the lanes that exist, by log2 of the bytes of an element; or HG_NO_REG. */
     uint8_t tail_mask[HG_TAIL_MASKS];
+    uint32_t lengths[4]; /* modifiers of vectors, by log2 of the bytes of an element */
     bool failed;
     uint16_t refer_count;
     struct hg_code_refer refers[HG_CODE_REFERS];
@@ -113,14 +114,9 @@ static inline unsigned hg_regs_of(struct hg_code_gen *gen, hg_val v)
     return r;
 }
 unsigned hg_regs_mask_of(struct hg_code_gen *gen, hg_val v);
-/* Whether V can be read from memory instead; as one element for all lanes if BROADCAST says so. */
+/* Whether V, which has no register, can be read from memory; as one element for all lanes if
+ * BROADCAST says so. */
 bool hg_regs_is_away(const struct hg_code_gen *gen, hg_val v, bool may_broadcast, bool *broadcast);
-static inline bool hg_regs_in_memory(const struct hg_code_gen *gen, hg_val v, bool may_broadcast,
-                                     bool *broadcast)
-{
-    *broadcast = false;
-    return gen->reg[v] == HG_NO_REG && hg_regs_is_away(gen, v, may_broadcast, broadcast);
-}
 /* Its address; a constant's is noted right after the instruction, by hg_regs_refer. */
 struct hg_x86_mem hg_regs_memory(const struct hg_code_gen *gen, hg_val v);
 void hg_regs_refer(struct hg_code_gen *gen, hg_val v, unsigned trailing);
@@ -194,7 +190,10 @@ void hg_lane_limit(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d
 /* ---- emit_vop.c ------------------------------------------------------------------------------ */
 
 /* log2 of the bytes of an element of mask or value V's operation gives the length of its vector. */
-uint32_t hg_code_length(const struct hg_code_gen *gen, unsigned width);
+static inline uint32_t hg_code_length(const struct hg_code_gen *gen, unsigned width)
+{
+    return gen->lengths[width];
+}
 /* The element at MEMORY into all lanes of R. */
 void hg_code_broadcast(struct hg_code_gen *gen, unsigned width, unsigned r,
                        struct hg_x86_mem memory);

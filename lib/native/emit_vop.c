@@ -25,14 +25,6 @@ static unsigned vector_bytes(const struct hg_code_gen *gen, unsigned width)
     return (unsigned)gen->emit->lanes << width;
 }
 
-uint32_t hg_code_length(const struct hg_code_gen *gen, unsigned width)
-{
-    /* Constants of narrow types have been repeated: they fill a register. */
-    unsigned bytes = vector_bytes(gen, width);
-    unsigned most = gen->emit->level == HG_ISA_AVX512 ? 64 : 32;
-    return HG_X86_LENGTH((bytes < most ? bytes : most) * 8);
-}
-
 void hg_code_broadcast(struct hg_code_gen *gen, unsigned width, unsigned r,
                        struct hg_x86_mem memory)
 {
@@ -194,25 +186,34 @@ static bool takes_broadcast(const struct hg_code_gen *gen, const struct hg_vop *
     return bitwise || (vop->width >= 2 && width == vop->width);
 }
 
+/* Whether VOP can read V from memory; as one element for all lanes if BROADCAST says so. */
+static inline bool in_memory(const struct hg_code_gen *gen, const struct hg_vop *vop, hg_val v,
+                             bool *broadcast)
+{
+    *broadcast = false;
+    return gen->reg[v] == HG_NO_REG &&
+           hg_regs_is_away(gen, v, takes_broadcast(gen, vop, v), broadcast);
+}
+
 /* Sources a and b, and what is done with them: with b in memory or in a register. */
 static void two_sources(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t insn, bool mask)
 {
     hg_val a = vop->a;
     hg_val b = vop->b;
     bool broadcast;
-    if (commutes(vop->op) && hg_regs_in_memory(gen, a, takes_broadcast(gen, vop, a), &broadcast)) {
+    if (commutes(vop->op) && in_memory(gen, vop, a, &broadcast)) {
         a = vop->b;
         b = vop->a;
     }
     unsigned ra = hg_regs_of(gen, a);
     bool immediate = vop->op == HG_VOP_FRANGE || mask;
-    bool in_memory = hg_regs_in_memory(gen, b, takes_broadcast(gen, vop, b), &broadcast);
-    unsigned rb = in_memory ? 0 : hg_regs_of(gen, b);
-    struct hg_x86_mem memory = in_memory ? hg_regs_memory(gen, b) : hg_x86_at(HG_X86_RDI, 0);
+    bool away = in_memory(gen, vop, b, &broadcast);
+    unsigned rb = away ? 0 : hg_regs_of(gen, b);
+    struct hg_x86_mem memory = away ? hg_regs_memory(gen, b) : hg_x86_at(HG_X86_RDI, 0);
     hg_regs_release(gen);
     unsigned d = mask ? hg_regs_take_mask(gen) : hg_regs_take(gen);
-    insn |= in_memory && broadcast ? HG_X86_BROADCAST : 0;
-    if (!in_memory) {
+    insn |= away && broadcast ? HG_X86_BROADCAST : 0;
+    if (!away) {
         if (immediate) {
             hg_x86_rrri(&gen->x, insn, d, ra, rb, vop->imm);
         } else {
@@ -251,8 +252,8 @@ static void fused(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t in
     bool ignored;
     bool c_dies = hg_regs_dies(gen, c) && c != a && c != b && gen->reg[c] != HG_NO_REG;
     bool a_dies = hg_regs_dies(gen, a) && gen->reg[a] != HG_NO_REG;
-    bool b_memory = b != a && hg_regs_in_memory(gen, b, takes_broadcast(gen, vop, b), &ignored);
-    bool c_memory = c != a && hg_regs_in_memory(gen, c, takes_broadcast(gen, vop, c), &ignored);
+    bool b_memory = b != a && in_memory(gen, vop, b, &ignored);
+    bool c_memory = c != a && in_memory(gen, vop, c, &ignored);
     unsigned d;
     uint32_t form;
     hg_val middle;
@@ -265,7 +266,7 @@ static void fused(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t in
         last = swap ? b : c;
     } else if (c_dies) {
         d = hg_regs_of(gen, c);
-        bool swap = hg_regs_in_memory(gen, a, takes_broadcast(gen, vop, a), &ignored);
+        bool swap = in_memory(gen, vop, a, &ignored);
         form = form_231;
         middle = swap ? b : a;
         last = swap ? a : b;
@@ -282,14 +283,14 @@ static void fused(struct hg_code_gen *gen, const struct hg_vop *vop, uint32_t in
             hg_x86_rm(&gen->x, HG_X86_VMOVUPS | hg_code_length(gen, vop->width), d,
                       hg_regs_memory(gen, c));
         }
-        bool swap = hg_regs_in_memory(gen, a, takes_broadcast(gen, vop, a), &ignored);
+        bool swap = in_memory(gen, vop, a, &ignored);
         form = form_231;
         middle = swap ? b : a;
         last = swap ? a : b;
     }
     unsigned rm = hg_regs_of(gen, middle);
     bool broadcast;
-    if (hg_regs_in_memory(gen, last, takes_broadcast(gen, vop, last), &broadcast)) {
+    if (in_memory(gen, vop, last, &broadcast)) {
         hg_x86_rrm(&gen->x, form | (broadcast ? HG_X86_BROADCAST : 0), d, rm,
                    hg_regs_memory(gen, last));
         hg_regs_refer(gen, last, 0);
@@ -337,13 +338,13 @@ static void select_lanes(struct hg_code_gen *gen, const struct hg_vop *vop, uint
     unsigned k = hg_regs_mask_of(gen, vop->a);
     unsigned rc = hg_regs_of(gen, vop->c);
     bool broadcast;
-    bool in_memory = hg_regs_in_memory(gen, vop->b, takes_broadcast(gen, vop, vop->b), &broadcast);
-    unsigned rb = in_memory ? 0 : hg_regs_of(gen, vop->b);
-    struct hg_x86_mem memory = in_memory ? hg_regs_memory(gen, vop->b) : hg_x86_at(HG_X86_RDI, 0);
+    bool away = in_memory(gen, vop, vop->b, &broadcast);
+    unsigned rb = away ? 0 : hg_regs_of(gen, vop->b);
+    struct hg_x86_mem memory = away ? hg_regs_memory(gen, vop->b) : hg_x86_at(HG_X86_RDI, 0);
     hg_regs_release(gen);
     unsigned d = hg_regs_take(gen);
     insn |= HG_X86_K(k);
-    if (in_memory) {
+    if (away) {
         hg_x86_rrm(&gen->x, insn | (broadcast ? HG_X86_BROADCAST : 0), d, rc, memory);
         hg_regs_refer(gen, vop->b, 0);
     } else {
@@ -448,17 +449,15 @@ void hg_code_vop(struct hg_code_gen *gen)
         hg_regs_release(gen);
         return;
     }
-    if (hg_lane_needs_mask(vop->op) || vop->op == HG_VOP_QUOT) {
+    bool lanes = row->form >= HG_VFORM_GATHER; /* one by one, some of these */
+    if (lanes && (hg_lane_needs_mask(vop->op) || vop->op == HG_VOP_QUOT)) {
         hg_lane_vop(gen, row->insn[vop->width]);
         return;
     }
     if (!hg_code_has_masks(gen) && hg_avx2_vop(gen)) {
         return;
     }
-    bool one_insn =
-        row->form == HG_VFORM_CONVERT || row->form == HG_VFORM_NARROW || row->form == HG_VFORM_MASK;
-    uint32_t insn = row->insn[one_insn ? 0 : vop->width];
-    insn |= one_insn ? 0 : hg_code_length(gen, vop->width);
+    uint32_t insn = row->insn[vop->width] | hg_code_length(gen, vop->width);
     switch (row->form) {
     case HG_VFORM_SOURCE:
         if (vop->op == HG_VOP_SUM && gen->sum != HG_NO_REG) {
@@ -489,13 +488,13 @@ void hg_code_vop(struct hg_code_gen *gen)
         break;
     case HG_VFORM_CONVERT:
     case HG_VFORM_NARROW:
-        convert(gen, vop, insn);
+        convert(gen, vop, row->insn[0]);
         break;
     case HG_VFORM_SELECT:
         select_lanes(gen, vop, insn);
         break;
     case HG_VFORM_MASK:
-        mask_op(gen, vop, insn);
+        mask_op(gen, vop, row->insn[0]);
         break;
     case HG_VFORM_GATHER:
         gather(gen, vop, insn);
