@@ -427,9 +427,30 @@ ALWAYS_INLINE void encode_sized(struct hg_x86 *x, uint32_t insn, struct fields f
     encode(x, insn, row, &f, is_short ? 2 : 0);
 }
 
+/* Counters are stepped by few: REX if need be, opcode, ModRM and a byte. */
+ALWAYS_INLINE void encode_step(struct hg_x86 *x, uint32_t insn, const struct row *row, unsigned r,
+                               int32_t i)
+{
+    if (has_room(x)) {
+        unsigned rex = (insn >> MODIFIERS_W64 & 1) << 3 | r >> 3;
+        uint8_t *p = x->at;
+        *p = (uint8_t)(0x40 | rex);
+        p += rex != 0;
+        p[0] = (uint8_t)(row->opcode | 2);
+        p[1] = (uint8_t)(0xc0 | (unsigned)row->digit << 3 | (r & 7));
+        p[2] = (uint8_t)i;
+        x->at = p + 3;
+    }
+}
+
 void hg_x86_ri(struct hg_x86 *x, uint32_t insn, unsigned r, int32_t i)
 {
     const struct row *row = row_of(insn);
+    if (row->form == FORM_MI && i == (int8_t)i && (insn & ~(HG_X86_W64 | MODIFIERS_OP)) == 0 &&
+        (x->features & HG_X86_HAS(BASE)) != 0) {
+        encode_step(x, insn, row, r, i);
+        return;
+    }
     if (((IS(MI) | IS(MI_LONG) | IS(MI8)) >> row->form & 1) == 0) {
         wrong(x);
         return;
