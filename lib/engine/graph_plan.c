@@ -6,6 +6,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
 #include "lib/engine/sha256.h"
+#include "lib/engine/work.h"
 
 void hg_graph_wanted_fill(struct hg_graph_wanted *wanted, const struct hg_graph_binding *inputs,
                           uint32_t input_count, const uint32_t *shared, uint32_t output_count)
@@ -50,16 +51,42 @@ static uint32_t count_operands(const struct hg_graph_plan *plan)
     return count;
 }
 
-static void note_costs(struct hg_ready_plan *ready, const struct hg_ready_launch *launch)
+static void note_costs(struct hg_ready_plan *ready, struct hg_ready_launch *launch)
 {
     const struct hg_program *program = launch->original;
-    uint64_t scratch = hg_exec_scratch_bytes(program, launch->params[HG_PARAM_ROWS],
-                                             launch->params[HG_PARAM_COLS]);
-    uint64_t estimate_ns = hg_exec_estimate_ns(program, launch->params);
-    ready->scratch_bytes = scratch > ready->scratch_bytes ? scratch : ready->scratch_bytes;
+    const uint64_t estimate_ns = hg_exec_estimate_ns(program, launch->params);
     /* Sums of estimates of this size are not compared with anything. */
-    ready->estimate_ns += estimate_ns < UINT32_MAX ? estimate_ns : UINT32_MAX;
+    launch->estimate_ns = estimate_ns < UINT32_MAX ? estimate_ns : UINT32_MAX;
+    ready->estimate_ns += launch->estimate_ns;
     ready->bytes += hg_program_bytes(program);
+}
+
+static uint64_t scratch_of(const struct hg_ready_launch *launch)
+{
+    return hg_exec_scratch_bytes(launch->original, launch->params[HG_PARAM_ROWS],
+                                 launch->params[HG_PARAM_COLS]);
+}
+
+/* What launches that run at the same time take at most, which are of one level. */
+static uint64_t find_scratch(const struct hg_ready_plan *ready)
+{
+    uint64_t most = 0;
+    uint64_t largest = 0; /* of the level so far, */
+    uint32_t count = 0;   /*   in which there are so many */
+    for (uint32_t i = 0; i < ready->launch_count; i++) {
+        if (i > 0 && ready->launches[i].level != ready->launches[i - 1].level) {
+            largest = count = 0;
+        }
+        const uint64_t scratch = scratch_of(&ready->launches[i]);
+        uint64_t sum;
+        count += count < HG_SIDES_MAX ? 1 : 0;
+        largest = scratch > largest ? scratch : largest;
+        if (!hg_mul_u64(largest, count, &sum)) {
+            return UINT64_MAX;
+        }
+        most = sum > most ? sum : most;
+    }
+    return most;
 }
 
 static void take_launch(struct hg_ready_plan *ready, const struct hg_plan_launch *from,
@@ -70,6 +97,7 @@ static void take_launch(struct hg_ready_plan *ready, const struct hg_plan_launch
     launch->original = hg_program_ref(from->program);
     memcpy(launch->params, from->params, sizeof launch->params);
     launch->first = first;
+    launch->level = from->level;
     launch->count = from->operand_count;
     for (unsigned k = 0; k < from->operand_count; k++) {
         const struct hg_plan_operand *operand = &from->operands[k];
@@ -122,6 +150,7 @@ static enum hg_status condense(const struct hg_graph_plan *plan,
         take_launch(made, &plan->launches[i], first);
         first += plan->launches[i].operand_count;
     }
+    made->scratch_bytes = find_scratch(made);
     *ready = made;
     return HG_OK;
 }

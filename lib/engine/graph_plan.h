@@ -30,8 +30,10 @@ struct hg_ready_launch {
     struct hg_key key;
     struct hg_program *original;
     uint64_t params[HG_PARAM_COUNT];
-    uint32_t first; /* of its operands */
+    uint64_t estimate_ns; /* on one thread */
+    uint32_t first;       /* of its operands */
     uint32_t count;
+    uint32_t level; /* launches of one level follow each other, and may run at the same time */
 };
 
 struct hg_ready_plan {
@@ -44,7 +46,7 @@ struct hg_ready_plan {
     struct hg_ready_operand *operands;
     struct hg_graph_binding *outputs;
     uint64_t arena_bytes;
-    uint64_t scratch_bytes; /* at most, of one launch */
+    uint64_t scratch_bytes; /* at most, of launches that run at the same time */
     uint64_t estimate_ns;   /* of all launches on one thread */
     uint64_t bytes;         /* that it occupies, originals included */
 };

@@ -75,6 +75,22 @@ static enum hg_status make_launch(struct hg_script *script, struct hg_prepared *
     return HG_OK;
 }
 
+static uint64_t estimate_launch(const struct hg_script *script, uint32_t step)
+{
+    return ((const struct graph_run *)script)->plan->launches[step].estimate_ns;
+}
+
+/* The launches from STEP on that are of its level. */
+static uint32_t count_level(const struct hg_script *script, uint32_t step)
+{
+    const struct hg_ready_plan *plan = ((const struct graph_run *)script)->plan;
+    uint32_t end = step + 1;
+    while (end < plan->launch_count && plan->launches[end].level == plan->launches[step].level) {
+        end++;
+    }
+    return end - step;
+}
+
 /* What was made was not zeroed: it is written as a whole, and if that failed nobody may see what
  * was there before. */
 static void end_run(struct hg_script *script, bool is_well)
@@ -97,7 +113,12 @@ static struct graph_run *create_run(const struct hg_graph_bound *bound, struct h
     if (run == NULL) {
         return NULL;
     }
-    run->script = (struct hg_script){plan->launch_count, plan->estimate_ns, make_launch, end_run};
+    run->script = (struct hg_script){.step_count = plan->launch_count,
+                                     .estimate_ns = plan->estimate_ns,
+                                     .estimate = estimate_launch,
+                                     .count_independent = count_level,
+                                     .make = make_launch,
+                                     .end = end_run};
     run->plan = hg_ready_plan_ref(plan);
     run->arena = NULL;
     run->input_count = bound->known->input_count;
@@ -243,9 +264,9 @@ static enum hg_submitted start(const struct hg_graph_bound *bound, struct hg_rea
                                struct hg_graph_result *result, struct hg_task *task)
 {
     struct hg_prepared prepared;
-    struct hg_launch launch; /* one at a time */
+    struct hg_launch launches[HG_SIDES_MAX];
     enum hg_submitted submitted = HG_TASK_DONE;
-    hg_prepared_init(&prepared, bound->session, task, &launch);
+    hg_prepared_init(&prepared, bound->session, task, launches);
     prepared.label = "graph";
     result->arena_bytes = plan->arena_bytes;
     result->launches = plan->launch_count;

@@ -7,6 +7,7 @@
  */
 #include "lib/base/clock.h"
 #include "lib/engine/repeat.h"
+#include "lib/engine/sides.h"
 #include "lib/engine/work.h"
 #include "lib/sched/sched.h"
 
@@ -76,22 +77,55 @@ static enum hg_status run_launch(struct hg_prepared *prepared, struct hg_launch 
     return hg_exec_launch(launch, error);
 }
 
+struct shared_sides {
+    struct hg_job job; /* first: as above */
+    struct hg_sides sides;
+};
+
+static void run_side(struct hg_job *job, uint32_t part, uint32_t worker)
+{
+    (void)worker;
+    hg_sides_run(&((struct shared_sides *)job)->sides, part);
+}
+
+static enum hg_status run_sides(struct hg_prepared *prepared, uint32_t step, uint32_t count,
+                                struct hg_error *error)
+{
+    struct shared_sides shared = {.job = {.run_part = run_side, .parts = count}};
+    enum hg_status status = hg_sides_make(&shared.sides, prepared, step, count, error);
+    if (status != HG_OK) {
+        return status;
+    }
+    hg_sched_share(prepared->engine->sched, &shared.job);
+    return hg_sides_end(&shared.sides, error);
+}
+
 /* ---- from beginning to end ------------------------------------------------------------------- */
+
+/* Step STEP of a script, for as long as it takes. */
+static enum hg_status run_step(struct hg_prepared *prepared, uint32_t step, bool is_long,
+                               struct hg_error *error)
+{
+    enum hg_status status = prepared->script->make(prepared->script, prepared, step, error);
+    if (status == HG_OK && is_long) {
+        hg_cache_hold(&prepared->loans[0]);
+        status = hg_task_check_wanted(prepared->task, error);
+    }
+    if (status == HG_OK) {
+        status = run_launch(prepared, &prepared->launches[0], is_long, error);
+    }
+    hg_prepared_return_loans(prepared);
+    return status;
+}
 
 static enum hg_status run_script(struct hg_prepared *prepared, bool is_long, struct hg_error *error)
 {
-    struct hg_script *script = prepared->script;
     enum hg_status status = HG_OK;
-    for (uint32_t i = 0; i < script->step_count && status == HG_OK; i++) {
-        status = script->make(script, prepared, i, error);
-        if (status == HG_OK && is_long) {
-            hg_cache_hold(&prepared->loans[0]);
-            status = hg_task_check_wanted(prepared->task, error);
-        }
-        if (status == HG_OK) {
-            status = run_launch(prepared, &prepared->launches[0], is_long, error);
-        }
-        hg_prepared_return_loans(prepared);
+    uint32_t count;
+    for (uint32_t i = 0; i < prepared->script->step_count && status == HG_OK; i += count) {
+        count = is_long ? hg_sides_count(prepared, i) : 1;
+        status = count > 1 ? run_sides(prepared, i, count, error)
+                           : run_step(prepared, i, is_long, error);
     }
     return status;
 }

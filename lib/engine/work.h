@@ -17,13 +17,20 @@
 
 struct hg_prepared;
 
+/* Steps of a script that run at the same time, at most. */
+#define HG_SIDES_MAX 8
+
 /*
  * Steps that are made one by one, each right before it runs, for work that has many: a graph's
- * launches. `loans` and `launches` then hold the one step at hand.
+ * launches. `loans` and `launches` then hold the step at hand, or those that run side by side.
  */
 struct hg_script {
     uint32_t step_count;
     uint64_t estimate_ns; /* of all steps on one thread */
+    /* What step STEP takes on one thread. */
+    uint64_t (*estimate)(const struct hg_script *script, uint32_t step);
+    /* How many steps from STEP on, at least one, may run at the same time. NULL: never more. */
+    uint32_t (*count_independent)(const struct hg_script *script, uint32_t step);
     /* Makes step STEP ready with hg_prepared_add_step, on the thread that starts it. */
     enum hg_status (*make)(struct hg_script *script, struct hg_prepared *prepared, uint32_t step,
                            struct hg_error *error);
@@ -52,7 +59,8 @@ struct hg_prepared {
     struct hg_claims claims;
     struct hg_block temps[HG_PLAN_TEMPS_MAX];
     struct hg_cache_loan loans[HG_PLAN_STEPS_MAX];
-    struct hg_launch *launches; /* HG_PLAN_STEPS_MAX of them, or step_count once queued */
+    /* HG_PLAN_STEPS_MAX of them, or HG_SIDES_MAX with a script, or step_count once queued. */
+    struct hg_launch *launches;
 };
 
 /* Sets the task's results to those of a success that took no time. */
@@ -79,7 +87,7 @@ static inline uint64_t hg_task_ticks(const struct hg_task *task)
     return task->wants_times ? hg_clock_ticks() : 0;
 }
 
-/* LAUNCHES has room for HG_PLAN_STEPS_MAX. Only counts are set: the arrays are large. */
+/* LAUNCHES has the room that is said above. Only counts are set: the arrays are large. */
 static inline void hg_prepared_init(struct hg_prepared *prepared, struct hg_session *session,
                                     struct hg_task *task, struct hg_launch *launches)
 {
@@ -109,6 +117,10 @@ HG_MUST_CHECK enum hg_status hg_prepared_charge(struct hg_prepared *prepared, ui
 /* Gives back everything. */
 void hg_prepared_fini(struct hg_prepared *prepared);
 
+/* The panels of LAUNCH's constant operand, which it is given; NULL if it has none or they are not
+ * there. The caller puts them back. */
+HG_MUST_CHECK struct hg_packed *hg_prepared_find_panels(const struct hg_prepared *prepared,
+                                                        struct hg_launch *launch);
 /* Gives LAUNCH, whose turn it is, the panels of its constant operand, if it has one and they are
  * there, and gives back those of the step before. */
 void hg_prepared_take_panels(struct hg_prepared *prepared, struct hg_launch *launch);
