@@ -21,6 +21,7 @@ struct strips {
     const struct hg_native_column *column;
     const uint8_t *b;
     uint64_t b_step, b_next;
+    bool in_panels;
 };
 
 /* The tiles of one height, over COUNT cells from FIRST. */
@@ -51,6 +52,7 @@ static void run_tiles(struct hg_native_work *work, const struct strips *strips, 
         .cols = product->n,
         .last = strips->last,
         .sums = work->sums + above * strips->vectors * HG_NATIVE_VECTOR,
+        .ahead_step = strips->in_panels ? HG_NATIVE_VECTOR : 0,
         .stage = (first == 0 ? HG_NATIVE_FIRST : 0u) |
                  (first + count == work->cells ? HG_NATIVE_LAST : 0u),
     };
@@ -89,6 +91,7 @@ static bool run_group(struct hg_native_work *work, const struct hg_native_group 
     uint64_t rest = cols_left % work->lanes;
     uint64_t at_once = strips_at_once(work, rows, width);
     strips.vectors = group->vectors;
+    strips.in_panels = in_panels;
     strips.last = group->masked && rest != 0 ? rest : work->lanes;
     strips.b_step = in_panels ? work->shape.width * work->cell : work->product->ldb * work->element;
     strips.b_next = in_panels ? hg_panel_bytes(&work->shape) : width * work->cell;

@@ -9,9 +9,11 @@
 #include "lib/base/check.h"
 #include "lib/exec/native_block.h"
 
-#define CELLS_MAX   512u /* of B at a time, where it is packed: so that a tile of A stays near */
-#define CACHE_BYTES (1u << 20) /* of A at a time */
-#define PACKED_MAX  (8u << 20) /* of B at a time */
+#define CELLS_MAX 1024u /* of B at a time, where it is packed */
+#define CACHE_BYTES                                                                                \
+    (1u << 20)          /* of A at a time; or, where B is in panels, so many rows: they, two */
+#define CACHE_ROWS 140u /*   panels and the results between them stay in the second cache */
+#define PACKED_MAX (8u << 20) /* of B at a time */
 /* Below so many rows packing B costs more than it saves. */
 #define PACK_ROWS_MIN 160u
 /* Panels that are there for nothing are worth it from so many rows and bytes of B on. */
@@ -221,9 +223,11 @@ void hg_native_choose_packing(struct hg_native_work *work)
             hg_native_least(work->cols, most < HG_NATIVE_COL_UNIT ? HG_NATIVE_COL_UNIT : most);
     }
     uint64_t fit = CACHE_BYTES / cell_bytes;
+    fit = hg_native_panel_vectors(work) != 0 ? hg_native_least(fit, CACHE_ROWS) : fit;
     uint64_t blocks =
         hg_div_up_u64(work->rows, fit < HG_NATIVE_ROW_UNIT ? HG_NATIVE_ROW_UNIT : fit);
-    work->rows_at_once = hg_div_up_u64(work->rows, blocks);
+    uint64_t rows = round_up(hg_div_up_u64(work->rows, blocks), HG_NATIVE_ROW_UNIT / 4);
+    work->rows_at_once = hg_native_least(rows, work->rows);
 }
 
 bool hg_native_reserve(struct hg_native_work *work, struct hg_workspace *workspace)

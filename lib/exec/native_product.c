@@ -211,6 +211,7 @@ static void run_plan(const struct hg_native_plan *plan, const uint8_t *a, const 
     strip->b_step = plan->b_step;
     strip->terms = plan->cells;
     strip->cols = plan->n;
+    strip->ahead_step = plan->panel != 0 ? HG_NATIVE_VECTOR : 0;
     strip->stage = HG_NATIVE_FIRST | HG_NATIVE_LAST;
     strip->sums = NULL;
     for (uint32_t i = 0; i < plan->call_count; i++) {

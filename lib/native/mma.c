@@ -12,6 +12,8 @@
 
 /* Operations up to which each vector of sums has its own copy of them. */
 #define FLAT_OPS 6
+/* Terms from which on the lines of results are fetched meanwhile. */
+#define FETCHING_TERMS 128
 
 static struct hg_x86_mem frame(size_t offset)
 {
@@ -286,6 +288,47 @@ static void set_mode(const struct hg_mma_tile *tile, int32_t mxcsr)
     }
 }
 
+/* The stream that results go to, or that has what they are added to; NULL if none is lane by lane.
+ */
+static const struct hg_stream *result_stream(const struct hg_emit *emit)
+{
+    const struct hg_stream *found = NULL;
+    for (uint16_t i = 0; i < emit->op_count; i++) {
+        if (emit->ops[i].op == HG_VOP_STORE) {
+            found = &emit->streams[emit->ops[i].imm];
+        }
+    }
+    return found;
+}
+
+/* Results' lines, which would otherwise be waited for when the terms are done; not for few of them,
+ * which take less time than that. */
+static void fetch_results(const struct hg_mma_tile *tile)
+{
+    struct hg_x86 *x = &tile->gen->x;
+    const struct hg_stream *stream = result_stream(tile->gen->emit);
+    if (stream == NULL) {
+        return;
+    }
+    hg_x86_mi(x, HG_X86_CMP_I | HG_X86_W64, FRAME(strip.terms), FETCHING_TERMS);
+    uint32_t few = hg_x86_jump_if(x, HG_X86_CC_B);
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RDX, FRAME(lane));
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RCX, FRAME(strip.cols));
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RAX,
+              frame(offsetof(struct hg_native_frame, base) + stream->slot * sizeof(uint8_t *)));
+    hg_x86_rm(x, HG_X86_LEA | HG_X86_W64, HG_X86_RAX,
+              hg_x86_indexed(HG_X86_RAX, HG_X86_RDX, stream->width, 0));
+    int32_t bytes = (int32_t)(tile->vectors * tile->gen->emit->lanes << stream->width);
+    for (unsigned row = 0; row < tile->rows; row++) {
+        for (int32_t at = 0; at < bytes; at += HG_NATIVE_VECTOR) {
+            hg_x86_m(x, HG_X86_PREFETCHW, hg_x86_at(HG_X86_RAX, at));
+        }
+        hg_x86_rm(x, HG_X86_LEA | HG_X86_W64, HG_X86_RAX,
+                  hg_x86_indexed(HG_X86_RAX, HG_X86_RCX, stream->width, 0));
+    }
+    hg_x86_land(x, few);
+}
+
 /* Of some terms, of which there may have been others and may come others. */
 static void staged_tile(const struct hg_mma_tile *tile)
 {
@@ -297,6 +340,7 @@ static void staged_tile(const struct hg_mma_tile *tile)
     hg_x86_land(x, others_before);
     move_sums(tile, true);
     hg_x86_land(x, started);
+    fetch_results(tile);
     set_mode(tile, MXCSR_FLUSHING);
     hg_mma_terms(tile);
     set_mode(tile, MXCSR_PLAIN);
@@ -366,6 +410,10 @@ static void start_strip(struct hg_x86 *x)
     copy_field(x, FRAME(strip.tiles_left), FRAME(strip.tiles));
     copy_field(x, FRAME(lane), FRAME(strip.lane));
     copy_field(x, FRAME(row), FRAME(strip.row));
+    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RAX, FRAME(strip.terms));
+    hg_x86_rm(x, HG_X86_IMUL | HG_X86_W64, HG_X86_RAX, FRAME(strip.b_step));
+    hg_x86_rm(x, HG_X86_ADD | HG_X86_W64, HG_X86_RAX, FRAME(strip.b));
+    hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, FRAME(strip.ahead), HG_X86_RAX);
 }
 
 /* To the strip beside. */

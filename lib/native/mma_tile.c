@@ -18,6 +18,7 @@ static const uint8_t row_registers[] = {HG_X86_R8,  HG_X86_R9,  HG_X86_R10, HG_X
 #define ROWS_EACH 3
 #define A_STEP    HG_X86_R11
 #define B_STEP    HG_X86_RDX
+#define AHEAD     HG_X86_R15 /* what of B is fetched next, where no row needs the register */
 _Static_assert(sizeof row_registers *ROWS_EACH >= HG_NATIVE_TILE_SUMS, "a place for every row");
 
 static struct hg_x86_mem strip(size_t offset)
@@ -49,6 +50,14 @@ unsigned hg_mma_spare(enum hg_isa_level level, unsigned rows, unsigned vectors)
 static unsigned row_register_count(const struct hg_mma_tile *tile)
 {
     return tile->is_known || tile->trans_a ? 1 : (tile->rows + ROWS_EACH - 1) / ROWS_EACH;
+}
+
+/* Whether each round fetches a line of what comes after B's terms: panels lie one behind the
+ * other, so that the tiles of a strip fetch the next one's from the third cache into the second. */
+static bool fetches_ahead(const struct hg_mma_tile *tile)
+{
+    unsigned count = row_register_count(tile);
+    return !tile->is_known && count < sizeof row_registers - 1;
 }
 
 /* Element TERM, from where the pointers are, of row ROW. */
@@ -174,6 +183,10 @@ static void load_pointers(const struct hg_mma_tile *tile)
     hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RCX,
               strip(offsetof(struct hg_native_strip, terms)));
     unsigned count = row_register_count(tile);
+    if (fetches_ahead(tile)) {
+        hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, AHEAD,
+                  strip(offsetof(struct hg_native_strip, ahead)));
+    }
     for (unsigned i = 1; i < count; i++) {
         hg_x86_rm(x, HG_X86_LEA | HG_X86_W64, row_registers[i],
                   hg_x86_indexed(row_registers[i - 1], A_STEP, 1, 0));
@@ -206,8 +219,17 @@ static void counted_terms(const struct hg_mma_tile *tile)
     hg_x86_align(x, 32);
     uint32_t top = hg_x86_here(x);
     some_terms(tile, UNROLL);
+    if (fetches_ahead(tile)) {
+        hg_x86_m(x, HG_X86_PREFETCHT1, hg_x86_at(AHEAD, 0));
+        hg_x86_rm(x, HG_X86_ADD | HG_X86_W64, AHEAD,
+                  strip(offsetof(struct hg_native_strip, ahead_step)));
+    }
     hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_RCX, UNROLL);
     hg_x86_jump_if_to(x, HG_X86_CC_AE, top);
+    if (fetches_ahead(tile)) {
+        hg_x86_mr(x, HG_X86_MOV_M | HG_X86_W64, strip(offsetof(struct hg_native_strip, ahead)),
+                  AHEAD);
+    }
     hg_x86_land(x, few);
     hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RCX, UNROLL);
     uint32_t none = hg_x86_jump_if(x, HG_X86_CC_E);

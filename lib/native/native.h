@@ -38,22 +38,25 @@
 /* What a function that computes tiles of a product works on: some of them, one under the other, in
  * some strips of columns, one beside the other. What is _left is used up. */
 struct hg_native_strip {
-    const uint8_t *a; /* the first row's first term */
-    uint64_t a_step;  /* bytes from row to row; if A is transposed, from term to term */
-    const uint8_t *b; /* the first column's first term; columns lie side by side; used up */
-    uint64_t b_step;  /* bytes from term to term, */
-    uint64_t b_next;  /*   and from strip to strip */
-    uint64_t terms;   /* at least 1 */
-    uint64_t tiles;   /* at least 1 */
-    uint64_t strips;  /* at least 1; used up */
-    uint64_t lane;    /* of the first row's first column; used up */
-    uint64_t cols;    /* of the product: lanes from row to row */
-    uint64_t row;     /* the first */
-    uint64_t last;    /* lanes of the last vector, where the function is `masked` */
-    uint8_t *sums;    /* of terms before and after these: a vector after the other, row by row */
-    uint64_t stage;   /* HG_NATIVE_FIRST | HG_NATIVE_LAST: both, for several strips */
+    const uint8_t *a;    /* the first row's first term */
+    uint64_t a_step;     /* bytes from row to row; if A is transposed, from term to term */
+    const uint8_t *b;    /* the first column's first term; columns lie side by side; used up */
+    uint64_t b_step;     /* bytes from term to term, */
+    uint64_t b_next;     /*   and from strip to strip */
+    uint64_t terms;      /* at least 1 */
+    uint64_t tiles;      /* at least 1 */
+    uint64_t strips;     /* at least 1; used up */
+    uint64_t lane;       /* of the first row's first column; used up */
+    uint64_t cols;       /* of the product: lanes from row to row */
+    uint64_t row;        /* the first */
+    uint64_t last;       /* lanes of the last vector, where the function is `masked` */
+    uint8_t *sums;       /* of terms before and after these: a vector after the other, row by row */
+    uint64_t ahead_step; /* bytes of B behind these terms of the strip that each round fetches: 64,
+                            or 0 where B is not in panels */
+    uint64_t stage;      /* HG_NATIVE_FIRST | HG_NATIVE_LAST: both, for several strips */
     const uint8_t *tile_a; /* the function's own: of the tile at hand, */
     uint64_t tiles_left;   /*   and how many there are with it, */
+    const uint8_t *ahead;  /*   what of B is fetched next, */
     uint64_t mode;         /*   and MXCSR while terms of BF16 are added up */
 };
 #define HG_NATIVE_FIRST 1u /* no terms before: sums start from 0 */
@@ -86,8 +89,8 @@ struct hg_native_frame {
     _Alignas(64) uint8_t stage[2][HG_NATIVE_VECTOR];
     uint64_t bytes[HG_NATIVE_BASES]; /* of the operands that offsets are checked against */
     uint64_t fail_offset;            /* that was outside */
-    uint64_t live;                   /* lanes of the vector at hand that exist, where k1 does not say */
-    uint64_t saved;                  /* a register, for a moment */
+    uint64_t live;  /* lanes of the vector at hand that exist, where k1 does not say */
+    uint64_t saved; /* a register, for a moment */
 };
 
 typedef void hg_native_fn(struct hg_native_frame *frame);
