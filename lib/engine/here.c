@@ -22,10 +22,15 @@ static uint64_t estimate_ns(const struct hg_prepared *prepared, uint64_t bound_n
     return sum_ns;
 }
 
+/* A graph stands for several requests, each of which might run here: it may take as long as a few.
+ */
+#define REQUESTS_OF_A_GRAPH 4
+
 /* Work that nobody needs to know to be there. */
 static bool is_short(const struct hg_prepared *prepared)
 {
-    const uint64_t bound_ns = prepared->engine->options.inline_max_ns;
+    const uint64_t requests = prepared->script != NULL ? REQUESTS_OF_A_GRAPH : 1;
+    const uint64_t bound_ns = prepared->engine->options.inline_max_ns * requests;
     return !prepared->must_queue && !prepared->claims.unsettled &&
            estimate_ns(prepared, bound_ns) < bound_ns;
 }

@@ -14,6 +14,7 @@
 #include "lib/graph/plan.h"
 #include "lib/pool/pool.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/graph_daemon.h"
 #include "tests/bench/python_peer.h"
 
 #define ROUNDS      9
@@ -361,6 +362,9 @@ int main(void)
     require(hg_pool_create(&options, &pool, &error), &error);
     struct python_peer *peer = python_peer_start(1);
     printf("%s\n", peer != NULL ? python_peer_settings() : "no Python: no peers");
+    struct python_peer *parallel = python_peer_start(2);
+    bench_graph_daemon(parallel);
+    python_peer_stop(&parallel);
     double logarithms = 0;
     double worst = 0;
     unsigned count = 0;

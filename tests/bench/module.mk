@@ -32,7 +32,9 @@ BENCH_LIBS_gemm    := $(if $(filter 1,$(GEMM_LIBXSMM)),-lxsmm -lxsmmnoblas) \
 CFLAGS_tests/bench/gemm_peers  := -O3 -DGEMM_HAS_LIBXSMM=$(GEMM_LIBXSMM)
 CFLAGS_tests/bench/gemm_onednn := -DGEMM_HAS_ONEDNN=$(GEMM_ONEDNN)
 
-BENCH_SOURCES_graph := tests/bench/python_peer.c
+BENCH_ARCHIVES_graph := client proto
+BENCH_SOURCES_graph := tests/bench/python_peer.c tests/bench/peers.c $(wildcard tests/bench/graph_*.c)
+$(O)/obj/tests/bench/graph_daemon.o: CPPFLAGS += -Iclient/include
 
 # The plain loops, as good as this compiler makes them for this machine.
 BENCH_SOURCES_kernels := tests/bench/python_peer.c $(wildcard tests/bench/kernels_*.c)
