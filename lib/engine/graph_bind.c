@@ -86,22 +86,14 @@ enum hg_status hg_graph_bind_inputs(struct hg_graph_bound *bound)
     return HG_OK;
 }
 
-/* Which of the inputs output INDEX shares its memory with. */
+/* Notes which of the inputs are in the memory of output INDEX; two outputs never are one. */
 static enum hg_status find_shared(struct hg_graph_bound *bound, uint32_t index)
 {
-    bound->shared[index] = UINT32_MAX;
     const struct hg_buffer *buffer = bound->outputs[index];
     for (uint32_t i = 0; buffer != NULL && i < bound->known->input_count; i++) {
-        if (bound->inputs[i] != buffer) {
-            continue;
+        if (bound->inputs[i] == buffer) {
+            bound->shared[i] = index;
         }
-        if (bound->shared[index] != UINT32_MAX) {
-            return hg_fail(bound->error, HG_INVALID_ARGUMENT,
-                           "output %s is buffer %" PRIu64 ", which is both input %s and input %s",
-                           hg_graph_output_name(bound, index), bound->output_ids[index],
-                           input_name(bound, bound->shared[index]), input_name(bound, i));
-        }
-        bound->shared[index] = i;
     }
     for (uint32_t i = 0; i < index; i++) {
         if (bound->output_ids[i] == bound->output_ids[index] ||
@@ -146,6 +138,7 @@ enum hg_status hg_graph_bind_outputs(struct hg_graph_bound *bound)
     const struct hg_graph_request *request = bound->request;
     uint64_t next = request->outputs_from;
     uint32_t unnamed = 0;
+    memset(bound->shared, 0xff, bound->known->input_count * sizeof bound->shared[0]);
     if (match(bound, "output", hg_graph_output_name, bound->known->graph->output_count,
               request->outputs, request->output_count, bound->output_ids) != HG_OK) {
         return bound->error->status;

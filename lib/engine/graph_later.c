@@ -21,7 +21,7 @@ struct planning {
     const struct hg_graph_source *source; /* NULL: plan */
     struct hg_known_graph *known;
     struct hg_graph_binding inputs[HG_GRAPH_BINDINGS_MAX];
-    uint32_t shared[HG_GRAPH_OUTPUTS_MAX];
+    uint32_t shared[HG_GRAPH_BINDINGS_MAX];
 };
 
 enum hg_status hg_graph_make_plan(struct hg_engine *engine, struct hg_known_graph *known,
@@ -126,6 +126,6 @@ enum hg_submitted hg_graph_plan_later(const struct hg_graph_bound *bound,
     hg_graph_table_ref(&bound->session->engine->graphs, bound->known);
     planning->known = bound->known;
     memcpy(planning->inputs, inputs, bound->known->input_count * sizeof inputs[0]);
-    memcpy(planning->shared, bound->shared, sizeof planning->shared);
+    memcpy(planning->shared, bound->shared, bound->known->input_count * sizeof bound->shared[0]);
     return give_to_worker(planning);
 }

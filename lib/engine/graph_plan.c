@@ -9,7 +9,7 @@
 #include "lib/engine/work.h"
 
 void hg_graph_wanted_fill(struct hg_graph_wanted *wanted, const struct hg_graph_binding *inputs,
-                          uint32_t input_count, const uint32_t *shared, uint32_t output_count)
+                          uint32_t input_count, const uint32_t *shared)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < input_count; i++) {
@@ -19,7 +19,7 @@ void hg_graph_wanted_fill(struct hg_graph_wanted *wanted, const struct hg_graph_
             wanted->words[count++] = shape->size[k];
         }
     }
-    for (uint32_t i = 0; i < output_count; i++) {
+    for (uint32_t i = 0; i < input_count; i++) {
         if (shared[i] != UINT32_MAX) {
             wanted->words[count++] = (uint64_t)i << 32 | shared[i];
         }
@@ -167,7 +167,7 @@ enum hg_status hg_ready_plan_create(const struct hg_graph *graph,
         return status;
     }
     struct hg_graph_wanted wanted;
-    hg_graph_wanted_fill(&wanted, inputs, input_count, shared, graph->output_count);
+    hg_graph_wanted_fill(&wanted, inputs, input_count, shared);
     status = condense(made, &wanted, plan, error);
     hg_graph_plan_destroy(&made);
     return status;

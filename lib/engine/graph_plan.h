@@ -52,15 +52,15 @@ struct hg_ready_plan {
 };
 
 /* What a plan depends on besides its graph, as words: types and shapes of the inputs, and which of
- * the outputs are in the memory of which input. */
-#define HG_GRAPH_WANTED_MAX (HG_GRAPH_BINDINGS_MAX * (1 + HG_GRAPH_RANK_MAX))
+ * them are in the memory of which output. */
+#define HG_GRAPH_WANTED_MAX (HG_GRAPH_BINDINGS_MAX * (2 + HG_GRAPH_RANK_MAX))
 struct hg_graph_wanted {
     uint32_t count;
     uint64_t words[HG_GRAPH_WANTED_MAX]; /* beyond COUNT: never initialised, for speed */
 };
-/* SHARED: by output, its input or UINT32_MAX. */
+/* SHARED: by input, the output in whose memory it is or UINT32_MAX. */
 void hg_graph_wanted_fill(struct hg_graph_wanted *wanted, const struct hg_graph_binding *inputs,
-                          uint32_t input_count, const uint32_t *shared, uint32_t output_count);
+                          uint32_t input_count, const uint32_t *shared);
 static inline bool hg_ready_plan_fits(const struct hg_ready_plan *plan,
                                       const struct hg_graph_wanted *wanted)
 {

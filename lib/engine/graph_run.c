@@ -301,8 +301,7 @@ static enum hg_submitted run_known(struct hg_graph_bound *bound, struct hg_graph
     for (uint32_t i = 0; i < known->input_count; i++) {
         inputs[i] = hg_graph_look_at(bound->inputs[i]);
     }
-    hg_graph_wanted_fill(&wanted, inputs, known->input_count, bound->shared,
-                         known->graph->output_count);
+    hg_graph_wanted_fill(&wanted, inputs, known->input_count, bound->shared);
     struct hg_ready_plan *plan = hg_graph_table_plan(table, known, &wanted);
     if (plan == NULL && hg_graph_is_large(known->graph)) {
         return hg_graph_plan_later(bound, inputs, result, task);

@@ -23,7 +23,7 @@ struct hg_graph_bound {
     uint64_t input_ids[HG_GRAPH_BINDINGS_MAX];
     struct hg_buffer *outputs[HG_GRAPH_OUTPUTS_MAX]; /* NULL: to be made */
     uint64_t output_ids[HG_GRAPH_OUTPUTS_MAX];
-    uint32_t shared[HG_GRAPH_OUTPUTS_MAX]; /* as in hg_plan_options */
+    uint32_t shared[HG_GRAPH_BINDINGS_MAX]; /* as in hg_plan_options */
 };
 
 /* ---- graph_bind.c ---------------------------------------------------------------------------- */

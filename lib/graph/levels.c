@@ -17,17 +17,6 @@ static void find_writers(struct hg_graph_planner *planner)
     }
 }
 
-/* The INPUT with that number, as a node; UINT32_MAX if it is not read at all. */
-static uint32_t find_input(const struct hg_ir *ir, uint32_t number)
-{
-    uint32_t node = 0;
-    while (node < ir->count &&
-           !(ir->nodes[node].kind == HG_GRAPH_KIND_INPUT && ir->nodes[node].bits == number)) {
-        node++;
-    }
-    return node < ir->count ? node : UINT32_MAX;
-}
-
 static bool uses(const struct hg_lowered *lowered, uint32_t node)
 {
     unsigned k = 0;
@@ -39,16 +28,21 @@ static bool uses(const struct hg_lowered *lowered, uint32_t node)
 
 _Static_assert(HG_GRAPH_OUTPUTS_MAX <= 64, "sets of outputs are bits of a word");
 
+/* Which output is in the memory of INPUT, a node; UINT32_MAX if none is, or it is no input. */
+static uint32_t output_in(const struct hg_graph_planner *planner, uint32_t input)
+{
+    const struct hg_ir_node *node = hg_planner_node(planner, input);
+    const uint32_t *shared = planner->options->shared;
+    return node->kind == HG_GRAPH_KIND_INPUT && shared != NULL ? shared[node->bits] : UINT32_MAX;
+}
+
 static void find_readers(struct hg_graph_planner *planner)
 {
     const struct hg_graph_plan *plan = planner->plan;
-    for (uint32_t i = 0; i < plan->ir->output_count; i++) {
-        uint32_t number =
-            planner->options->shared != NULL ? planner->options->shared[i] : UINT32_MAX;
-        uint32_t input = number != UINT32_MAX ? find_input(plan->ir, number) : UINT32_MAX;
-        planner->input_of[i] = input;
-        for (uint32_t k = 0; input != UINT32_MAX && k < plan->launch_count; k++) {
-            planner->reads_shared[k] |= uses(&planner->lowered[k], input) ? UINT64_C(1) << i : 0;
+    for (uint32_t i = 0; planner->options->shared != NULL && i < plan->ir->count; i++) {
+        uint32_t output = output_in(planner, i);
+        for (uint32_t k = 0; output != UINT32_MAX && k < plan->launch_count; k++) {
+            planner->reads_shared[k] |= uses(&planner->lowered[k], i) ? UINT64_C(1) << output : 0;
         }
     }
 }
@@ -60,7 +54,7 @@ static uint32_t level_after_readers(const struct hg_graph_planner *planner, uint
     uint32_t level = 0;
     for (uint32_t i = 0; i < plan->ir->output_count; i++) {
         uint32_t stored = hg_ir_base(plan->ir, plan->ir->outputs[i]);
-        if (planner->input_of[i] == UINT32_MAX || planner->writer[stored] != launch) {
+        if (planner->writer[stored] != launch) {
             continue;
         }
         for (uint32_t k = 0; k < plan->launch_count; k++) {
@@ -197,15 +191,26 @@ static bool reads(const struct hg_ir *ir, uint32_t user, uint32_t input)
     return false;
 }
 
+/* True if everybody who reads INPUT has done so before STORED is put into its place, or does so at
+ * its own lane. */
+static bool is_read_in_time(const struct hg_graph_planner *planner, uint32_t input, uint32_t stored)
+{
+    const struct hg_ir *ir = planner->plan->ir;
+    for (uint32_t user = input; user < ir->count; user++) {
+        if (planner->plan->fusion.nodes[user].group != HG_GROUP_NONE && reads(ir, user, input) &&
+            !reads_in_time(planner, user, input, stored)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool hg_planner_may_store(const struct hg_graph_planner *planner, uint32_t index)
 {
-    const struct hg_graph_plan *plan = planner->plan;
-    const struct hg_ir *ir = plan->ir;
-    uint32_t input = planner->input_of[index];
-    uint32_t stored = hg_ir_base(ir, ir->outputs[index]);
-    for (uint32_t user = input; input != UINT32_MAX && user < ir->count; user++) {
-        if (plan->fusion.nodes[user].group != HG_GROUP_NONE && reads(ir, user, input) &&
-            !reads_in_time(planner, user, input, stored)) {
+    const struct hg_ir *ir = planner->plan->ir;
+    const uint32_t stored = hg_ir_base(ir, ir->outputs[index]);
+    for (uint32_t i = 0; planner->options->shared != NULL && i < ir->count; i++) {
+        if (output_in(planner, i) == index && !is_read_in_time(planner, i, stored)) {
             return false;
         }
     }

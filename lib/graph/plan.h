@@ -57,8 +57,7 @@ struct hg_plan_options {
     uint32_t rules;        /* of fusion: HG_FUSION_RULES_ALL, or 0: every node is a launch */
     hg_plan_make_fn *make; /* NULL: the default */
     void *context;
-    /* Inputs that outputs share their memory with: by output, its input or UINT32_MAX. NULL: none.
-     */
+    /* Inputs that are in the memory of outputs: by input, the output or UINT32_MAX. NULL: none. */
     const uint32_t *shared;
 };
 

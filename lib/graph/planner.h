@@ -19,9 +19,7 @@ struct hg_graph_planner {
     struct hg_lowered *lowered; /* by launch */
     uint32_t *writer;           /* by node: the launch that puts it into memory, UINT32_MAX */
     uint32_t *piece;            /* by node: its piece of the arena, UINT32_MAX */
-    uint64_t *reads_shared;     /* by launch: outputs whose input it reads, as bits */
-    uint32_t input_of[HG_GRAPH_OUTPUTS_MAX]; /* by output: the input (a node) that it shares its
-                                                memory with, UINT32_MAX */
+    uint64_t *reads_shared;     /* by launch: outputs in whose memory it reads, as bits */
     struct hg_arena_piece *pieces;
     uint32_t piece_count;
     uint32_t piece_capacity;
@@ -38,8 +36,8 @@ static inline const struct hg_ir_node *hg_planner_node(const struct hg_graph_pla
 /* levels.c: fills in who writes and who reads what, and launches' levels; launches are in an order
  * in which they can run. */
 void hg_planner_assign_levels(struct hg_graph_planner *planner);
-/* True if output INDEX, which is in the memory of an input, may be stored while the graph runs:
- * those who read the input do so before, or at their own lane. */
+/* True if output INDEX, which is in the memory of inputs, may be stored while the graph runs:
+ * those who read them do so before, or at their own lane. */
 bool hg_planner_may_store(const struct hg_graph_planner *planner, uint32_t index);
 /* place.c: operands of launches, copies at the end, the arena; launches in the order of levels.
  * HG_RESOURCE_EXHAUSTED. */

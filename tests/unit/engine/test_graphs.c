@@ -259,9 +259,16 @@ static void outputs_may_be_inputs(void **state)
     bind_output(&eval, "z", 3);
     eval_ok(setting.session, &eval);
     assert_floats(setting.session, 3, turned, 4);
+    const float again[] = {0, 4, 8, 12, 16, 20};
     eval_init(&eval, "z = x + y", 1, 1);
     bind_output(&eval, "z", 1);
-    eval_fails(setting.session, &eval, HG_INVALID_ARGUMENT, "both input x and input y");
+    eval_ok(setting.session, &eval);
+    assert_floats(setting.session, 1, again, 6);
+    const float turned_sum[] = {2, 5, 5, 8};
+    eval_init(&eval, "z = x + y.T", 3, 3);
+    bind_output(&eval, "z", 3);
+    eval_ok(setting.session, &eval);
+    assert_floats(setting.session, 3, turned_sum, 4);
     tear_down(&setting);
 }
 

@@ -149,9 +149,7 @@ static void results_may_share_inputs(void **state)
         uint32_t launches;
         uint32_t count = run_text(text, inputs, 2, HG_FUSION_RULES_ALL, apart, &launches);
 
-        uint32_t shared[HG_GRAPH_OUTPUTS_MAX];
-        memset(shared, 0xff, sizeof shared);
-        shared[0] = 0;
+        const uint32_t shared[] = {0, UINT32_MAX};
         struct hg_graph_binding bindings[2] = {inputs[0].binding, inputs[1].binding};
         struct hg_graph_plan *plan = NULL;
         struct hg_error error = HG_ERROR_INIT;
@@ -217,7 +215,7 @@ static void memory_may_run_out(void **state)
     static const char text[] = "x: f32[4, 4]\ny = softmax(x @ x.T) @ x\nz = layer_norm(y, x[0])\n"
                                "x = x.T\nreturn y, z, x";
     struct hg_graph_binding binding = {HG_F32, {2, {4, 4}}};
-    uint32_t shared[] = {UINT32_MAX, UINT32_MAX, 0};
+    uint32_t shared[] = {2};
     uint64_t graphs = hg_alloc_live_bytes(HG_TAG_GRAPH);
     uint64_t programs = hg_alloc_live_bytes(HG_TAG_PROGRAM);
     bool fired = true;
