@@ -140,6 +140,7 @@ find_schedule(const struct hg_native_work *work, uint64_t cols, struct hg_native
                                           .terms = work->cells,
                                           .rows_at_once = work->rows_at_once,
                                           .lanes = work->lanes,
+                                          .crosses = work->product->ldb % work->lanes != 0,
                                           .panel = hg_native_panel_vectors(work)};
     return hg_native_schedule_of(work->launch->program, work->code, work->region, &block, room);
 }

@@ -238,7 +238,8 @@ hg_native_fn *hg_native_tile_of(const struct hg_program *program, const struct h
 static bool same_block(const struct hg_native_block *a, const struct hg_native_block *b)
 {
     return a->rows == b->rows && a->cols == b->cols && a->terms == b->terms &&
-           a->rows_at_once == b->rows_at_once && a->panel == b->panel && a->lanes == b->lanes;
+           a->rows_at_once == b->rows_at_once && a->panel == b->panel && a->crosses == b->crosses &&
+           a->lanes == b->lanes;
 }
 
 const struct hg_native_schedule *hg_native_find_schedule(const struct hg_program *program,

@@ -144,19 +144,26 @@ bool hg_native_size_product(const struct hg_launch *launch, const struct hg_nati
 
 /* ---- a launch -------------------------------------------------------------------------------- */
 
-/* The calls of GROUP's functions, whose first column is COL, B's being B bytes from its start. */
+/* Results of more bytes go through the first cache row after row, if B is small enough to stay. */
+#define FIRST_CACHE_RESULTS (32u << 10)
+#define FIRST_CACHE_B       (16u << 10)
+#define RESULTS_AT_ONCE     (24u << 10)
+#define ROWS_AT_ONCE_MIN    8u
+
+/* The calls of GROUP's functions for the LAST rows or the others; its first column is COL, B's is B
+ * bytes from the start. */
 static void plan_group(const struct hg_native_work *work, const struct hg_native_group *group,
-                       uint64_t col, uint64_t b, struct hg_native_plan *plan)
+                       unsigned last, uint64_t col, uint64_t b, struct hg_native_plan *plan)
 {
-    const struct hg_native_column *column = &group->column[1];
+    const struct hg_native_column *column = &group->column[last];
     uint64_t rest = work->cols % work->lanes;
+    uint64_t width = (uint64_t)group->vectors * work->lanes;
     uint64_t row = 0;
     for (unsigned shorter = 0; shorter < 2; shorter++) {
         if (column->tiles[shorter] == 0) {
             continue;
         }
-        uint64_t width = (uint64_t)group->vectors * work->lanes;
-        plan->calls[plan->call_count++] = (struct hg_native_call){
+        plan->calls[last][plan->call_count[last]++] = (struct hg_native_call){
             .run = column->run[shorter],
             .a = row * (work->product->trans_a ? 1 : work->product->lda) * work->element,
             .b = b,
@@ -170,9 +177,20 @@ static void plan_group(const struct hg_native_work *work, const struct hg_native
     }
 }
 
+static uint64_t rows_at_once(const struct hg_native_work *work)
+{
+    uint64_t line = work->cols * work->cell;
+    if (work->rows * line <= FIRST_CACHE_RESULTS || work->cells * line > FIRST_CACHE_B) {
+        return work->rows;
+    }
+    uint64_t rows = RESULTS_AT_ONCE / line;
+    return hg_native_least(rows < ROWS_AT_ONCE_MIN ? ROWS_AT_ONCE_MIN : rows, work->rows);
+}
+
 /* How the whole of WORK's product is computed in one go; false if it cannot be. */
 static bool make_plan(struct hg_native_work *work, struct hg_native_plan *plan)
 {
+    const struct hg_product *product = work->product;
     hg_native_choose_packing(work);
     if (work->packs_a || work->packs_b || work->cells > work->cells_at_once ||
         work->rows > work->rows_at_once) {
@@ -182,25 +200,48 @@ static bool make_plan(struct hg_native_work *work, struct hg_native_plan *plan)
     const struct hg_native_block block = {.rows = work->rows,
                                           .cols = work->cols,
                                           .terms = work->cells,
-                                          .rows_at_once = work->rows,
+                                          .rows_at_once = rows_at_once(work),
                                           .lanes = work->lanes,
+                                          .crosses = product->ldb % work->lanes != 0,
                                           .panel = plan->panel};
     if (!hg_native_schedule_fill(work->launch->program, work->code, work->region, &block, &room)) {
         return false;
     }
+    bool in_panels = plan->panel != 0;
     plan->cells = work->cells;
+    plan->rows_at_once = block.rows_at_once;
     plan->a_step = hg_native_a_step(work);
-    plan->b_step =
-        plan->panel != 0 ? work->shape.width * work->cell : work->product->ldb * work->element;
-    plan->call_count = 0;
+    plan->a_next = block.rows_at_once * (product->trans_a ? 1 : product->lda) * work->element;
+    plan->b_step = in_panels ? work->shape.width * work->cell : product->ldb * work->element;
     uint64_t col = 0;
     for (uint32_t i = 0; i < room.group_count; i++) {
-        uint64_t b = plan->panel != 0 ? col / work->shape.width * hg_panel_bytes(&work->shape)
-                                      : col * work->cell;
-        plan_group(work, &room.groups[i], col, b, plan);
+        uint64_t b =
+            in_panels ? col / work->shape.width * hg_panel_bytes(&work->shape) : col * work->cell;
+        plan_group(work, &room.groups[i], 0, col, b, plan);
+        plan_group(work, &room.groups[i], 1, col, b, plan);
         col += room.groups[i].strips * room.groups[i].vectors * work->lanes;
     }
     return true;
+}
+
+/* Rows from ROW on, the LAST or others, of which A is the first. */
+static void run_rows(const struct hg_native_plan *plan, unsigned last, uint64_t row,
+                     const uint8_t *a, const uint8_t *b, struct hg_native_frame *frame)
+{
+    struct hg_native_strip *strip = &frame->strip;
+    for (uint32_t i = 0; i < plan->call_count[last]; i++) {
+        const struct hg_native_call *call = &plan->calls[last][i];
+        strip->a = a + call->a;
+        strip->b = b + call->b;
+        strip->b_next = call->b_next;
+        strip->tiles = call->tiles;
+        strip->strips = call->strips;
+        strip->lane = (row + call->row) * plan->n + call->col;
+        strip->row = row + call->row;
+        strip->last = call->last;
+        frame->col = call->col;
+        call->run(frame);
+    }
 }
 
 static void run_plan(const struct hg_native_plan *plan, const uint8_t *a, const uint8_t *b,
@@ -214,19 +255,12 @@ static void run_plan(const struct hg_native_plan *plan, const uint8_t *a, const 
     strip->ahead_step = plan->panel != 0 ? HG_NATIVE_VECTOR : 0;
     strip->stage = HG_NATIVE_FIRST | HG_NATIVE_LAST;
     strip->sums = NULL;
-    for (uint32_t i = 0; i < plan->call_count; i++) {
-        const struct hg_native_call *call = &plan->calls[i];
-        strip->a = a + call->a;
-        strip->b = b + call->b;
-        strip->b_next = call->b_next;
-        strip->tiles = call->tiles;
-        strip->strips = call->strips;
-        strip->lane = call->row * plan->n + call->col;
-        strip->row = call->row;
-        strip->last = call->last;
-        frame->col = call->col;
-        call->run(frame);
+    uint64_t row = 0;
+    for (; plan->m - row > plan->rows_at_once; row += plan->rows_at_once) {
+        run_rows(plan, 0, row, a, b, frame);
+        a += plan->a_next;
     }
+    run_rows(plan, 1, row, a, b, frame);
 }
 
 bool hg_native_product_launch(const struct hg_launch *launch, const struct hg_native_code *code,

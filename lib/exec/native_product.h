@@ -16,6 +16,7 @@ struct hg_native_block {
     uint64_t rows, cols, terms;
     uint64_t rows_at_once;
     uint32_t lanes; /* columns of a vector */
+    bool crosses;   /* B's terms do not start where vectors may */
     uint8_t panel;  /* vectors of B's panels; 0: it is read where it is */
 };
 
@@ -58,8 +59,8 @@ const struct hg_native_schedule *hg_native_schedule_of(const struct hg_program *
 
 /* ---- native_product.c: plans ----------------------------------------------------------------- */
 
-/* One call of a function: the tiles of one height of some strips. Of A and B, bytes from their
- * starts. */
+/* One call of a function: the tiles of one height of some strips. Of A and B, bytes from the
+ * block's and B's start. */
 struct hg_native_call {
     hg_native_fn *run;
     uint64_t a, b, b_next;
@@ -68,13 +69,15 @@ struct hg_native_call {
     uint64_t last; /* lanes of the last vector */
 };
 
-/* All calls of a product that nothing is packed for. */
+/* All calls of a product that nothing is packed for: some for each `rows_at_once` rows, others for
+ * the rows that come last. */
 struct hg_native_plan {
     uint64_t m, n, k, lda, ldb;
     uint8_t panel; /* vectors of the panels that came with the launch; 0: none */
-    uint8_t call_count;
-    uint64_t cells, a_step, b_step;
-    struct hg_native_call calls[2 * HG_NATIVE_GROUPS];
+    uint8_t call_count[2];
+    uint64_t rows_at_once;
+    uint64_t cells, a_step, b_step, a_next;
+    struct hg_native_call calls[2][2 * HG_NATIVE_GROUPS];
 };
 
 /* ---- native_code.c --------------------------------------------------------------------------- */

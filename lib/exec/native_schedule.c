@@ -56,12 +56,13 @@ static void fill(struct builder *builder, const struct hg_native_block *block,
         }
         struct hg_native_group *group = &schedule->groups[schedule->group_count++];
         uint64_t vectors = hg_div_up_u64(left, block->lanes);
-        group->vectors = block->panel == 0
-                             ? hg_native_choose_tile((enum hg_isa_level)builder->code->level,
-                                                     block->rows, vectors, block->terms)
-                                   .vectors
-                         : vectors < block->panel ? (uint8_t)vectors
-                                                  : block->panel;
+        group->vectors =
+            block->panel == 0
+                ? hg_native_choose_tile((enum hg_isa_level)builder->code->level, block->rows,
+                                        vectors, block->terms, block->crosses)
+                      .vectors
+            : vectors < block->panel ? (uint8_t)vectors
+                                     : block->panel;
         uint64_t width = (uint64_t)group->vectors * block->lanes;
         group->masked = left < width;
         group->strips = group->masked ? 1 : left / width;

@@ -538,7 +538,9 @@ size_t hg_mma_emit_whole(struct hg_emit *emit, const struct hg_insn *insn, uint8
     unsigned lanes = emit->lanes;
     unsigned vectors = (mma->n + lanes - 1) / lanes;
     unsigned rest = mma->n % lanes;
-    struct hg_native_tile shape = hg_native_choose_tile(emit->level, mma->m, vectors, mma->k);
+    bool crosses = mma->ldb % lanes != 0;
+    struct hg_native_tile shape =
+        hg_native_choose_tile(emit->level, mma->m, vectors, mma->k, crosses);
     if (mma->a.offset > INT32_MAX / 2 || mma->b.offset > INT32_MAX / 2) {
         return 0;
     }
@@ -549,7 +551,7 @@ size_t hg_mma_emit_whole(struct hg_emit *emit, const struct hg_insn *insn, uint8
     }
     for (unsigned v = 0; v < vectors; v += shape.vectors) {
         if (vectors - v < shape.vectors) {
-            shape = hg_native_choose_tile(emit->level, mma->m, vectors - v, mma->k);
+            shape = hg_native_choose_tile(emit->level, mma->m, vectors - v, mma->k, crosses);
         }
         shape.masked = rest != 0 && v + shape.vectors == vectors;
         whole_strip(&whole, shape, v * lanes);

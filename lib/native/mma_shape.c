@@ -9,6 +9,7 @@
 #include "lib/native/mma.h"
 
 #define TILE_COST 16.0 /* of starting a tile, beside storing its sums */
+#define CROSSING  4.0  /* loads that a vector across two lines counts for */
 #define LATENCY   8    /* multiply-adds that must be in flight to keep both units busy */
 
 static double greatest(double a, double b)
@@ -16,13 +17,13 @@ static double greatest(double a, double b)
     return a > b ? a : b;
 }
 
-/* Of one term of a tile. */
-static double term_cycles(unsigned rows, unsigned vectors)
+/* Of one term of a tile. Vectors of B that cross lines are two loads, which wait for each other. */
+static double term_cycles(unsigned rows, unsigned vectors, bool crosses)
 {
     unsigned sums = rows * vectors;
     unsigned loads = rows + vectors;
     unsigned steps = sums + (rows == 1 || vectors == 1 ? 1 : loads);
-    double cycles = greatest(sums / 2.0, loads / 2.0);
+    double cycles = greatest(sums / 2.0, (rows + vectors * (crosses ? CROSSING : 1)) / 2.0);
     cycles = greatest(cycles, LATENCY / 2.0);
     return greatest(cycles, steps / 5.5);
 }
@@ -52,11 +53,14 @@ uint8_t hg_native_tile_rows(enum hg_isa_level level, uint64_t rows, unsigned vec
 }
 
 static double strip_cycles(enum hg_isa_level level, uint64_t rows, unsigned vectors, double terms,
-                           unsigned *height)
+                           bool crosses, unsigned *height)
 {
     *height = hg_native_tile_rows(level, rows, vectors);
-    double tiles = (double)rows / *height;
-    return tiles * (terms * term_cycles(*height, vectors) + TILE_COST + *height * vectors);
+    uint64_t tiles = (rows + *height - 1) / *height;
+    uint64_t shorter = tiles * *height - rows; /* tiles of a row less */
+    double cycles = (double)(tiles - shorter) * term_cycles(*height, vectors, crosses) +
+                    (double)shorter * term_cycles(*height - 1, vectors, crosses);
+    return terms * cycles + (double)tiles * TILE_COST + (double)rows * vectors;
 }
 
 /* The most vectors that fit beside each other in one tile over all ROWS. */
@@ -71,7 +75,7 @@ static unsigned most_vectors(enum hg_isa_level level, uint64_t rows)
 
 /* Tries some that can be best, not all: this is done for each launch. */
 struct hg_native_tile hg_native_choose_tile(enum hg_isa_level level, uint64_t rows,
-                                            uint64_t vectors, uint64_t terms)
+                                            uint64_t vectors, uint64_t terms, bool crosses)
 {
     enum { SQUARE = 4, NEAR = 3 }; /* widths of tiles about as high as wide; near the widest */
     unsigned widest = most_vectors(level, rows);
@@ -83,11 +87,11 @@ struct hg_native_tile hg_native_choose_tile(enum hg_isa_level level, uint64_t ro
             continue;
         }
         unsigned height;
-        double cycles =
-            floor((double)vectors / v) * strip_cycles(level, rows, v, (double)terms, &height);
+        double cycles = floor((double)vectors / v) *
+                        strip_cycles(level, rows, v, (double)terms, crosses, &height);
         unsigned rest = (unsigned)(vectors % v);
         unsigned ignored;
-        cycles += rest != 0 ? strip_cycles(level, rows, rest, (double)terms, &ignored) : 0;
+        cycles += rest != 0 ? strip_cycles(level, rows, rest, (double)terms, crosses, &ignored) : 0;
         if (cycles < least) {
             least = cycles;
             best = (struct hg_native_tile){(uint8_t)height, (uint8_t)v, false};

@@ -242,9 +242,10 @@ HG_MUST_CHECK enum hg_status hg_native_compile_tile(const struct hg_program *pro
 /*
  * How a product of ROWS rows by VECTORS vectors over TERMS terms is cut best: VECTORS of a strip,
  * the last of which may have fewer, and ROWS of its tiles, some of which may have one less.
+ * CROSSES: B's terms do not start where lines do.
  */
 struct hg_native_tile hg_native_choose_tile(enum hg_isa_level level, uint64_t rows,
-                                            uint64_t vectors, uint64_t terms);
+                                            uint64_t vectors, uint64_t terms, bool crosses);
 /* The height of tiles of VECTORS vectors that ROWS rows are cut into, as evenly as can be. */
 uint8_t hg_native_tile_rows(enum hg_isa_level level, uint64_t rows, unsigned vectors);
 /* What CODE occupies, in memory and in the arena. */
