@@ -12,6 +12,8 @@
 
 /* Up to how many units of work a part should not be cut for balance. */
 #define PARTS_PER_WORKER 4
+/* The same of a product, each part of which packs its rows of A anew. */
+#define PRODUCT_PARTS_PER_WORKER 2
 
 /* ---- finding the next ------------------------------------------------------------------------ */
 
@@ -145,7 +147,9 @@ uint32_t hg_run_parts(struct hg_run *run, uint32_t workers)
 {
     struct hg_region *region = &run->region;
     if (region->parts == 0) {
-        uint64_t parts = (uint64_t)workers * PARTS_PER_WORKER;
+        const bool is_product = region->mma != HG_NO_STEP;
+        uint64_t parts =
+            (uint64_t)workers * (is_product ? PRODUCT_PARTS_PER_WORKER : PARTS_PER_WORKER);
         bool in_order = (run->code.facts.facts & HG_FACT_LANE_SCATTER) != 0;
         if (workers <= 1 || in_order) {
             parts = 1;

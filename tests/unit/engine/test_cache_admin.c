@@ -263,8 +263,10 @@ struct waiting {
 static void errand_run(struct hg_errand *errand)
 {
     struct waiting *waiting = errand->context;
+    pthread_mutex_lock(&waiting->mutex); /* whoever waits looks at it meanwhile */
     waiting->calls++;
     waiting->thread = pthread_self();
+    pthread_mutex_unlock(&waiting->mutex);
 }
 
 static void errand_done(struct hg_errand *errand)
