@@ -123,7 +123,7 @@ static void unlink_packed(struct hg_packed_table *table, struct hg_packed *packe
  * finish with it. */
 static void evict_for(struct hg_packed_table *table, uint64_t bytes)
 {
-    while (table->stats.bytes > table->bytes_max - bytes) {
+    while (table->oldest != NULL && table->stats.bytes > table->bytes_max - bytes) {
         struct hg_packed *packed = table->hand != NULL ? table->hand : table->oldest;
         table->hand = packed->newer;
         if (packed->is_used) {
