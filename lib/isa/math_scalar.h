@@ -81,25 +81,32 @@ static inline double hg_math_select64(bool mask, double t, double f)
     return mask ? t : f;
 }
 
+/* 2^K, K in the low bits of SHIFTED; what else is there vanishes in the shift to the exponent. */
+static inline float hg_math_power32(uint32_t shifted)
+{
+    return hg_math_float32((shifted << 23) + 0x3f800000);
+}
+
+static inline double hg_math_power64(uint64_t shifted)
+{
+    return hg_math_float64((shifted << 52) + 0x3ff0000000000000);
+}
+
 /*
  * A * 2^K, K in the low bits of SHIFTED, for K that the exponent field cannot hold: 2^K in two
  * factors of half the exponent, so that only the last product rounds (or overflows). What else is
- * in SHIFTED is even and vanishes in the shift to the exponent field.
+ * in SHIFTED is even: half of it vanishes too.
  */
 static inline float hg_math_scale32(float a, uint32_t shifted)
 {
     uint32_t half = shifted >> 1;
-    float low = hg_math_float32((half << 23) + 0x3f800000);
-    float high = hg_math_float32(((shifted - half) << 23) + 0x3f800000);
-    return a * low * high;
+    return a * hg_math_power32(half) * hg_math_power32(shifted - half);
 }
 
 static inline double hg_math_scale64(double a, uint64_t shifted)
 {
     uint64_t half = shifted >> 1;
-    double low = hg_math_float64((half << 52) + 0x3ff0000000000000);
-    double high = hg_math_float64(((shifted - half) << 52) + 0x3ff0000000000000);
-    return a * low * high;
+    return a * hg_math_power64(half) * hg_math_power64(shifted - half);
 }
 
 /* The primitives of math.def. Arguments that appear once need no function of their own. */
@@ -134,6 +141,7 @@ static inline double hg_math_scale64(double a, uint64_t shifted)
 #define HGM_FNMA32(a, b, c)  fmaf(-(a), b, c)
 #define HGM_SQRT32(a)        sqrtf(a)
 #define HGM_SCALE32(a, s, k) hg_math_scale32(a, hg_math_bits32(s))
+#define HGM_POWER32(s, k)    hg_math_power32(hg_math_bits32(s))
 #define HGM_MAX32(a, b)      hg_math_max32(a, b)
 #define HGM_MIN32(a, b)      hg_math_min32(a, b)
 #define HGM_LT32(a, b)       ((a) < (b))
@@ -159,6 +167,7 @@ static inline double hg_math_scale64(double a, uint64_t shifted)
 #define HGM_FNMA64(a, b, c)  fma(-(a), b, c)
 #define HGM_SQRT64(a)        sqrt(a)
 #define HGM_SCALE64(a, s, k) hg_math_scale64(a, hg_math_bits64(s))
+#define HGM_POWER64(s, k)    hg_math_power64(hg_math_bits64(s))
 #define HGM_MAX64(a, b)      hg_math_max64(a, b)
 #define HGM_MIN64(a, b)      hg_math_min64(a, b)
 #define HGM_LT64(a, b)       ((a) < (b))

@@ -34,7 +34,7 @@ static hg_val lookup(struct hg_emit *emit, const double *table, hg_val index)
 }
 
 /* 2^K for an integer K that the exponent's field can hold. */
-static hg_val power(struct hg_emit *emit, unsigned width, hg_val k)
+static hg_val shifted_power(struct hg_emit *emit, unsigned width, hg_val k)
 {
     unsigned mantissa = width == 3 ? 52 : 23;
     uint64_t one = width == 3 ? UINT64_C(0x3ff0000000000000) : 0x3f800000;
@@ -50,8 +50,17 @@ static hg_val scale(struct hg_emit *emit, unsigned width, hg_val a, hg_val shift
     }
     hg_val half = op_imm(emit, HG_VOP_ISHR, width, 1, shifted, HG_VAL_NONE);
     hg_val rest = op2(emit, HG_VOP_ISUB, width, shifted, half);
-    hg_val product = op2(emit, HG_VOP_FMUL, width, a, power(emit, width, half));
-    return op2(emit, HG_VOP_FMUL, width, product, power(emit, width, rest));
+    hg_val product = op2(emit, HG_VOP_FMUL, width, a, shifted_power(emit, width, half));
+    return op2(emit, HG_VOP_FMUL, width, product, shifted_power(emit, width, rest));
+}
+
+static hg_val power(struct hg_emit *emit, unsigned width, hg_val shifted, hg_val k)
+{
+    if (emit->level != HG_ISA_AVX512) {
+        return shifted_power(emit, width, shifted);
+    }
+    hg_val one = width == 3 ? hg_emit_const_f64(emit, 1.0) : hg_emit_const_f32(emit, 1.0f);
+    return op2(emit, HG_VOP_FSCALE, width, one, k);
 }
 
 /* The primitives of math.def. */
@@ -83,6 +92,7 @@ static hg_val scale(struct hg_emit *emit, unsigned width, hg_val a, hg_val shift
 #define HGM_FNMA32(a, b, c)  op3(emit, HG_VOP_FNMA, 2, a, b, c)
 #define HGM_SQRT32(a)        op1(emit, HG_VOP_FSQRT, 2, a)
 #define HGM_SCALE32(a, s, k) scale(emit, 2, a, s, k)
+#define HGM_POWER32(s, k)    power(emit, 2, s, k)
 #define HGM_MAX32(a, b)      op2(emit, HG_VOP_FMAX, 2, a, b)
 #define HGM_MIN32(a, b)      op2(emit, HG_VOP_FMIN, 2, a, b)
 #define HGM_LT32(a, b)       op_imm(emit, HG_VOP_FCMP, 2, 0x11, a, b)
@@ -108,6 +118,7 @@ static hg_val scale(struct hg_emit *emit, unsigned width, hg_val a, hg_val shift
 #define HGM_FNMA64(a, b, c)  op3(emit, HG_VOP_FNMA, 3, a, b, c)
 #define HGM_SQRT64(a)        op1(emit, HG_VOP_FSQRT, 3, a)
 #define HGM_SCALE64(a, s, k) scale(emit, 3, a, s, k)
+#define HGM_POWER64(s, k)    power(emit, 3, s, k)
 #define HGM_MAX64(a, b)      op2(emit, HG_VOP_FMAX, 3, a, b)
 #define HGM_MIN64(a, b)      op2(emit, HG_VOP_FMIN, 3, a, b)
 #define HGM_LT64(a, b)       op_imm(emit, HG_VOP_FCMP, 3, 0x11, a, b)
