@@ -1,213 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The functions of products. Where the tile's sums leave no registers for the operations that
- * follow, or these are many, the sums go through the frame's tile and the operations are written
- * once for each vector of a row, in a loop over rows.
- */
+/* The functions of products: a small one as a whole, or tiles of a shape. */
 #include "lib/native/mma.h"
 
 #include <stddef.h>
-
-#include "lib/base/check.h"
-
-/* Operations up to which each vector of sums has its own copy of them. */
-#define FLAT_OPS 6
-/* Terms from which on the lines of results are fetched meanwhile. */
-#define FETCHING_TERMS 128
 
 static struct hg_x86_mem frame(size_t offset)
 {
     return hg_x86_at(HG_X86_RDI, (int32_t)offset);
 }
 #define FRAME(field) frame(offsetof(struct hg_native_frame, field))
-
-/* ---- lowering -------------------------------------------------------------------------------- */
-
-/* Whether a step of ELEMENTS for each of up to 64 rows or terms can be part of an address. */
-static bool is_short(uint32_t elements)
-{
-    return elements < 1u << 20;
-}
-
-void hg_mma_lower(struct hg_lower *lower, const struct hg_insn *insn)
-{
-    struct hg_emit *emit = lower->emit;
-    const struct hg_mma *mma = &insn->u.mma;
-    bool is_float = insn->type == HG_F32 || insn->type == HG_F64;
-    bool is_avx512 = emit->level == HG_ISA_AVX512;
-    unsigned width = insn->type == HG_F64 ? 3 : 2;
-    unsigned bytes = is_avx512 ? HG_NATIVE_VECTOR : HG_NATIVE_VECTOR / 2;
-    if (emit->lanes != bytes >> width || (mma->flags & HG_MMA_ORDER_DOT) != 0) {
-        emit->failed = true;
-        return;
-    }
-    bool whole = is_float && (mma->flags & (HG_MMA_PARAMS | HG_MMA_TRANS_B)) == 0 &&
-                 is_short(mma->lda) && is_short(mma->ldb) && mma->a.mode == HG_ADDR_BUFFER &&
-                 mma->b.mode == HG_ADDR_BUFFER && mma->a.slot != HG_SLOT_HANDLE &&
-                 mma->b.slot != HG_SLOT_HANDLE && mma->m != 0 && mma->n != 0;
-    emit->region->product = whole ? HG_NATIVE_WHOLE : HG_NATIVE_TILES;
-    emit->region->rows = whole ? (uint8_t)mma->m : 0;
-    emit->region->cols = whole ? (uint8_t)mma->n : 0;
-    emit->region->has_lanes = true;
-    lower->regs[insn->dst] =
-        hg_emit_op(emit, HG_VOP_SUM, width, 0, HG_VAL_NONE, HG_VAL_NONE, HG_VAL_NONE);
-}
-
-/* What differs from row to row is computed in front of the lanes elsewhere: here a function spans
- * rows, and it is computed with them. Reductions, checks and stores that lanes share need stretches
- * that start and end somewhere. */
-void hg_mma_check(struct hg_emit *emit)
-{
-    const struct hg_emit_region *region = emit->region;
-    emit->failed |= region->reduce_count != 0 || region->can_fail || region->input_count != 0 ||
-                    region->output_count != 0;
-    for (uint16_t i = 0; i < emit->op_count; i++) {
-        struct hg_vop *vop = &emit->ops[i];
-        bool is_row = vop->op == HG_VOP_FIELD && vop->bits == offsetof(struct hg_native_frame, row);
-        emit->failed |= vop->op == HG_VOP_INDEX || (vop->op == HG_VOP_FIELD && !is_row) ||
-                        vop->op > HG_VOP_STORE;
-        if ((vop->flags & HG_VOP_ROW) != 0) {
-            vop->flags &= (uint8_t)~HG_VOP_UNIFORM;
-        }
-    }
-    emit->region->by_row = false;
-}
-
-struct hg_native_mma hg_mma_of(const struct hg_insn *insn)
-{
-    const struct hg_mma *mma = &insn->u.mma;
-    return (struct hg_native_mma){.a_slot = mma->a.slot,
-                                  .b_slot = mma->b.slot,
-                                  .type = insn->type,
-                                  .flags = mma->flags,
-                                  .m = mma->m,
-                                  .n = mma->n,
-                                  .k = mma->k,
-                                  .lda = mma->lda,
-                                  .ldb = mma->ldb};
-}
-
-/* Of a product that is not WHOLE the ends say nothing: its launches find them. */
-bool hg_mma_accesses(const struct hg_insn *insn, struct hg_native_access accesses[2])
-{
-    const struct hg_mma *mma = &insn->u.mma;
-    uint32_t bytes = hg_dtype_bytes((enum hg_dtype)insn->type);
-    bool trans_a = (mma->flags & HG_MMA_TRANS_A) != 0;
-    uint32_t a_rows = trans_a ? mma->k : mma->m;
-    uint32_t a_cols = trans_a ? mma->m : mma->k;
-    bool any = a_rows != 0 && a_cols != 0;
-    accesses[0] = (struct hg_native_access){
-        .slot = mma->a.slot,
-        .lane = HG_NATIVE_MATRIX,
-        .width = (uint8_t)bytes,
-        .offset = any ? ((a_rows - 1) * mma->lda + a_cols) * bytes : 0,
-    };
-    accesses[1] = (struct hg_native_access){
-        .slot = mma->b.slot,
-        .lane = HG_NATIVE_MATRIX,
-        .width = (uint8_t)bytes,
-        .offset = mma->k != 0 ? ((mma->k - 1) * mma->ldb + mma->n) * bytes : 0,
-    };
-    return mma->a.mode == HG_ADDR_BUFFER && mma->b.mode == HG_ADDR_BUFFER &&
-           mma->a.slot != HG_SLOT_HANDLE && mma->b.slot != HG_SLOT_HANDLE && mma->a.offset == 0 &&
-           mma->b.offset == 0;
-}
-
-/* ---- the operations that follow -------------------------------------------------------------- */
-
-static unsigned body_length(const struct hg_emit *emit)
-{
-    unsigned length = 0;
-    for (uint16_t i = 0; i < emit->op_count; i++) {
-        const struct hg_vop *vop = &emit->ops[i];
-        length += (vop->flags & HG_VOP_UNIFORM) == 0 && (vop->uses > 0 || vop->op >= HG_VOP_STORE);
-    }
-    return length;
-}
-
-static bool is_flat(const struct hg_code_gen *gen)
-{
-    return body_length(gen->emit) <= FLAT_OPS;
-}
-
-static bool tells_rows_apart(const struct hg_emit *emit)
-{
-    for (uint16_t i = 0; i < emit->op_count; i++) {
-        if ((emit->ops[i].flags & HG_VOP_ROW) != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* rax: lanes from the tile's first row to the one at hand; one row further. */
-static void next_row(const struct hg_mma_tile *tile, uint32_t cols)
-{
-    struct hg_x86 *x = &tile->gen->x;
-    if (tells_rows_apart(tile->gen->emit)) {
-        hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(row), 1);
-    }
-    if (tile->is_known) {
-        hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RAX, (int32_t)cols);
-    } else {
-        hg_x86_rm(x, HG_X86_ADD | HG_X86_W64, HG_X86_RAX, FRAME(strip.cols));
-    }
-}
-
-static void follow_row(const struct hg_mma_tile *tile, const uint8_t *sums)
-{
-    struct hg_code_gen *gen = tile->gen;
-    for (unsigned v = 0; v < tile->vectors; v++) {
-        gen->copy = (uint8_t)v;
-        gen->masked = tile->masked && v + 1 == tile->vectors;
-        gen->sum = sums != NULL ? sums[v] : HG_NO_REG;
-        hg_code_body(gen);
-    }
-}
-
-static void follow_flat(const struct hg_mma_tile *tile, uint32_t cols)
-{
-    for (unsigned row = 0; row < tile->rows; row++) {
-        follow_row(tile, tile->sums + row * tile->vectors);
-        next_row(tile, cols);
-    }
-}
-
-/* Through the frame's tile. */
-static void follow_in_loop(const struct hg_mma_tile *tile, uint32_t cols)
-{
-    struct hg_code_gen *gen = tile->gen;
-    struct hg_x86 *x = &gen->x;
-    unsigned count = tile->rows * tile->vectors;
-    uint32_t store = HG_X86_VMOVUPS_M | hg_code_length(gen, tile->width);
-    for (unsigned i = 0; i < count; i++) {
-        hg_x86_mr(x, store,
-                  frame(offsetof(struct hg_native_frame, tile) + (size_t)i * HG_NATIVE_VECTOR),
-                  tile->sums[i]);
-        gen->free |= 1u << tile->sums[i];
-        gen->kept &= ~(1u << tile->sums[i]);
-    }
-    hg_x86_rr(x, HG_X86_XOR, HG_X86_RCX, HG_X86_RCX);
-    uint32_t top = hg_x86_here(x);
-    follow_row(tile, NULL);
-    next_row(tile, cols);
-    hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RCX,
-              (int32_t)(tile->vectors * HG_NATIVE_VECTOR));
-    hg_x86_ri(x, HG_X86_CMP_I | HG_X86_W64, HG_X86_RCX, (int32_t)(count * HG_NATIVE_VECTOR));
-    hg_x86_jump_if_to(x, HG_X86_CC_B, top);
-}
-
-static void follow(const struct hg_mma_tile *tile, uint32_t cols)
-{
-    struct hg_code_gen *gen = tile->gen;
-    hg_code_load_pointers(gen);
-    hg_x86_rr(&gen->x, HG_X86_XOR, HG_X86_RAX, HG_X86_RAX);
-    if (is_flat(gen)) {
-        follow_flat(tile, cols);
-    } else {
-        follow_in_loop(tile, cols);
-    }
-}
 
 /* ---- a tile ---------------------------------------------------------------------------------- */
 
@@ -288,47 +89,6 @@ static void set_mode(const struct hg_mma_tile *tile, int32_t mxcsr)
     }
 }
 
-/* The stream that results go to, or that has what they are added to; NULL if none is lane by lane.
- */
-static const struct hg_stream *result_stream(const struct hg_emit *emit)
-{
-    const struct hg_stream *found = NULL;
-    for (uint16_t i = 0; i < emit->op_count; i++) {
-        if (emit->ops[i].op == HG_VOP_STORE) {
-            found = &emit->streams[emit->ops[i].imm];
-        }
-    }
-    return found;
-}
-
-/* Results' lines, which would otherwise be waited for when the terms are done; not for few of them,
- * which take less time than that. */
-static void fetch_results(const struct hg_mma_tile *tile)
-{
-    struct hg_x86 *x = &tile->gen->x;
-    const struct hg_stream *stream = result_stream(tile->gen->emit);
-    if (stream == NULL) {
-        return;
-    }
-    hg_x86_mi(x, HG_X86_CMP_I | HG_X86_W64, FRAME(strip.terms), FETCHING_TERMS);
-    uint32_t few = hg_x86_jump_if(x, HG_X86_CC_B);
-    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RDX, FRAME(lane));
-    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RCX, FRAME(strip.cols));
-    hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RAX,
-              frame(offsetof(struct hg_native_frame, base) + stream->slot * sizeof(uint8_t *)));
-    hg_x86_rm(x, HG_X86_LEA | HG_X86_W64, HG_X86_RAX,
-              hg_x86_indexed(HG_X86_RAX, HG_X86_RDX, stream->width, 0));
-    int32_t bytes = (int32_t)(tile->vectors * tile->gen->emit->lanes << stream->width);
-    for (unsigned row = 0; row < tile->rows; row++) {
-        for (int32_t at = 0; at < bytes; at += HG_NATIVE_VECTOR) {
-            hg_x86_m(x, HG_X86_PREFETCHW, hg_x86_at(HG_X86_RAX, at));
-        }
-        hg_x86_rm(x, HG_X86_LEA | HG_X86_W64, HG_X86_RAX,
-                  hg_x86_indexed(HG_X86_RAX, HG_X86_RCX, stream->width, 0));
-    }
-    hg_x86_land(x, few);
-}
-
 /* Of some terms, of which there may have been others and may come others. */
 static void staged_tile(const struct hg_mma_tile *tile)
 {
@@ -340,7 +100,7 @@ static void staged_tile(const struct hg_mma_tile *tile)
     hg_x86_land(x, others_before);
     move_sums(tile, true);
     hg_x86_land(x, started);
-    fetch_results(tile);
+    hg_mma_fetch_results(tile);
     set_mode(tile, MXCSR_FLUSHING);
     hg_mma_terms(tile);
     set_mode(tile, MXCSR_PLAIN);
@@ -349,7 +109,7 @@ static void staged_tile(const struct hg_mma_tile *tile)
     move_sums(tile, false);
     uint32_t done = hg_x86_jump(x);
     hg_x86_land(x, last);
-    follow(tile, 0);
+    hg_mma_follow(tile, 0);
     hg_x86_land(x, done);
 }
 
@@ -488,7 +248,7 @@ static void whole_tiles(struct whole *whole, struct hg_native_tile shape, unsign
     uint32_t top = hg_x86_here(x);
     start_from_zero(&tile);
     hg_mma_terms(&tile);
-    follow(&tile, mma->n);
+    hg_mma_follow(&tile, mma->n);
     give_registers_back(&tile);
     int32_t rows = shape.rows;
     hg_x86_mi(x, HG_X86_ADD_I | HG_X86_W64, FRAME(strip.tile_a),

@@ -7,6 +7,7 @@
  *     others                                   a function per shape of tile, which computes as
  *                                              many as it is told, one under the other (mma.c)
  *     terms of one tile                        mma_tile.c
+ *     what follows them                        mma_follow.c
  *
  * Sums are added up term by term in ascending order, whatever the tiles: the bits do not depend on
  * them.
@@ -41,21 +42,33 @@ unsigned hg_mma_tile_sums(enum hg_isa_level level);
  * strip has them, and adds up all terms. Clobbers general registers, but rdi. */
 void hg_mma_terms(const struct hg_mma_tile *tile);
 
-/* ---- mma.c ----------------------------------------------------------------------------------- */
+/* ---- mma_follow.c ---------------------------------------------------------------------------- */
+
+/* The region's other operations for the tile whose first lane, column and row the frame has; rows
+ * are COLS lanes apart, or as the frame's strip says. */
+void hg_mma_follow(const struct hg_mma_tile *tile, uint32_t cols);
+/* Has the lines fetched that results go to, which would otherwise be waited for when the terms are
+ * done; not for few terms, which take less time than that. Before hg_mma_terms. */
+void hg_mma_fetch_results(const struct hg_mma_tile *tile);
+
+/* ---- mma_lower.c ----------------------------------------------------------------------------- */
 
 /* Makes MMA's register a sum, and finds what kind of product it is; emit->failed if it is none that
  * has code. */
 void hg_mma_lower(struct hg_lower *lower, const struct hg_insn *mma);
 /* emit->failed if the region's other operations cannot follow tile by tile. */
 void hg_mma_check(struct hg_emit *emit);
+/* MMA as code objects have it. */
+struct hg_native_mma hg_mma_of(const struct hg_insn *mma);
+/* What the matrices of a product occupy; false if they do not start where bound slots do. */
+bool hg_mma_accesses(const struct hg_insn *mma, struct hg_native_access accesses[2]);
+
+/* ---- mma.c ----------------------------------------------------------------------------------- */
+
 /* Writes the function of a WHOLE product, or of TILES of the shape TILE; gives its length, or 0. */
 size_t hg_mma_emit_whole(struct hg_emit *emit, const struct hg_insn *mma, uint8_t *buffer,
                          size_t size);
 size_t hg_mma_emit_tiles(struct hg_emit *emit, const struct hg_insn *mma,
                          struct hg_native_tile tile, uint8_t *buffer, size_t size);
-/* MMA as code objects have it. */
-struct hg_native_mma hg_mma_of(const struct hg_insn *mma);
-/* What the matrices of a product occupy; false if they do not start where bound slots do. */
-bool hg_mma_accesses(const struct hg_insn *mma, struct hg_native_access accesses[2]);
 
 #endif
