@@ -102,6 +102,13 @@ void hg_graph_table_keep(struct hg_graph_table *table, struct hg_known_graph *kn
 /* A graph of SOURCE that is nobody's yet. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
 HG_MUST_CHECK enum hg_status hg_graph_of_source(const struct hg_graph_source *source,
                                                 struct hg_graph **graph, struct hg_error *error);
+/* graph_known.c: a graph that is in no table yet; takes GRAPH, also on error. RESOURCE_EXHAUSTED.
+ */
+HG_MUST_CHECK enum hg_status hg_known_graph_create(struct hg_graph *graph,
+                                                   struct hg_known_graph **known,
+                                                   struct hg_error *error);
+/* One that is in no table. */
+void hg_known_graph_destroy(struct hg_known_graph *known);
 void hg_known_graph_facts(const struct hg_known_graph *known, struct hg_graph_facts *facts);
 
 #endif

@@ -71,6 +71,11 @@ HG_MUST_CHECK enum hg_status hg_ir_bind(const struct hg_graph *graph,
 /* NULLs *IR. */
 void hg_ir_destroy(struct hg_ir **ir);
 
+static inline bool hg_ir_reduces(const struct hg_ir_node *node)
+{
+    return hg_graph_kind_info((enum hg_graph_kind)node->kind)->class == HG_GRAPH_REDUCE;
+}
+
 /* The node whose elements a reshape shows. */
 static inline uint32_t hg_ir_base(const struct hg_ir *ir, uint32_t index)
 {
@@ -145,6 +150,13 @@ bool hg_binder_folds(const struct hg_binder *binder, uint32_t a, int32_t axis);
 /* Of such: one value per lane, in a shape of one axis. */
 uint32_t hg_binder_fold(struct hg_binder *binder, enum hg_graph_kind kind, uint32_t a,
                         int32_t axis);
+
+/* move.c: VALUE in memory of its own; a VIEW, a MOVE and a product as the graph's node says. */
+uint32_t hg_binder_copy(struct hg_binder *binder, uint32_t value);
+uint32_t hg_binder_view(struct hg_binder *binder, const struct hg_graph_node *node, uint32_t a);
+uint32_t hg_binder_move(struct hg_binder *binder, const struct hg_graph_node *node,
+                        const uint32_t *inputs);
+uint32_t hg_binder_matmul(struct hg_binder *binder, uint32_t a, uint32_t b);
 
 /* expand.c: a composite in terms of primitives. A, B, C are its inputs, of the IR. */
 uint32_t hg_binder_expand(struct hg_binder *binder, const struct hg_graph_node *node,

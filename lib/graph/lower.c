@@ -6,151 +6,11 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
-#include "lib/base/check.h"
 #include "lib/graph/lower.h"
 
 static const struct hg_ir_node *node_at(const struct hg_lowerer *lowerer, uint32_t index)
 {
     return &lowerer->fusion->ir->nodes[index];
-}
-
-static bool reduces(const struct hg_ir_node *node)
-{
-    return hg_graph_kind_info((enum hg_graph_kind)node->kind)->class == HG_GRAPH_REDUCE;
-}
-
-static bool is_own(const struct hg_lowerer *lowerer, uint32_t index)
-{
-    return lowerer->fusion->nodes[index].group == lowerer->number;
-}
-
-/* ---- operands -------------------------------------------------------------------------------- */
-
-uint8_t hg_lower_slot(struct hg_lowerer *lowerer, uint32_t node, uint32_t output, bool writes)
-{
-    struct hg_lowered *lowered = lowerer->lowered;
-    uint8_t slot = 0;
-    while (slot < lowered->operand_count &&
-           (lowered->operands[slot].node != node || lowered->operands[slot].output != output)) {
-        slot++;
-    }
-    if (slot == HG_SLOT_COUNT_MAX) {
-        lowerer->overflowed = true;
-        return 0;
-    }
-    if (slot == lowered->operand_count) {
-        lowered->operands[slot].node = node;
-        lowered->operands[slot].output = output;
-        lowered->operands[slot].writes = false;
-        lowered->operand_count++;
-    }
-    lowered->operands[slot].writes |= writes;
-    return slot;
-}
-
-uint8_t hg_lower_param(struct hg_lowerer *lowerer, enum hg_dtype type, uint64_t bits)
-{
-    unsigned index = HG_PARAM_FIRST;
-    unsigned end = HG_PARAM_FIRST + (unsigned)lowerer->param_count;
-    while (index < end && lowerer->lowered->params[index] != bits) {
-        index++;
-    }
-    if (index == HG_PARAM_COUNT) {
-        lowerer->overflowed = true;
-        return 0;
-    }
-    if (index == end) {
-        lowerer->lowered->params[index] = bits;
-        lowerer->param_count++;
-    }
-    return hg_build_param(&lowerer->builder, type, index);
-}
-
-/* ---- reading --------------------------------------------------------------------------------- */
-
-/* A period that is the launch's cols is taken from there, so that the program fits all. */
-static struct hg_addr periodic(struct hg_lowerer *lowerer, uint8_t slot, enum hg_lane_mode mode,
-                               uint64_t period)
-{
-    struct hg_addr addr = hg_addr_slot(slot, mode);
-    addr.factor = period == lowerer->group->cols ? 0 : (uint32_t)period;
-    return addr;
-}
-
-static uint8_t load(struct hg_lowerer *lowerer, uint32_t user, uint32_t input,
-                    const struct hg_access *access)
-{
-    const struct hg_ir *ir = lowerer->fusion->ir;
-    enum hg_dtype type = (enum hg_dtype)ir->nodes[input].type;
-    bool by_rows = lowerer->fusion->nodes[user].level == HG_FUSED_ROW && !reduces(&ir->nodes[user]);
-    if (access->kind == HG_ACCESS_STRIDED ||
-        (access->kind != HG_ACCESS_LANE && access->kind != HG_ACCESS_SCALAR &&
-         access->period > UINT32_MAX)) {
-        uint64_t strides[HG_GRAPH_RANK_MAX];
-        const struct hg_ir_shape *target = &ir->nodes[user].shape;
-        hg_access_strides(&ir->nodes[input].shape, target, strides);
-        return hg_lower_strided(lowerer, input, target, strides);
-    }
-    uint8_t slot = hg_lower_slot(lowerer, hg_ir_base(ir, input), UINT32_MAX, false);
-    struct hg_addr addr = {0};
-    switch (access->kind) {
-    case HG_ACCESS_LANE:
-        addr = hg_addr_slot(slot, by_rows ? HG_LANE_ROW : HG_LANE_STRIDE);
-        break;
-    case HG_ACCESS_SCALAR:
-        addr = hg_addr_slot(slot, HG_LANE_NONE);
-        break;
-    case HG_ACCESS_MOD:
-        addr = periodic(lowerer, slot, HG_LANE_MOD, access->period);
-        break;
-    default:
-        addr = periodic(lowerer, slot, HG_LANE_DIV, access->period);
-        break;
-    }
-    return hg_build_load(&lowerer->builder, type, addr);
-}
-
-uint8_t hg_lower_input(struct hg_lowerer *lowerer, uint32_t user, unsigned i)
-{
-    const struct hg_ir *ir = lowerer->fusion->ir;
-    uint32_t input = ir->nodes[user].inputs[i];
-    uint32_t base = hg_ir_base(ir, input);
-    const struct hg_ir_node *node = &ir->nodes[base];
-    if (node->kind == HG_GRAPH_KIND_LITERAL) {
-        enum hg_dtype type = (enum hg_dtype)node->type;
-        return node->measured ? hg_lower_param(lowerer, type, node->bits)
-                              : hg_build_imm(&lowerer->builder, type, node->bits);
-    }
-    if (is_own(lowerer, base)) {
-        uint8_t held = lowerer->registers[base - lowerer->group->first];
-        HG_REQUIRE(held != HG_NO_REGISTER);
-        return held;
-    }
-    struct hg_access access = hg_fusion_access(ir, user, i);
-    return load(lowerer, user, input, &access);
-}
-
-/* ---- writing --------------------------------------------------------------------------------- */
-
-static void store(struct hg_lowerer *lowerer, uint32_t index, uint8_t value)
-{
-    const struct hg_ir *ir = lowerer->fusion->ir;
-    enum hg_dtype type = (enum hg_dtype)ir->nodes[index].type;
-    bool by_rows = lowerer->fusion->nodes[index].level == HG_FUSED_ROW;
-    enum hg_lane_mode mode = by_rows ? HG_LANE_ROW : HG_LANE_STRIDE;
-    bool stored = false;
-    for (uint32_t i = 0; i < ir->output_count; i++) {
-        if (hg_ir_base(ir, ir->outputs[i]) == index) {
-            /* The first output is where others read it. */
-            uint8_t slot = hg_lower_slot(lowerer, index, stored ? i : UINT32_MAX, true);
-            hg_build_store(&lowerer->builder, type, hg_addr_slot(slot, mode), value);
-            stored = true;
-        }
-    }
-    if (!stored) {
-        uint8_t slot = hg_lower_slot(lowerer, index, UINT32_MAX, true);
-        hg_build_store(&lowerer->builder, type, hg_addr_slot(slot, mode), value);
-    }
 }
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
@@ -231,7 +91,7 @@ static bool is_reloaded(const struct hg_lowerer *lowerer, uint32_t index)
 static bool is_root(const struct hg_lowerer *lowerer, uint32_t index)
 {
     const struct hg_fused_node *fused = &lowerer->fusion->nodes[index];
-    if (reduces(node_at(lowerer, index))) {
+    if (hg_ir_reduces(node_at(lowerer, index))) {
         return fused->segment == lowerer->segment;
     }
     return fused->level == HG_FUSED_LANE && fused->segment == lowerer->segment && fused->in_memory;
@@ -245,7 +105,7 @@ static bool mark_wanted(struct hg_lowerer *lowerer)
     memset(lowerer->wanted, 0, group->last - group->first + 1u);
     for (uint32_t i = group->last + 1; i-- > group->first;) {
         bool *wanted = &lowerer->wanted[i - group->first];
-        *wanted = *wanted || (is_own(lowerer, i) && is_root(lowerer, i));
+        *wanted = *wanted || (hg_lower_is_own(lowerer, i) && is_root(lowerer, i));
         if (!*wanted || is_reloaded(lowerer, i)) {
             continue;
         }
@@ -253,7 +113,8 @@ static bool mark_wanted(struct hg_lowerer *lowerer)
         const struct hg_ir_node *node = node_at(lowerer, i);
         for (unsigned k = 0; node->kind != HG_GRAPH_KIND_MATMUL && k < node->input_count; k++) {
             uint32_t base = hg_ir_base(lowerer->fusion->ir, node->inputs[k]);
-            if (is_own(lowerer, base) && lowerer->fusion->nodes[base].level == HG_FUSED_LANE) {
+            if (hg_lower_is_own(lowerer, base) &&
+                lowerer->fusion->nodes[base].level == HG_FUSED_LANE) {
                 lowerer->wanted[base - group->first] = true;
             }
         }
@@ -289,7 +150,7 @@ static void lower_lane(struct hg_lowerer *lowerer, uint32_t index)
     *held = lower_node(lowerer, index);
     if (lowerer->fusion->nodes[index].in_memory &&
         lowerer->fusion->nodes[index].segment == lowerer->segment) {
-        store(lowerer, index, *held);
+        hg_lower_put(lowerer, index, *held);
     }
 }
 
@@ -299,20 +160,20 @@ static void lower_lanes(struct hg_lowerer *lowerer, const struct hg_key *key)
     const struct hg_group *group = lowerer->group;
     hg_build_blocks_begin(&lowerer->builder, key);
     for (uint32_t i = group->first; i <= group->last; i++) {
-        if (lowerer->wanted[i - group->first] && !reduces(node_at(lowerer, i))) {
+        if (lowerer->wanted[i - group->first] && !hg_ir_reduces(node_at(lowerer, i))) {
             lower_lane(lowerer, i);
         }
     }
     /* Nothing stands between reductions: they read before the first of them. */
     for (uint32_t i = group->first; i <= group->last; i++) {
-        if (lowerer->wanted[i - group->first] && reduces(node_at(lowerer, i))) {
+        if (lowerer->wanted[i - group->first] && hg_ir_reduces(node_at(lowerer, i))) {
             lowerer->registers[i - group->first] = hg_lower_input(lowerer, i, 0);
         }
     }
     for (uint32_t i = group->first; i <= group->last; i++) {
         const struct hg_ir_node *node = node_at(lowerer, i);
         uint8_t *held = &lowerer->registers[i - group->first];
-        if (lowerer->wanted[i - group->first] && reduces(node)) {
+        if (lowerer->wanted[i - group->first] && hg_ir_reduces(node)) {
             *held = hg_build_reduce(&lowerer->builder, reduce_op(node), (enum hg_dtype)node->type,
                                     *held);
         }
@@ -320,7 +181,7 @@ static void lower_lanes(struct hg_lowerer *lowerer, const struct hg_key *key)
     hg_build_blocks_end(&lowerer->builder);
     for (uint32_t i = group->first; i <= group->last; i++) {
         lowerer->predicates[i - group->first] = HG_PRED_NONE;
-        if (is_own(lowerer, i) && lowerer->fusion->nodes[i].level == HG_FUSED_LANE) {
+        if (hg_lower_is_own(lowerer, i) && lowerer->fusion->nodes[i].level == HG_FUSED_LANE) {
             lowerer->registers[i - group->first] = HG_NO_REGISTER;
         }
     }
@@ -332,16 +193,16 @@ static void lower_rows(struct hg_lowerer *lowerer)
     const struct hg_group *group = lowerer->group;
     for (uint32_t i = group->first; i <= group->last; i++) {
         const struct hg_fused_node *fused = &lowerer->fusion->nodes[i];
-        if (!is_own(lowerer, i) || fused->level != HG_FUSED_ROW ||
+        if (!hg_lower_is_own(lowerer, i) || fused->level != HG_FUSED_ROW ||
             fused->available != lowerer->segment) {
             continue;
         }
         uint8_t *held = &lowerer->registers[i - group->first];
-        if (!reduces(node_at(lowerer, i))) {
+        if (!hg_ir_reduces(node_at(lowerer, i))) {
             *held = lower_node(lowerer, i);
         }
         if (fused->in_memory) {
-            store(lowerer, i, *held);
+            hg_lower_put(lowerer, i, *held);
         }
     }
 }

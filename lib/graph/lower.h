@@ -28,12 +28,19 @@ struct hg_lowerer {
     bool *wanted; /* in this segment */
 };
 
-/* The slot of NODE's elements, or of OUTPUT. */
+static inline bool hg_lower_is_own(const struct hg_lowerer *lowerer, uint32_t index)
+{
+    return lowerer->fusion->nodes[index].group == lowerer->number;
+}
+
+/* operand.c. The slot of NODE's elements, or of OUTPUT. */
 uint8_t hg_lower_slot(struct hg_lowerer *lowerer, uint32_t node, uint32_t output, bool writes);
 /* A launch parameter of TYPE with BITS, in a register. */
 uint8_t hg_lower_param(struct hg_lowerer *lowerer, enum hg_dtype type, uint64_t bits);
 /* NODE's value for USER's lanes (its input I): in a register, or loaded. */
 uint8_t hg_lower_input(struct hg_lowerer *lowerer, uint32_t user, unsigned i);
+/* Puts VALUE where node INDEX is kept, and where the outputs are that it is. */
+void hg_lower_put(struct hg_lowerer *lowerer, uint32_t index, uint8_t value);
 
 /* index.c: nodes that read by offsets, and the index along an axis. */
 uint8_t hg_lower_strided(struct hg_lowerer *lowerer, uint32_t source,

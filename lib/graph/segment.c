@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Segments of groups, and which values must be in memory. */
-#include "lib/base/check.h"
 #include "lib/graph/fuse.h"
 
 /* A per-lane value of at most this many cheap instructions is computed again in a later segment:
  * about what a store and a load cost. */
 #define CHEAP_COST 6
 #define DEAR_COST  100
-
-static bool reduces(const struct hg_ir_node *node)
-{
-    return hg_graph_kind_info((enum hg_graph_kind)node->kind)->class == HG_GRAPH_REDUCE;
-}
 
 static uint8_t own_cost(const struct hg_ir_node *node)
 {
@@ -53,7 +47,7 @@ static void assign(struct hg_fusion *fusion, uint32_t index)
         cost += input->level == HG_FUSED_LANE ? input->cost : 0;
     }
     fused->segment = (uint16_t)segment;
-    fused->available = (uint16_t)(segment + (reduces(node) ? 1 : 0));
+    fused->available = (uint16_t)(segment + (hg_ir_reduces(node) ? 1 : 0));
     fused->cost = (uint8_t)(cost < DEAR_COST ? cost : DEAR_COST);
     struct hg_group *group = &fusion->groups[fused->group];
     unsigned end = fused->available + 1u;
