@@ -72,7 +72,7 @@ void hg_sched_resubmit(struct hg_sched *sched, struct hg_job *job);
 void hg_sched_share(struct hg_sched *sched, struct hg_job *job);
 /*
  * True if work of ESTIMATE_NS is done sooner by hg_sched_share than by the caller alone: it is
- * longer than what it costs to hand a part of it to a worker now. That is measured whenever a
+ * much longer than what it costs to hand a part of it to a worker now. That is measured whenever a
  * parked worker is woken, and small while one spins. Work that is too short to wake a worker for
  * counts up: where it comes again and again without a pause, one is woken for what will come.
  */

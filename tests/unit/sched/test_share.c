@@ -206,7 +206,7 @@ static void many_share(void **state)
     hg_sched_destroy(&sched);
 }
 
-/* Nothing spins here: work is worth sharing if it is longer than two wake-ups, which are measured
+/* Nothing spins here: work is worth sharing if it is longer than four wake-ups, which are measured
  * whenever there is one; and a little of it is not worth anything. */
 static void sharing_has_to_pay(void **state)
 {
@@ -216,9 +216,9 @@ static void sharing_has_to_pay(void **state)
     }
     struct hg_sched *sched = start(2, 0);
     const uint64_t first_ns = hg_sched_wake_ns(sched);
-    assert_true(hg_sched_is_worth_sharing(sched, 2 * first_ns));
+    assert_true(hg_sched_is_worth_sharing(sched, 4 * first_ns));
     for (uint32_t i = 0; i < 1000; i++) {
-        assert_false(hg_sched_is_worth_sharing(sched, 2 * first_ns - 1));
+        assert_false(hg_sched_is_worth_sharing(sched, 4 * first_ns - 1));
     }
     for (uint32_t i = 0; i < 20; i++) {
         struct meeting meeting = {.job = {.run_part = meet, .parts = 2}};
