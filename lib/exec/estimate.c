@@ -20,9 +20,11 @@ static const uint32_t term_ns[HG_ISA_LEVEL_COUNT] = {
 };
 
 /* Binding, dispatch and completion of a launch; and of a row, where rows are run one by one: those
- * of a reduction, those without lanes, which cost nothing else. */
+ * of a reduction, those without lanes, which cost nothing else, and those of addresses by rows and
+ * columns, unless rows are lanes like others. */
 #define LAUNCH_NS 150
 #define ROW_NS    20
+#define CUT_NS    8
 
 /* What facts.cost counts for the terms of a product whose sizes are parameters. */
 #define COST_OF_TERMS 64
@@ -56,6 +58,9 @@ uint64_t hg_exec_estimate_ns(const struct hg_program *program,
     ns += time_of(lanes, cost - facts->mma_cost, unit_ns[level]);
     if ((facts->facts & HG_FACT_REDUCE) != 0 || lanes == 0) {
         ns += time_of(params[HG_PARAM_ROWS], ROW_NS, 1024);
+    }
+    if ((facts->facts & HG_FACT_ROWS) != 0 && params[HG_PARAM_COLS] > 1) {
+        ns += time_of(params[HG_PARAM_ROWS], CUT_NS, 1024);
     }
     return ns;
 }

@@ -118,7 +118,7 @@ static void run_stretch(struct driver *driver, uint64_t lane, uint64_t count, ui
     frame->col = col;
     frame->is_first = lane == 0 && row == 0;
     take_inputs(driver, row);
-    driver->region->run(frame);
+    hg_native_run_stream(&driver->run->stream, driver->region, frame);
     if (driver->region->output_count != 0) {
         keep_outputs(driver, row);
     }

@@ -18,6 +18,7 @@ struct attachment {
     _Atomic uintptr_t code[LEVELS][MODES];
     /* Release to put one in front, acquire to read. */
     _Atomic(struct tile_code *) tiles;
+    _Atomic(struct form_code *) forms;
     _Atomic(struct kept_schedule *) schedules;
     _Atomic(struct kept_plan *) plans;
     _Atomic uint32_t schedule_count, plan_count; /* relaxed: bounds */
@@ -48,6 +49,13 @@ struct tile_code {
     uint32_t start;
     struct hg_native_tile tile;
 };
+
+/* Code of another form, or that there is none. */
+struct form_code {
+    struct form_code *next;
+    struct hg_native_code *code; /* NULL: none */
+    uint8_t form, level, mode;
+};
 #define UNTRIED 0
 #define NONE    1
 
@@ -68,6 +76,13 @@ static void destroy(struct hg_program_native *base)
         hg_native_destroy(&tile->code);
         hg_free(HG_TAG_EXEC, tile);
         tile = next;
+    }
+    struct form_code *form = atomic_load_explicit(&attachment->forms, memory_order_acquire);
+    while (form != NULL) {
+        struct form_code *next = form->next;
+        hg_native_destroy(&form->code);
+        hg_free(HG_TAG_EXEC, form);
+        form = next;
     }
     struct kept_schedule *kept = atomic_load_explicit(&attachment->schedules, memory_order_acquire);
     while (kept != NULL) {
@@ -231,6 +246,37 @@ hg_native_fn *hg_native_tile_of(const struct hg_program *program, const struct h
     } while (!atomic_compare_exchange_weak_explicit(&attachment->tiles, &front, fresh,
                                                     memory_order_release, memory_order_acquire));
     return function_of(fresh);
+}
+
+/* ---- other forms ----------------------------------------------------------------------------- */
+
+const struct hg_native_code *hg_native_form_of(const struct hg_program *program,
+                                               const struct hg_native_code *code,
+                                               enum hg_native_form wanted)
+{
+    struct attachment *attachment = attachment_of(program);
+    struct form_code *front = atomic_load_explicit(&attachment->forms, memory_order_acquire);
+    for (struct form_code *form = front; form != NULL; form = form->next) {
+        if (form->form == wanted && form->level == code->level && form->mode == code->mode) {
+            return form->code;
+        }
+    }
+    struct form_code *fresh = hg_malloc(HG_TAG_EXEC, sizeof *fresh);
+    if (fresh == NULL) {
+        return NULL;
+    }
+    *fresh = (struct form_code){
+        .form = (uint8_t)wanted, .level = code->level, .mode = code->mode, .code = NULL};
+    (void)!hg_native_compile_form(program, (enum hg_isa_level)code->level,
+                                  (enum hg_fp_mode)code->mode, wanted, &fresh->code);
+    if (fresh->code != NULL && fresh->code->regions[0].run == NULL) {
+        hg_native_destroy(&fresh->code);
+    }
+    do { /* two threads may have compiled the same: both stay, and the last is found */
+        fresh->next = front;
+    } while (!atomic_compare_exchange_weak_explicit(&attachment->forms, &front, fresh,
+                                                    memory_order_release, memory_order_acquire));
+    return fresh->code;
 }
 
 /* ---- schedules ------------------------------------------------------------------------------- */

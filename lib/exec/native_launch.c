@@ -179,12 +179,18 @@ static enum hg_status run_bound(const struct hg_launch *launch, const struct hg_
                                 struct walk *walk, struct hg_error *error)
 {
     struct hg_native_frame *frame = &walk->frame;
+    uint64_t cols = launch->params[HG_PARAM_COLS];
+    struct hg_native_stream stream = {.run = NULL};
+    if (__builtin_expect(!hg_native_is_plain(launch->params[HG_PARAM_N], cols), 0)) {
+        code = hg_native_suited(launch->program, code, launch->params);
+        stream = hg_native_stream_of(launch->program, code, launch->params);
+    }
     uint32_t saved = hg_fp_enter(launch->fp_mode);
     if (is_whole(code)) {
         frame->lane = frame->col = 0;
         frame->count = launch->params[HG_PARAM_N];
         frame->is_first = 1;
-        code->regions[0].run(frame);
+        hg_native_run_stream(&stream, &code->regions[0], frame);
     } else {
         run_rows(launch, code, walk);
     }

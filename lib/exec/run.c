@@ -217,6 +217,12 @@ enum hg_status hg_run_begin(const struct hg_launch *launch, struct hg_run **out,
     run->native = launch->executor == HG_EXECUTOR_NATIVE
                       ? hg_native_code_of(launch->program, launch->fp_mode)
                       : NULL;
+    run->stream.run = NULL;
+    if (run->native != NULL &&
+        !hg_native_is_plain(launch->params[HG_PARAM_N], launch->params[HG_PARAM_COLS])) {
+        run->native = hg_native_suited(launch->program, run->native, launch->params);
+        run->stream = hg_native_stream_of(launch->program, run->native, launch->params);
+    }
     run->done = false;
     run->phase = 0;
     reset_failure(&run->failure);

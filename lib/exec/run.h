@@ -24,6 +24,11 @@ struct hg_kept {
     uint64_t next_bits;
 };
 
+/* Bytes that a launch reads and writes from which on it pays to store past the caches, and the
+ * fewest lanes that may have as many. */
+#define HG_NATIVE_STREAM_BYTES (UINT64_C(24) << 20)
+#define HG_NATIVE_STREAM_LANES (HG_NATIVE_STREAM_BYTES / (8 * HG_NATIVE_ACCESSES))
+
 /* How lanes are cut into blocks. */
 struct hg_cut {
     uint64_t lanes, rows, cols;
@@ -87,6 +92,14 @@ struct hg_block_memory;
 struct hg_native_reduce;
 struct hg_native_frame;
 
+/* A function that stores past the caches, and what it stores. */
+struct hg_native_stream {
+    hg_native_fn *run; /* NULL: none */
+    uint32_t offset;   /* from the operand's start */
+    uint8_t slot;
+    uint8_t width; /* of an element */
+};
+
 struct hg_run {
     struct hg_launch launch;
     struct hg_exec_code code;
@@ -100,6 +113,7 @@ struct hg_run {
 
     const struct hg_native_code *native;          /* of the program, or NULL */
     const struct hg_native_region *native_region; /* the current region's code, or NULL */
+    struct hg_native_stream stream;               /* that its lanes are stored by */
     struct hg_region region;
     uint32_t phase; /* of the block that top-level code runs in, as its memory is */
     uint32_t next_phase;
@@ -198,6 +212,44 @@ const struct hg_native_region *hg_native_region_at(const struct hg_run *run, uin
 /* The program's code for MODE on this CPU, compiled by the first who asks; NULL if it has none. */
 const struct hg_native_code *hg_native_code_of(const struct hg_program *program,
                                                enum hg_fp_mode mode);
+/* The same in another form, compiled by the first who asks; NULL if there is none. */
+const struct hg_native_code *hg_native_form_of(const struct hg_program *program,
+                                               const struct hg_native_code *code,
+                                               enum hg_native_form wanted);
+
+/* ---- native_form.c --------------------------------------------------------------------------- */
+
+/* Whether launches of N lanes, in rows of COLS, have no other form than CODE's own. */
+static inline bool hg_native_is_plain(uint64_t n, uint64_t cols)
+{
+    return n < HG_NATIVE_STREAM_LANES && (cols != 1 || n == 1);
+}
+/* The code for a launch with PARAMS: CODE's own, or that for one column. */
+const struct hg_native_code *hg_native_suited(const struct hg_program *program,
+                                              const struct hg_native_code *code,
+                                              const uint64_t params[HG_PARAM_COUNT]);
+/* What CODE's launches with PARAMS are stored by, if that pays. */
+struct hg_native_stream hg_native_stream_of(const struct hg_program *program,
+                                            const struct hg_native_code *code,
+                                            const uint64_t params[HG_PARAM_COUNT]);
+/* FRAME's lanes: but for the first few with STREAM's function, which it has. */
+void hg_native_run_past_cache(const struct hg_native_stream *stream,
+                              const struct hg_native_region *region, struct hg_native_frame *frame);
+
+/* FRAME's lanes with REGION's function, or STREAM's. */
+static inline void hg_native_run_stream(const struct hg_native_stream *stream,
+                                        const struct hg_native_region *region,
+                                        struct hg_native_frame *frame)
+{
+    if (stream->run == NULL) {
+        region->run(frame);
+    } else {
+        hg_native_run_past_cache(stream, region, frame);
+    }
+}
+
+/* ---- native.c -------------------------------------------------------------------------------- */
+
 /* What REDUCE number INDEX of a region has made of a leaf, as KERNEL's images are. */
 uint64_t hg_native_sum(const struct hg_native_reduce *reduce, struct hg_native_frame *frame,
                        unsigned index, const struct hg_kernel_reduce *kernel);

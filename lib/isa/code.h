@@ -36,6 +36,7 @@ struct hg_code {
 #define HG_FACT_PHI          0x100u
 #define HG_FACT_CONTROL      0x200u /* BRA, LOOP, CALL: not straight-line */
 #define HG_FACT_CAN_FAIL     0x400u /* integer DIV, computed addresses: may fail while running */
+#define HG_FACT_ROWS         0x800u /* has addresses by rows and columns: lane%cols, lane/cols, row */
 
 struct hg_code_facts {
     uint32_t scratch_bytes;

@@ -71,6 +71,10 @@ static void note_addr(const struct hg_verify *verify, const struct hg_addr *addr
         facts->facts |= HG_FACT_SCRATCH;
         return;
     }
+    bool by_cols = addr->lane == HG_LANE_MOD || addr->lane == HG_LANE_DIV;
+    if (addr->lane == HG_LANE_ROW || (by_cols && addr->factor == 0)) {
+        facts->facts |= HG_FACT_ROWS;
+    }
     if (addr->mode == HG_ADDR_PHI) {
         facts->facts |= HG_FACT_PHI;
         return;

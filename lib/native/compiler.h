@@ -47,6 +47,7 @@ struct hg_compiler {
     struct hg_rows rows; /* where the region at hand starts */
     uint32_t tile_start; /* of the one region that is wanted, as tiles; or HG_EVERY_REGION */
     struct hg_native_tile tile;
+    enum hg_native_form form;
     struct hg_insn insns[HG_COMPILER_INSNS];
     struct hg_insn_uses uses[HG_COMPILER_INSNS];
     struct hg_emit emit;

@@ -101,6 +101,7 @@ struct hg_emit {
     enum hg_isa_level level;
     bool ftz;
     bool failed; /* something is not emitted, or too large */
+    enum hg_native_form form;
     uint8_t lanes;
     uint16_t op_count;
     uint16_t const_count;

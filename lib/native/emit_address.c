@@ -201,9 +201,28 @@ static hg_val offsets_of(struct hg_lower *lower, const struct hg_insn *insn, uns
 
 /* ---- instructions ---------------------------------------------------------------------------- */
 
+/* INSN where rows have one lane each: these are what rows are, and there is one column. */
+static struct hg_insn of_one_column(const struct hg_insn *insn)
+{
+    struct hg_insn changed = *insn;
+    struct hg_addr *addr = &changed.u.addr;
+    if (addr->lane == HG_LANE_MOD && addr->factor == 0) {
+        addr->lane = HG_LANE_NONE;
+    } else if (addr->lane == HG_LANE_ROW || (addr->lane == HG_LANE_DIV && addr->factor == 0)) {
+        addr->lane = HG_LANE_STRIDE;
+        addr->factor = 1;
+    }
+    return changed;
+}
+
 hg_val hg_lower_load(struct hg_lower *lower, const struct hg_insn *insn)
 {
     struct hg_emit *emit = lower->emit;
+    struct hg_insn changed;
+    if (emit->form == HG_NATIVE_ONE_COLUMN) {
+        changed = of_one_column(insn);
+        insn = &changed;
+    }
     /* One element for the lanes of a row, but none where there are no lanes. */
     emit->region->has_lanes |= insn->u.addr.lane == HG_LANE_DIV;
     if (!hg_address_is_indexed(insn)) {
@@ -226,6 +245,11 @@ hg_val hg_lower_load(struct hg_lower *lower, const struct hg_insn *insn)
 void hg_lower_store(struct hg_lower *lower, const struct hg_insn *insn)
 {
     struct hg_emit *emit = lower->emit;
+    struct hg_insn changed;
+    if (emit->form == HG_NATIVE_ONE_COLUMN) {
+        changed = of_one_column(insn);
+        insn = &changed;
+    }
     const struct hg_addr *addr = &insn->u.addr;
     emit->region->has_lanes |= addr->lane == HG_LANE_DIV;
     if (!hg_address_is_indexed(insn)) {

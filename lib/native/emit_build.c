@@ -11,6 +11,7 @@ void hg_emit_init(struct hg_emit *emit, enum hg_isa_level level, enum hg_fp_mode
     emit->level = level;
     emit->ftz = mode == HG_FP_FTZ;
     emit->failed = false;
+    emit->form = HG_NATIVE_PLAIN;
     emit->lanes = (uint8_t)lanes;
     emit->op_count = 0;
     emit->const_count = 0;

@@ -297,6 +297,9 @@ size_t hg_code_leave(struct hg_code_gen *gen, bool saves_all)
     if (gen->failed) {
         return 0; /* for lack of registers, too: there are more streams than these */
     }
+    if (gen->emit->form == HG_NATIVE_PAST_CACHE) {
+        hg_x86_0(&gen->x, HG_X86_SFENCE); /* such stores come in no order with others */
+    }
     hg_x86_0(&gen->x, HG_X86_VZEROUPPER);
     unsigned saved = saves_all ? sizeof pointer_registers : pointer_count(gen->emit);
     for (unsigned i = saved; i > FREE_POINTERS; i--) {
@@ -330,7 +333,8 @@ size_t hg_emit_code(struct hg_emit *emit, uint8_t *buffer, size_t size)
     hg_code_front(&gen);
     if (emit->region->has_lanes) {
         gen.unroll = (uint8_t)unrolled(&gen);
-        if (gen.unroll > (hg_code_has_masks(&gen) ? 1 : 0)) {
+        bool masked_does = hg_code_has_masks(&gen) && emit->form != HG_NATIVE_PAST_CACHE;
+        if (gen.unroll > (masked_does ? 1 : 0)) {
             main_loop(&gen);
         }
         masked_loop(&gen);

@@ -101,6 +101,12 @@ static hg_val special(struct hg_lower *lower, uint8_t reg)
 {
     struct hg_emit *emit = lower->emit;
     hg_val start;
+    if (emit->form == HG_NATIVE_ONE_COLUMN && reg == HG_REG_COLUMN) {
+        return hg_emit_const(emit, 3, 0);
+    }
+    if (emit->form == HG_NATIVE_ONE_COLUMN && reg == HG_REG_ROW) {
+        reg = HG_REG_LANE;
+    }
     switch (reg) {
     case HG_REG_ROW:
         return field(emit, offsetof(struct hg_native_frame, row), HG_VOP_ROW);

@@ -6,6 +6,10 @@
 
 #define HG_X86_ABSENT HG_X86_OP_COUNT
 
+/* How far ahead of a load its stream is prefetched where stores go past the caches: then memory is
+ * waited for, and long bodies have few loads on their way. Beyond the operand it does nothing. */
+#define PREFETCH_BYTES 2048
+
 struct row {
     uint16_t form;
     uint16_t insn[4]; /* by log2 of the bytes of an element */
@@ -49,6 +53,11 @@ static void load(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d)
     static const uint16_t masked[] = {HG_X86_VMOVDQU8, HG_X86_VMOVDQU16, HG_X86_VMOVDQU32,
                                       HG_X86_VMOVDQU64};
     struct hg_x86_mem memory = lane_memory(gen, vop);
+    if (gen->emit->form == HG_NATIVE_PAST_CACHE && !gen->masked) {
+        struct hg_x86_mem ahead = memory;
+        ahead.disp += PREFETCH_BYTES;
+        hg_x86_m(&gen->x, HG_X86_PREFETCHT0, ahead);
+    }
     if (!hg_code_has_masks(gen)) {
         hg_avx2_load(gen, vop->width, d, memory);
     } else if (gen->masked) {
@@ -68,7 +77,10 @@ static void store(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned a)
     static const uint16_t masked[] = {HG_X86_VMOVDQU8_M, HG_X86_VMOVDQU16_M, HG_X86_VMOVDQU32_M,
                                       HG_X86_VMOVDQU64_M};
     struct hg_x86_mem memory = lane_memory(gen, vop);
-    if (!hg_code_has_masks(gen)) {
+    if (gen->emit->form == HG_NATIVE_PAST_CACHE && !gen->masked &&
+        vector_bytes(gen, vop->width) >= 16) {
+        hg_x86_mr(&gen->x, HG_X86_VMOVNTPS_M | hg_code_length(gen, vop->width), memory, a);
+    } else if (!hg_code_has_masks(gen)) {
         hg_avx2_store(gen, vop->width, a, memory);
     } else if (gen->masked) {
         hg_x86_mr(&gen->x,

@@ -169,6 +169,7 @@ static void lower_region(struct hg_compiler *compiler, uint32_t index)
     struct hg_emit *emit = &compiler->emit;
     hg_emit_init(emit, compiler->level, compiler->mode,
                  hg_lower_lanes(compiler->insns, first, after, compiler->level), region);
+    emit->form = compiler->form;
     if (first < end && compiler->insns[first].op == HG_OP_MMA) {
         hg_mma_lower(&lower, &compiler->insns[first++]);
     }
@@ -338,10 +339,10 @@ static enum hg_status finish(struct hg_compiler *compiler, struct hg_native_code
     return HG_OK;
 }
 
-/* With the region that starts at START alone, as TILE; or every region. */
+/* With the region that starts at START alone, as TILE; or every region, in FORM. */
 static enum hg_status compile(const struct hg_program *program, enum hg_isa_level level,
                               enum hg_fp_mode mode, uint32_t start, struct hg_native_tile tile,
-                              struct hg_native_code **code)
+                              enum hg_native_form form, struct hg_native_code **code)
 {
     *code = NULL;
     const struct hg_code_facts *facts = &program->facts;
@@ -355,6 +356,7 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
     compiler.mode = mode;
     compiler.tile_start = start;
     compiler.tile = tile;
+    compiler.form = form;
     compiler.insn_count = facts->insn_count;
     compiler.region_count = compiler.emitted = 0;
     compiler.has_mma = false;
@@ -378,17 +380,24 @@ static enum hg_status compile(const struct hg_program *program, enum hg_isa_leve
     return compiler.emitted == 0 ? HG_OK : finish(&compiler, code);
 }
 
+enum hg_status hg_native_compile_form(const struct hg_program *program, enum hg_isa_level level,
+                                      enum hg_fp_mode mode, enum hg_native_form form,
+                                      struct hg_native_code **code)
+{
+    return compile(program, level, mode, HG_EVERY_REGION, (struct hg_native_tile){0}, form, code);
+}
+
 enum hg_status hg_native_compile(const struct hg_program *program, enum hg_isa_level level,
                                  enum hg_fp_mode mode, struct hg_native_code **code)
 {
-    return compile(program, level, mode, HG_EVERY_REGION, (struct hg_native_tile){0}, code);
+    return hg_native_compile_form(program, level, mode, HG_NATIVE_PLAIN, code);
 }
 
 enum hg_status hg_native_compile_tile(const struct hg_program *program, enum hg_isa_level level,
                                       enum hg_fp_mode mode, uint32_t start,
                                       struct hg_native_tile tile, struct hg_native_code **code)
 {
-    return compile(program, level, mode, start, tile, code);
+    return compile(program, level, mode, start, tile, HG_NATIVE_PLAIN, code);
 }
 
 uint64_t hg_native_bytes(const struct hg_native_code *code)

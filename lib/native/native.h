@@ -248,6 +248,18 @@ struct hg_native_tile hg_native_choose_tile(enum hg_isa_level level, uint64_t ro
                                             uint64_t vectors, uint64_t terms, bool crosses);
 /* The height of tiles of VECTORS vectors that ROWS rows are cut into, as evenly as can be. */
 uint8_t hg_native_tile_rows(enum hg_isa_level level, uint64_t rows, unsigned vectors);
+/* Code for launches of which more is known, of a program of one region. */
+enum hg_native_form {
+    HG_NATIVE_PLAIN,
+    HG_NATIVE_PAST_CACHE, /* whole vectors are stored past the caches: at multiples of 64 bytes */
+    HG_NATIVE_ONE_COLUMN, /* rows of one lane each: they are lanes like others */
+    HG_NATIVE_FORM_COUNT
+};
+/* As hg_native_compile, for such launches. */
+HG_MUST_CHECK enum hg_status hg_native_compile_form(const struct hg_program *program,
+                                                    enum hg_isa_level level, enum hg_fp_mode mode,
+                                                    enum hg_native_form form,
+                                                    struct hg_native_code **code);
 /* What CODE occupies, in memory and in the arena. */
 uint64_t hg_native_bytes(const struct hg_native_code *code);
 /* Frees *CODE, which nothing runs any more, and NULLs it. */

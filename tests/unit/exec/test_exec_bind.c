@@ -360,6 +360,15 @@ static void figures(void **state)
     params[0] = params[2] = 1000000;
     uint64_t large = hg_exec_estimate_ns(add, params);
     assert_true(small < 1000 && large > 10 * small && large < 100000000);
+    /* Short rows that are told apart cost more than their lanes, but for rows of one lane. */
+    struct hg_program *bias = program_of("loop.blocks @a\nldg.f32 r1, [b0 + lane%cols]\n"
+                                         "stg.f32 [b1 + lane], r1\na:\nexit\n");
+    params[1] = 500000;
+    params[2] = 2;
+    assert_true(hg_exec_estimate_ns(bias, params) > 10 * hg_exec_estimate_ns(add, params));
+    params[1] = 1000000;
+    params[2] = 1;
+    assert_true(hg_exec_estimate_ns(bias, params) < 2 * hg_exec_estimate_ns(add, params));
     assert_string_equal(hg_executor_name(HG_EXECUTOR_BLOCK), "block");
     assert_string_equal(hg_executor_name(HG_EXECUTOR_REFERENCE), "reference");
     hg_cpu_limit(HG_ISA_GENERIC);
@@ -367,6 +376,7 @@ static void figures(void **state)
     hg_cpu_limit(HG_ISA_AVX512);
     hg_program_unref(&add);
     hg_program_unref(&mean);
+    hg_program_unref(&bias);
 }
 
 int main(void)

@@ -639,6 +639,75 @@ static void classes(void **state)
     hg_program_unref(&program);
 }
 
+/* Launches of other forms: rows of one lane, and outputs so large that they are stored past the
+ * caches, wherever these begin. All have the block executor's bits, and nothing else is touched. */
+static void other_forms(void **state)
+{
+    (void)state;
+    static const struct {
+        enum hg_dtype type;
+        uint64_t rows, cols;
+        const char *text;
+    } cases[] = {
+        {HG_F32, 1, 2200003,
+         "loop.blocks @e\nldg.f32 r1, [b0 + lane]\nldg.f32 r2, [b1 + lane]\n"
+         "add.f32 r3, r1, r2\nstg.f32 [b2 + lane], r3\ne:\nexit\n"},
+        {HG_U8, 1, 9000011,
+         "loop.blocks @e\nldg.u8 r1, [b0 + lane]\nldg.u8 r2, [b1 + lane]\n"
+         "max.u8 r3, r1, r2\nstg.u8 [b2 + lane], r3\ne:\nexit\n"},
+        {HG_F64, 3, 400001,
+         "loop.blocks @e\nldg.f64 r1, [b0 + lane]\nldg.f64 r2, [b1 + lane]\n"
+         "exp.f64 r3, r1\nfma.f64 r3, r3, r2, r1\nstg.f64 [b2 + lane], r3\ne:\n"
+         "exit\n"},
+        {HG_F32, 5003, 1,
+         "loop.blocks @e\nldg.f32 r1, [b0 + lane/cols]\n"
+         "ldg.f32 r2, [b1 + lane%cols]\nsub.f32 r3, r1, r2\nmov.u64 r4, r250\n"
+         "add.u64 r4, r4, r251\ncvt.f32.u64 r5, r4\nadd.f32 r3, r3, r5\n"
+         "stg.f32 [b2 + lane], r3\ne:\nexit\n"},
+        {HG_F32, 257, 1,
+         "ldg.f32 r1, [b0 + row]\nldg.f32 r2, [b1 + lane]\nmul.f32 r1, r1, r1\n"
+         "add.f32 r3, r1, r2\nstg.f32 [b2 + lane], r3\nexit\n"},
+    };
+    for (unsigned i = 0; i < 4 * COUNT_OF(cases); i++) {
+        enum hg_dtype type = cases[i / 4].type;
+        uint64_t lanes = cases[i / 4].rows * cases[i / 4].cols;
+        unsigned skew = i % 2 == 0 ? i * hg_dtype_bytes(type) % 64 : 7;
+        hg_cpu_limit(i % 4 < 2 ? HG_ISA_AVX512 : HG_ISA_AVX2);
+        struct hg_program *program = program_of(cases[i / 4].text);
+        struct region memory[4];
+        for (unsigned m = 0; m < 4; m++) {
+            memory[m] = region_new(lanes * hg_dtype_bytes(type), skew);
+            for (uint64_t e = 0; e < lanes; e++) {
+                set_element(memory[m].data, type, e, m < 2 ? (e * 2654435761u) >> (m * 5) : 0);
+            }
+        }
+        for (unsigned way = 0; way < 3; way++) {
+            struct hg_launch launch = launch_of(program, cases[i / 4].rows, cases[i / 4].cols);
+            launch.executor = way == 0 ? HG_EXECUTOR_BLOCK : HG_EXECUTOR_NATIVE;
+            launch_bind(&launch, &memory[0], false);
+            launch_bind(&launch, &memory[1], false);
+            launch_bind(&launch, &memory[way == 0 ? 2 : 3], true);
+            struct hg_error error = HG_ERROR_INIT;
+            assert_int_equal(way == 2 ? run_in_parts(&launch, 2, &error)
+                                      : hg_exec_launch(&launch, &error),
+                             HG_OK);
+            for (uint64_t e = 0; way != 0 && e < lanes; e++) {
+                assert_true(same_element(type, element_at(memory[3].data, type, e),
+                                         element_at(memory[2].data, type, e)));
+            }
+            memset(memory[3].data, 0x5a, memory[3].size);
+            const struct hg_native_code *code = hg_native_code_of(program, HG_FP_IEEE);
+            assert_true(code == NULL || hg_native_suited(program, code, launch.params) != code ||
+                        hg_native_stream_of(program, code, launch.params).run != NULL);
+        }
+        for (unsigned m = 0; m < 4; m++) {
+            region_free(&memory[m]);
+        }
+        hg_program_unref(&program);
+    }
+    hg_cpu_limit(HG_ISA_AVX512);
+}
+
 /* A register that has held a value of each row, and then the launch's, is the launch's also where a
  * region without code stores it: once. */
 static void levels(void **state)
@@ -695,6 +764,7 @@ int main(void)
         cmocka_unit_test(fuel),
         cmocka_unit_test(classes),
         cmocka_unit_test(levels),
+        cmocka_unit_test(other_forms),
         cmocka_unit_test(first_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,7 +129,9 @@ static void facts_are_found(void **state)
         uint32_t facts;
     } cases[] = {
         {"mov_imm.f32 r1, 0\nstg.f32 [b0], r1", 0},
-        {"ldg.f32 r1, [b0 + row]\nstg.f32 [b1 + row], r1", 0},
+        {"ldg.f32 r1, [b0 + row]\nstg.f32 [b1 + row], r1", HG_FACT_ROWS},
+        {"ldg.f32 r1, [b0 + lane%cols]", HG_FACT_TOP_LANES | HG_FACT_ROWS},
+        {"ldg.f32 r1, [b0 + lane/3]", HG_FACT_TOP_LANES},
         {"mov_imm.f32 r1, 0\nstg.f32 [b0 + lane], r1", HG_FACT_TOP_LANES},
         {"loop.blocks @x\nmov_imm.f32 r1, 0\nstg.f32 [b0 + lane], r1\nx:", HG_FACT_LOOP_BLOCKS},
         {"mov_imm.f32 r1, 0\nreduce.add.f32 r2, r1", HG_FACT_REDUCE | HG_FACT_TOP_LANES},
