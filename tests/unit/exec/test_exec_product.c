@@ -278,11 +278,11 @@ static void check_gemm(const struct gemm *g, bool specials)
 
 static const struct {
     uint64_t m, n, k;
-} sizes[] = {{1, 1, 1},     {2, 3, 4},    {1, 10, 64}, {8, 48, 5},     {9, 49, 7},
-             {17, 33, 3},   {3, 97, 40},  {5, 0, 3},   {4, 4, 0},      {30, 2, 257},
-             {7, 500, 9},   {100, 3, 2},  {2, 970, 3}, {11, 16, 513},  {97, 481, 3},
-             {193, 7, 300}, {1, 449, 33}, {29, 15, 5}, {15, 32, 1537}, {170, 130, 300},
-             {9, 129, 3075}};
+} sizes[] = {{1, 1, 1},      {2, 3, 4},      {1, 10, 64}, {8, 48, 5},     {9, 49, 7},
+             {17, 33, 3},    {3, 97, 40},    {5, 0, 3},   {4, 4, 0},      {30, 2, 257},
+             {7, 500, 9},    {100, 3, 2},    {2, 970, 3}, {11, 16, 513},  {97, 481, 3},
+             {193, 7, 300},  {1, 449, 33},   {29, 15, 5}, {15, 32, 1537}, {170, 130, 300},
+             {9, 129, 3075}, {141, 66, 1027}};
 
 /* Every type and transposition, at sizes around register tiles, panels, units and steps over k. */
 static void products(void **state)
@@ -306,14 +306,15 @@ static void products(void **state)
     }
 }
 
-/* Sizes from 1 to 40 and the types that native code has, with any transposition and distance of
- * rows: whatever tiles they are cut into. */
+/* Sizes from 1 to 40, every type, with any transposition and distance of rows: whatever tiles they
+ * are cut into. */
 static void small_products(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 250; i++) {
+    static const enum hg_dtype types[] = {HG_F32, HG_F64, HG_F16, HG_BF16};
+    for (unsigned i = 0; i < 400; i++) {
         uint64_t draw = next_random(&seed);
-        struct gemm g = {.type = (draw & 3) == 0 ? HG_F64 : HG_F32,
+        struct gemm g = {.type = types[draw & 3],
                          .m = 1 + (draw >> 8) % 40,
                          .n = 2 + (draw >> 16) % 39,
                          .k = 1 + (draw >> 24) % 40,
