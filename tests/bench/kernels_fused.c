@@ -32,15 +32,12 @@ static inline __m512 exponential(__m512 x)
 static inline __m512 sigmoid(__m512 x)
 {
     __m512 e = exponential(x);
+    __m512 y = _mm512_fmadd_ps(C(-0x1.c65286p-3f), e, C(0x1.54bde4p-1f));
+    y = _mm512_fmadd_ps(_mm512_fmadd_ps(y, e, C(-0x1.e2b7aep-1f)), e, C(0x1.ff1cd6p-1f));
+    __m512 t = _mm512_fnmadd_ps(y, e, _mm512_sub_ps(C(1.0f), y));
+    y = _mm512_fmadd_ps(_mm512_fmadd_ps(t, t, t), y, y);
     __mmask16 below = _mm512_cmp_ps_mask(x, C(0.0f), _CMP_LT_OQ);
-    __m512 n = _mm512_mask_blend_ps(below, C(1.0f), e);
-    __m512 y = _mm512_fmadd_ps(C(-0x1.beece4p-4f), e, C(0x1.b91d9cp-2f));
-    y = _mm512_fmadd_ps(y, e, C(-0x1.912c3ap-1f));
-    y = _mm512_fmadd_ps(y, e, C(0x1.eb1658p-1f));
-    y = _mm512_fmadd_ps(_mm512_fmadd_ps(y, e, C(-0x1.fe9f2ep-1f)), e, C(1.0f));
-    __m512 q = _mm512_mul_ps(n, y);
-    __m512 rest = _mm512_fnmadd_ps(q, e, _mm512_sub_ps(n, q));
-    return _mm512_fmadd_ps(rest, y, q);
+    return _mm512_mask_mul_ps(y, below, e, y);
 }
 
 static inline __m512 gelu(__m512 x)
