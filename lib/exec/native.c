@@ -61,13 +61,13 @@ static void take_inputs(struct driver *driver, uint64_t row)
     const struct hg_run *run = driver->run;
     for (unsigned i = 0; i < driver->region->input_count; i++) {
         const struct hg_native_value *input = &driver->values[i];
-        const struct hg_kept *kept = &run->kept[run->code.place_of[input->reg]];
+        const struct hg_kept *kept = &run->kept[run->code.place_of[hg_native_place(input)]];
         uint64_t bits = kept->bits;
         if (kept->level == HG_LEVEL_ROW) {
             bits = 0;
             memcpy(&bits, kept->rows + row * kept->bytes, kept->bytes);
         }
-        driver->frame.inputs[i] = bits;
+        driver->frame.inputs[i] = input->bytes == 0 ? bits & 1 : bits;
     }
 }
 
@@ -77,19 +77,20 @@ static void keep_outputs(const struct driver *driver, uint64_t row)
     struct hg_run *run = driver->run;
     for (unsigned i = 0; i < driver->region->output_count; i++) {
         const struct hg_native_value *output = &driver->values[driver->region->input_count + i];
-        struct hg_kept *kept = &run->kept[run->code.place_of[output->reg]];
+        struct hg_kept *kept = &run->kept[run->code.place_of[hg_native_place(output)]];
         bool rows = output->level == HG_LEVEL_ROW && !run->one_row;
         if (rows && kept->rows_next == NULL) {
             continue; /* nobody reads it */
         }
-        uint64_t bits = driver->frame.outputs[i] & UINT64_MAX >> (64 - 8 * output->bytes);
+        unsigned bytes = hg_native_value_bytes(output);
+        uint64_t bits = driver->frame.outputs[i] & UINT64_MAX >> (64 - 8 * bytes);
         if (rows) {
-            memcpy(kept->rows_next + row * output->bytes, &bits, output->bytes);
+            memcpy(kept->rows_next + row * bytes, &bits, bytes);
         }
         if (driver->frame.is_first != 0) {
             kept->next_level = rows ? HG_LEVEL_ROW : HG_LEVEL_LAUNCH;
             kept->next_bits = bits;
-            kept->next_bytes = output->bytes;
+            kept->next_bytes = (uint8_t)bytes;
         }
     }
 }

@@ -21,7 +21,7 @@ struct walk {
     const struct hg_kernels *kernels;
     bool ftz;
     uint64_t cols;
-    uint64_t values[HG_REGISTER_COUNT];
+    uint64_t values[HG_NATIVE_PLACES];
     struct hg_native_frame frame;
 };
 
@@ -31,7 +31,7 @@ static void take_inputs(struct walk *walk, const struct hg_native_region *region
 {
     const struct hg_native_value *inputs = hg_native_values(walk->code, region);
     for (unsigned i = 0; i < region->input_count; i++) {
-        walk->frame.inputs[i] = walk->values[inputs[i].reg];
+        walk->frame.inputs[i] = walk->values[hg_native_place(&inputs[i])];
     }
 }
 
@@ -40,7 +40,7 @@ static void keep_outputs(struct walk *walk, const struct hg_native_region *regio
     const struct hg_native_value *outputs =
         hg_native_values(walk->code, region) + region->input_count;
     for (unsigned i = 0; i < region->output_count; i++) {
-        walk->values[outputs[i].reg] = walk->frame.outputs[i];
+        walk->values[hg_native_place(&outputs[i])] = walk->frame.outputs[i];
     }
 }
 

@@ -135,6 +135,12 @@ unsigned hg_emit_stream(struct hg_emit *emit, unsigned slot, enum hg_stream_kind
 /* Lanes of T where MASK holds, else of F. */
 hg_val hg_emit_select(struct hg_emit *emit, unsigned width, hg_val mask, hg_val t, hg_val f);
 
+/* The width whose elements fill a register: a mask of it has a bit for each lane. */
+static inline unsigned hg_emit_mask_width(const struct hg_emit *emit)
+{
+    return (unsigned)__builtin_ctz((emit->level == HG_ISA_AVX512 ? 64u : 32u) / emit->lanes);
+}
+
 static inline bool hg_emit_is_const(const struct hg_emit *emit, hg_val v)
 {
     return emit->ops[v].op == HG_VOP_CONST;
@@ -167,7 +173,8 @@ struct hg_lower {
     const struct hg_insn_uses *uses; /* of the program's instructions */
     hg_val regs[HG_REGISTER_COUNT];
     hg_val preds[HG_PREDICATE_COUNT];
-    const bool *row_level; /* registers of earlier regions that may differ from row to row */
+    const bool *row_level; /* registers of earlier regions that may differ from row to row, */
+    const bool *row_preds; /*   and predicates */
     uint8_t slot_count;
     uint64_t handle[HG_SLOT_COUNT_MAX];
     uint8_t handle_count;

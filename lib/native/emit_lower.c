@@ -69,8 +69,8 @@ unsigned hg_lower_lanes(const struct hg_insn *insns, uint32_t first, uint32_t en
 
 /* ---- registers ------------------------------------------------------------------------------- */
 
-/* A value that an earlier region has left. */
-static hg_val take_over(struct hg_lower *lower, uint8_t reg, unsigned width)
+/* A value of BYTES that an earlier region has left; 0: a predicate, which is widened. */
+static hg_val take_over(struct hg_lower *lower, uint8_t reg, unsigned bytes, bool row)
 {
     struct hg_emit *emit = lower->emit;
     struct hg_emit_region *region = emit->region;
@@ -80,11 +80,10 @@ static hg_val take_over(struct hg_lower *lower, uint8_t reg, unsigned width)
     }
     unsigned index = region->input_count++;
     region->inputs[index] =
-        (struct hg_native_value){.reg = reg, .bytes = (uint8_t)(1u << width), .level = 0};
+        (struct hg_native_value){.reg = reg, .bytes = (uint8_t)bytes, .level = 0};
+    unsigned width = bytes == 0 ? hg_emit_mask_width(emit) : (unsigned)__builtin_ctz(bytes);
     hg_val v = hg_emit_op(emit, HG_VOP_INPUT, width, index, HG_VAL_NONE, HG_VAL_NONE, HG_VAL_NONE);
-    if (lower->row_level[reg]) {
-        emit->ops[v].flags |= HG_VOP_ROW;
-    }
+    emit->ops[v].flags |= row ? HG_VOP_ROW : 0;
     return v;
 }
 
@@ -128,8 +127,9 @@ static hg_val special(struct hg_lower *lower, uint8_t reg)
 hg_val hg_lower_read(struct hg_lower *lower, uint8_t reg, enum hg_dtype type)
 {
     if (lower->regs[reg] == HG_VAL_NONE) {
-        lower->regs[reg] =
-            reg >= HG_REG_SPECIAL ? special(lower, reg) : take_over(lower, reg, log2_bytes(type));
+        lower->regs[reg] = reg >= HG_REG_SPECIAL
+                               ? special(lower, reg)
+                               : take_over(lower, reg, hg_dtype_bytes(type), lower->row_level[reg]);
     }
     return lower->regs[reg];
 }
@@ -168,14 +168,22 @@ static hg_val arithmetic(struct hg_lower *lower, const struct hg_insn *insn)
     return hg_lower_int(lower->emit, insn, v[0], v[1], v[2], lower->pc);
 }
 
+static hg_val read_predicate(struct hg_lower *lower, uint8_t pred)
+{
+    const unsigned not_equal = 4;
+    if (lower->preds[pred] == HG_VAL_NONE) {
+        unsigned width = hg_emit_mask_width(lower->emit);
+        hg_val taken = take_over(lower, pred, 0, lower->row_preds[pred]);
+        lower->preds[pred] = hg_lower_int_compare(lower->emit, width, false, not_equal, taken,
+                                                  hg_emit_const(lower->emit, width, 0));
+    }
+    return lower->preds[pred];
+}
+
 static hg_val select_value(struct hg_lower *lower, const struct hg_insn *insn)
 {
     enum hg_dtype type = (enum hg_dtype)insn->type;
-    hg_val mask = lower->preds[insn->pred];
-    if (mask == HG_VAL_NONE) {
-        lower->emit->failed = true; /* from an earlier region */
-        return 0;
-    }
+    hg_val mask = read_predicate(lower, insn->pred);
     hg_val a = hg_lower_read(lower, insn->a, type);
     hg_val b = hg_lower_read(lower, insn->b, type);
     return hg_emit_select(lower->emit, log2_bytes(type), mask, a, b);

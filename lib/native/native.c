@@ -82,11 +82,19 @@ static bool find_regions(struct hg_compiler *compiler)
     return true;
 }
 
-/* Whether a region after INDEX may read register REG as region INDEX leaves it. */
-static bool read_later(const struct hg_compiler *compiler, uint32_t index, uint8_t reg)
+/* Whether a region after INDEX may read register REG, or predicate PRED if that is one, as region
+ * INDEX leaves it. */
+static bool read_later(const struct hg_compiler *compiler, uint32_t index, uint8_t reg,
+                       uint8_t pred)
 {
     for (uint32_t i = compiler->extents[index].end; i < compiler->insn_count; i++) {
         const struct hg_insn_uses *uses = &compiler->uses[i];
+        if (pred != HG_PRED_NONE) {
+            if (uses->pred_read == pred || uses->pred_write == pred) {
+                return uses->pred_read == pred;
+            }
+            continue;
+        }
         for (unsigned r = 0; r < uses->read_count; r++) {
             unsigned run = r == 0 ? uses->run : 1;
             if (reg >= uses->reads[r].reg && reg < uses->reads[r].reg + run) {
@@ -102,42 +110,53 @@ static bool read_later(const struct hg_compiler *compiler, uint32_t index, uint8
 
 /* ---- a region -------------------------------------------------------------------------------- */
 
-/* Uniform values that the region computes and a later one reads. */
-static void add_outputs(struct hg_compiler *compiler, uint32_t index, struct hg_lower *lower)
+/* Notes V, of REG with BYTES, as an output, if it is uniform: others are dead. */
+static void add_output(struct hg_compiler *compiler, uint32_t index, uint8_t reg, unsigned bytes,
+                       hg_val v)
 {
     struct hg_emit *emit = &compiler->emit;
     struct hg_emit_region *region = &compiler->regions[index];
-    uint64_t written[HG_REGISTER_COUNT / 64] = {0}; /* a bit for each */
+    if (v == HG_VAL_NONE || (emit->ops[v].flags & HG_VOP_UNIFORM) == 0) {
+        return; /* NONE: in a loop that does not run */
+    }
+    if (region->output_count == HG_NATIVE_VALUES) {
+        emit->failed = true;
+        return;
+    }
+    bool row = (emit->ops[v].flags & HG_VOP_ROW) != 0;
+    unsigned width = bytes == 0 ? hg_emit_mask_width(emit) : (unsigned)__builtin_ctz(bytes);
+    if (bytes == 0) {
+        v = hg_emit_select(emit, width, v, hg_emit_const(emit, width, 1),
+                           hg_emit_const(emit, width, 0));
+    }
+    region->outputs[region->output_count] =
+        (struct hg_native_value){reg, (uint8_t)bytes, row ? HG_LEVEL_ROW : HG_LEVEL_LAUNCH};
+    region->by_row |= row;
+    (void)hg_emit_op(emit, HG_VOP_OUTPUT, width, region->output_count++, v, HG_VAL_NONE,
+                     HG_VAL_NONE);
+}
+
+/* Uniform values and predicates that the region computes and a later one reads. */
+static void add_outputs(struct hg_compiler *compiler, uint32_t index, struct hg_lower *lower)
+{
+    uint64_t written[HG_REGISTER_COUNT / 64] = {0}; /* a bit for each; the last writer counts */
+    uint32_t preds_written = 0;
     for (uint32_t i = compiler->extents[index].end; i-- > compiler->extents[index].first;) {
-        const struct hg_insn_uses *uses = &compiler->uses[i]; /* the last writer counts */
-        if (uses->pred_write != HG_PRED_NONE && lower->preds[uses->pred_write] != HG_VAL_NONE) {
-            emit->failed |= (emit->ops[lower->preds[uses->pred_write]].flags & HG_VOP_UNIFORM) != 0;
-        }
+        const struct hg_insn_uses *uses = &compiler->uses[i];
         const uint8_t reg = uses->write.reg;
-        if (!uses->writes || (written[reg / 64] >> reg % 64 & 1) != 0 ||
-            !read_later(compiler, index, reg)) {
-            continue;
+        const uint8_t pred = uses->pred_write;
+        if (pred != HG_PRED_NONE && (preds_written >> pred & 1u) == 0) {
+            preds_written |= 1u << pred;
+            if (read_later(compiler, index, 0, pred)) {
+                add_output(compiler, index, pred, 0, lower->preds[pred]);
+            }
         }
-        written[reg / 64] |= UINT64_C(1) << reg % 64;
-        hg_val v = lower->regs[reg];
-        if (v == HG_VAL_NONE) {
-            continue; /* in a loop that does not run */
+        if (uses->writes && (written[reg / 64] >> reg % 64 & 1) == 0 &&
+            read_later(compiler, index, reg, HG_PRED_NONE)) {
+            written[reg / 64] |= UINT64_C(1) << reg % 64;
+            add_output(compiler, index, reg, hg_dtype_bytes((enum hg_dtype)uses->write.type),
+                       lower->regs[reg]);
         }
-        uint8_t flags = emit->ops[v].flags;
-        if ((flags & HG_VOP_UNIFORM) == 0) {
-            continue;
-        }
-        if (region->output_count == HG_NATIVE_VALUES) {
-            emit->failed = true;
-            return;
-        }
-        unsigned bytes = hg_dtype_bytes((enum hg_dtype)uses->write.type);
-        bool row = (flags & HG_VOP_ROW) != 0;
-        region->outputs[region->output_count] =
-            (struct hg_native_value){reg, (uint8_t)bytes, row ? HG_LEVEL_ROW : HG_LEVEL_LAUNCH};
-        region->by_row |= row;
-        (void)hg_emit_op(emit, HG_VOP_OUTPUT, (unsigned)__builtin_ctz(bytes),
-                         region->output_count++, v, HG_VAL_NONE, HG_VAL_NONE);
     }
 }
 
@@ -158,6 +177,7 @@ static void lower_region(struct hg_compiler *compiler, uint32_t index)
     lower.emit = &compiler->emit;
     lower.uses = compiler->uses;
     lower.row_level = compiler->rows.regs;
+    lower.row_preds = compiler->rows.preds;
     lower.slot_count = compiler->program->facts.slot_count;
     lower.handle_count = compiler->handle_count;
     lower.loops = 0;

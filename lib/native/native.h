@@ -97,10 +97,23 @@ typedef void hg_native_fn(struct hg_native_frame *frame);
 
 /* A uniform value on its way from one region to another. */
 struct hg_native_value {
-    uint8_t reg;   /* register, or HG_NATIVE_PREDICATE + predicate */
-    uint8_t bytes; /* of its type */
+    uint8_t reg;   /* register or predicate */
+    uint8_t bytes; /* of its type; 0: a predicate, which is a byte, 0 or 1 */
     uint8_t level; /* enum hg_level: LAUNCH or ROW */
 };
+
+/* Registers, then predicates. */
+#define HG_NATIVE_PLACES (HG_REGISTER_COUNT + HG_PREDICATE_COUNT)
+
+static inline unsigned hg_native_place(const struct hg_native_value *value)
+{
+    return value->reg + (value->bytes == 0 ? HG_REGISTER_COUNT : 0u);
+}
+
+static inline unsigned hg_native_value_bytes(const struct hg_native_value *value)
+{
+    return value->bytes == 0 ? 1 : value->bytes;
+}
 
 /* A REDUCE that ends a region. */
 struct hg_native_reduce {
