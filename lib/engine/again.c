@@ -21,6 +21,7 @@ struct hg_again_slot {
     uint64_t last; /* fingerprint of the last request that was not what is held */
     struct hg_repeat *repeat;
     const struct hg_op *op; /* of what is held; NULL: nothing is */
+    uint64_t handle;        /* 0: it has a name */
     uint64_t ids[HG_OP_OPERANDS_MAX];
     uint8_t op_length;
     uint8_t attribute_count;
@@ -38,9 +39,10 @@ void hg_again_fini(struct hg_again *again)
 }
 
 /* Never 0. */
-static uint64_t fingerprint_of(const struct hg_execute_request *request)
+static uint64_t fingerprint_of(const struct hg_again_call *call)
 {
-    uint64_t sum = request->op_length + (uint64_t)request->input_count * 32;
+    const struct hg_execute_request *request = &call->request;
+    uint64_t sum = call->handle + request->op_length + (uint64_t)request->input_count * 32;
     for (uint32_t i = 0; i < request->input_count; i++) {
         sum = (sum ^ request->inputs[i]) * SPREAD;
     }
@@ -57,35 +59,38 @@ static uint64_t fingerprint_of(const struct hg_execute_request *request)
     return sum * SPREAD | 1u;
 }
 
-static bool is_keepable(const struct hg_execute_request *request, const struct hg_task *task)
+static bool is_keepable(const struct hg_again_call *call, const struct hg_task *task)
 {
+    const struct hg_execute_request *request = &call->request;
     return task->allow_inline && task->repeat == NULL && !task->wants_times &&
            task->deadline_ns == 0 && request->attribute_count <= ATTRIBUTES_MAX &&
            request->input_count <= HG_OP_OPERANDS_MAX &&
            request->output_count <= HG_OP_OPERANDS_MAX - request->input_count;
 }
 
-struct hg_again_slot *hg_again_slot_of(struct hg_session *session,
-                                       const struct hg_execute_request *request,
-                                       const struct hg_task *task)
+/* The slot of CALL; NULL if such calls are not kept, or there is no memory. */
+static struct hg_again_slot *slot_of(struct hg_session *session, const struct hg_again_call *call,
+                                     const struct hg_task *task)
 {
-    if (!is_keepable(request, task)) {
+    if (!is_keepable(call, task)) {
         return NULL;
     }
     struct hg_again *again = &session->again;
     if (again->slots == NULL) {
         again->slots = hg_calloc(HG_TAG_SESSION, 1u << SLOT_BITS, sizeof *again->slots);
     }
-    return again->slots != NULL ? &again->slots[fingerprint_of(request) >> (64 - SLOT_BITS)] : NULL;
+    return again->slots != NULL ? &again->slots[fingerprint_of(call) >> (64 - SLOT_BITS)] : NULL;
 }
 
 /* Names are compared each time: a client may write another over the one that it gave. */
-static bool is_held(const struct hg_again_slot *slot, const struct hg_execute_request *request)
+static bool is_held(const struct hg_again_slot *slot, const struct hg_again_call *call)
 {
+    const struct hg_execute_request *request = &call->request;
     const struct hg_op *op = slot->op;
-    if (op == NULL || slot->op_length != request->op_length || op->inputs != request->input_count ||
-        op->outputs != request->output_count || slot->attribute_count != request->attribute_count ||
-        memcmp(op->name, request->op, request->op_length) != 0) {
+    if (op == NULL || slot->handle != call->handle || slot->op_length != request->op_length ||
+        op->inputs != request->input_count || op->outputs != request->output_count ||
+        slot->attribute_count != request->attribute_count ||
+        (call->handle == 0 && memcmp(op->name, request->op, request->op_length) != 0)) {
         return false;
     }
     bool same = true;
@@ -104,10 +109,11 @@ static bool is_held(const struct hg_again_slot *slot, const struct hg_execute_re
     return same;
 }
 
-bool hg_again_run(struct hg_session *session, const struct hg_again_slot *slot,
-                  const struct hg_execute_request *request, struct hg_task *task)
+/* Runs what SLOT holds, if that is CALL; false if nothing happened. */
+static bool repeat(struct hg_session *session, const struct hg_again_slot *slot,
+                   const struct hg_again_call *call, struct hg_task *task)
 {
-    if (!is_held(slot, request)) {
+    if (!is_held(slot, call)) {
         return false;
     }
     hg_task_begin(task);
@@ -119,10 +125,10 @@ bool hg_again_run(struct hg_session *session, const struct hg_again_slot *slot,
     return true;
 }
 
-struct hg_repeat *hg_again_begin(struct hg_again_slot *slot,
-                                 const struct hg_execute_request *request)
+/* CALL, not what SLOT holds, is about to be prepared: what to note it in, or NULL. */
+static struct hg_repeat *begin(struct hg_again_slot *slot, const struct hg_again_call *call)
 {
-    const uint64_t fingerprint = fingerprint_of(request);
+    const uint64_t fingerprint = fingerprint_of(call);
     if (slot->last != fingerprint) {
         slot->last = fingerprint;
         return NULL;
@@ -153,16 +159,37 @@ static void keep_attributes(struct hg_again_slot *slot, const struct hg_op *op,
     }
 }
 
-void hg_again_end(struct hg_again_slot *slot, const struct hg_execute_request *request)
+/* CALL was prepared and has run: keeps it if its repeat was noted. */
+static void end(struct hg_again_slot *slot, const struct hg_again_call *call)
 {
     if (!hg_repeat_is_set(slot->repeat)) {
         return;
     }
+    const struct hg_execute_request *request = &call->request;
     const struct hg_op *op = hg_repeat_op(slot->repeat);
+    slot->handle = call->handle;
     memcpy(slot->ids, request->inputs, request->input_count * sizeof slot->ids[0]);
     memcpy(slot->ids + request->input_count, request->outputs,
            request->output_count * sizeof slot->ids[0]);
     slot->op_length = (uint8_t)request->op_length;
     keep_attributes(slot, op, request);
     slot->op = op;
+}
+
+enum hg_submitted hg_again_execute(struct hg_session *session, const struct hg_again_call *call,
+                                   hg_again_fn *execute, const void *request, struct hg_task *task)
+{
+    struct hg_again_slot *slot = slot_of(session, call, task);
+    if (slot == NULL) {
+        return execute(session, request, task->repeat, task);
+    }
+    if (repeat(session, slot, call, task)) {
+        return HG_TASK_DONE;
+    }
+    struct hg_repeat *into = begin(slot, call);
+    const enum hg_submitted submitted = execute(session, request, into, task);
+    if (into != NULL && submitted == HG_TASK_DONE) {
+        end(slot, call);
+    }
+    return submitted;
 }

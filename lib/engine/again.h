@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls by name that come again with the same buffers: a few slots of a session, each with the
- * request as it came and a repeat (engine.h). A request is kept when it is the second in a row that
- * falls into its slot.
+ * Calls by name or handle that come again with the same buffers: a few slots of a session, each
+ * with the request as it came and a repeat (engine.h). A request is kept when it is the second in a
+ * row that falls into its slot.
  *
  * Threads: the session's.
  */
@@ -22,18 +22,21 @@ struct hg_again {
 
 void hg_again_fini(struct hg_again *again);
 
-/* The slot of REQUEST, which TASK asks for; NULL if such calls are not kept: they have a deadline,
- * measure times or keep a repeat of their own; or there is no memory. */
-struct hg_again_slot *hg_again_slot_of(struct hg_session *session,
-                                       const struct hg_execute_request *request,
-                                       const struct hg_task *task);
-/* Runs what SLOT holds, if that is REQUEST; false if nothing happened. */
-bool hg_again_run(struct hg_session *session, const struct hg_again_slot *slot,
-                  const struct hg_execute_request *request, struct hg_task *task);
-/* REQUEST, not what SLOT holds, is about to be prepared: what to note it in, or NULL. */
-struct hg_repeat *hg_again_begin(struct hg_again_slot *slot,
-                                 const struct hg_execute_request *request);
-/* It was prepared and has run: keeps REQUEST if its repeat was noted. */
-void hg_again_end(struct hg_again_slot *slot, const struct hg_execute_request *request);
+/* What a call says: a prepared one its handle and no name. */
+struct hg_again_call {
+    uint64_t handle; /* 0: of none */
+    struct hg_execute_request request;
+};
+
+/* Prepares REQUEST and runs or queues it; what runs here is noted in REPEAT, if that is not NULL.
+ */
+typedef enum hg_submitted hg_again_fn(struct hg_session *session, const void *request,
+                                      struct hg_repeat *repeat, struct hg_task *task);
+
+/* Repeats CALL if it is held; else has EXECUTE do REQUEST, which is what CALL says, and keeps what
+ * is noted. Calls that have a deadline, measure times or keep a repeat of their own go to EXECUTE
+ * at once. */
+enum hg_submitted hg_again_execute(struct hg_session *session, const struct hg_again_call *call,
+                                   hg_again_fn *execute, const void *request, struct hg_task *task);
 
 #endif

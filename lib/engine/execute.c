@@ -3,7 +3,6 @@
 #include "lib/engine/again.h"
 #include "lib/engine/memo.h"
 #include "lib/engine/recent.h"
-#include "lib/engine/repeat.h"
 #include "lib/engine/steps.h"
 
 /* Fills BUFFERS, and CALL, which is large, but for its operands, as far as they will be used. */
@@ -63,11 +62,10 @@ static bool prepare_call(struct hg_session *session, struct hg_prepared *prepare
            hg_steps_prepare(prepared, call->op, &steps, buffers, error) == HG_OK && steps.count > 0;
 }
 
-/* Prepares REQUEST and runs or queues it. REPEAT is what to note it in, or NULL. */
-static enum hg_submitted execute(struct hg_session *session,
-                                 const struct hg_execute_request *request, struct hg_repeat *repeat,
-                                 struct hg_task *task)
+static enum hg_submitted execute(struct hg_session *session, const void *context,
+                                 struct hg_repeat *repeat, struct hg_task *task)
 {
+    const struct hg_execute_request *request = context;
     struct hg_prepared prepared;
     struct hg_launch launches[HG_PLAN_STEPS_MAX];
     struct hg_buffer *buffers[HG_OP_OPERANDS_MAX];
@@ -92,17 +90,6 @@ static enum hg_submitted execute(struct hg_session *session,
 enum hg_submitted hg_session_execute(struct hg_session *session,
                                      const struct hg_execute_request *request, struct hg_task *task)
 {
-    struct hg_again_slot *slot = hg_again_slot_of(session, request, task);
-    if (slot == NULL) {
-        return execute(session, request, task->repeat, task);
-    }
-    if (hg_again_run(session, slot, request, task)) {
-        return HG_TASK_DONE;
-    }
-    struct hg_repeat *repeat = hg_again_begin(slot, request);
-    const enum hg_submitted submitted = execute(session, request, repeat, task);
-    if (repeat != NULL && submitted == HG_TASK_DONE) {
-        hg_again_end(slot, request);
-    }
-    return submitted;
+    const struct hg_again_call call = {0, *request};
+    return hg_again_execute(session, &call, execute, request, task);
 }

@@ -11,6 +11,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
+#include "lib/engine/again.h"
 #include "lib/engine/memo.h"
 #include "lib/engine/steps.h"
 
@@ -316,18 +317,31 @@ static enum hg_status prepare_work(struct hg_session *session,
     return status == HG_OK ? hg_steps_prepare(prepared, op, &steps, buffers, error) : status;
 }
 
-enum hg_submitted hg_session_execute_prepared(struct hg_session *session,
-                                              const struct hg_execute_prepared_request *request,
-                                              struct hg_task *task)
+static enum hg_submitted execute(struct hg_session *session, const void *context,
+                                 struct hg_repeat *repeat, struct hg_task *task)
 {
+    const struct hg_execute_prepared_request *request = context;
     struct hg_prepared prepared;
     struct hg_launch launches[HG_PLAN_STEPS_MAX];
     hg_task_begin(task);
     hg_prepared_init(&prepared, session, task, launches);
+    prepared.repeat = repeat;
     if (prepare_work(session, request, &prepared, &task->error) != HG_OK ||
         prepared.step_count == 0) {
         hg_prepared_fini(&prepared);
         return HG_TASK_DONE;
     }
     return hg_work_start(&prepared);
+}
+
+enum hg_submitted hg_session_execute_prepared(struct hg_session *session,
+                                              const struct hg_execute_prepared_request *request,
+                                              struct hg_task *task)
+{
+    const struct hg_again_call call = {request->handle,
+                                       {.inputs = request->inputs,
+                                        .input_count = request->input_count,
+                                        .outputs = request->outputs,
+                                        .output_count = request->output_count}};
+    return hg_again_execute(session, &call, execute, request, task);
 }

@@ -157,7 +157,8 @@ static void computes_in_place(void **state)
     stop(&f);
 }
 
-/* Attributes are those of the preparation, and two preparations have each their own. */
+/* Attributes are those of the preparation, and two preparations have each their own, also when
+ * their calls come again and again with the same buffers; one that was forgotten is not found. */
 static void keeps_attributes(void **state)
 {
     (void)state;
@@ -169,10 +170,15 @@ static void keeps_attributes(void **state)
         memcpy(&s.bits, &values[i], sizeof values[i]);
         test_ok(prepare(f.session, "scalar_mul", HG_F32, 2, 100, &s, &handles[i], &error));
     }
-    test_execute(f.session, handles[0], 1, 0, 2, HIT);
-    test_execute(f.session, handles[1], 1, 0, 3, HIT);
-    test_element(f.session, 2, 1, 33);
-    test_element(f.session, 3, 1, -11);
+    for (int round = 0; round < 12; round++) {
+        test_execute(f.session, handles[round / 4 % 2], 1, 0, 2, HIT);
+        test_element(f.session, 2, 1, round / 4 % 2 == 0 ? 33 : -11);
+    }
+    struct hg_task task = {0};
+    test_ok(hg_session_unprepare(f.session, handles[0], &error));
+    assert_int_equal(execute(f.session, handles[0], 1, 0, 2, &task), HG_NOT_FOUND);
+    test_execute(f.session, handles[1], 1, 0, 2, HIT);
+    test_element(f.session, 2, 1, -11);
     stop(&f);
 }
 
