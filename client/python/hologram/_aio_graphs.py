@@ -9,9 +9,10 @@ from typing import Any, AsyncIterator, Mapping
 
 from numpy.typing import ArrayLike, NDArray
 
+from ._graph_requests import Graph, Request, Results, Source, Value
 from .buffer import Buffer
 from .client import Client
-from .graphs import Block, Graph, Request, Results, Source, Value
+from .graphs import Block
 
 
 class AsyncGraphs:

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._aio_graphs import AsyncGraphs
 from ._controls import Controls
+from ._graph_requests import Request
 from ._library import LIBRARY
 from ._session import GRACE_S, Session
 from ._steps import Flight
@@ -33,7 +34,6 @@ from .buffer import Buffer
 from .client import Client, Pool, Shape
 from .dtypes import DType, DTypeLike, Scalar, to_storage
 from .errors import ConnectionLost, FailedPrecondition
-from .graphs import Request
 from .info import ServerInfo
 
 __all__ = ["AsyncClient", "connect"]

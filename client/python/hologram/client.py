@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _library
+from ._graph_requests import Graph, Results, Source, Value, run
 from ._knowledge import Knowledge
 from ._library import LIBRARY
 from ._memory import Memory
@@ -19,7 +20,6 @@ from .batch import Batch
 from .buffer import Buffer
 from .dtypes import DType, DTypeLike, Scalar, to_storage
 from .errors import InvalidArgument, NotFound
-from .graphs import Graph, Results, Source, Value, run
 from .info import Execution, OpInfo
 from .prepared import Prepared
 from .program import Program
