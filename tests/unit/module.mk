@@ -18,7 +18,7 @@ UNIT_LIBS := -lcmocka $(JEMALLOC_LIBS) -lmpfr -lgmp -lm
 
 # The client's tests have a server that misbehaves, and make its allocations fail.
 UNIT_LIBS_client := -lprotobuf-c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-$(eval $(call library,client_fake,tests/unit/client/fake.c))
+$(eval $(call library,client_fake,tests/unit/client/fake.c tests/unit/client/graph_server.c))
 $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/unit/client/*.c)): | $(O)/gen/proto/hologram/v1/hologram.pb-c.h
 
 define unit_test
