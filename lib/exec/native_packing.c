@@ -106,8 +106,10 @@ void hg_native_find_panels(struct hg_native_work *work)
 
 uint8_t hg_native_panel_vectors(const struct hg_native_work *work)
 {
-    bool in_panels = work->packs_b || work->ready_b != NULL;
-    return in_panels ? (uint8_t)(work->shape.width / work->lanes) : 0;
+    if (!work->packs_b && work->ready_b == NULL) {
+        return 0;
+    }
+    return (uint8_t)(work->shape.width / work->lanes);
 }
 
 const uint8_t *hg_native_panel_at(const struct hg_native_work *work, uint64_t col,
