@@ -189,6 +189,10 @@ static void put_graphs(struct hg_metrics_text *text, const struct hg_metrics_vie
     hg_metrics_gauge(text, "graphs_pinned", "Graphs that are loaded or named.", stats.pinned);
     hg_metrics_gauge(text, "graph_plans", "Plans of graphs that are kept.", stats.plans);
     hg_metrics_gauge(text, "graph_bytes", "Memory of graphs and plans.", stats.bytes);
+    hg_metrics_counter(text, "graph_plan_hits_total", "Runs of graphs that found their plan.",
+                       stats.plan_hits);
+    hg_metrics_counter(text, "graph_plan_misses_total", "Plans of graphs that had to be made.",
+                       stats.planned);
     hg_metrics_counter(text, "graphs_evicted_total", "Graphs that had to make room.",
                        stats.evicted);
     put_plan_times(text, &stats);

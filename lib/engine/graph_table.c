@@ -379,6 +379,7 @@ struct hg_ready_plan *hg_graph_table_plan(struct hg_graph_table *table,
     touch(table, known);
     struct hg_ready_plan *plan = find_plan(known, wanted);
     plan = plan != NULL ? hg_ready_plan_ref(plan) : NULL;
+    table->stats.plan_hits += plan != NULL ? 1 : 0;
     hg_mutex_unlock(&table->lock);
     return plan;
 }

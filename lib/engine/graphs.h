@@ -187,7 +187,8 @@ struct hg_graph_stats {
     uint32_t pinned; /* of these, loaded or named */
     uint32_t plans;
     uint64_t bytes;
-    uint64_t planned; /* plans made since the start, and the time that took */
+    uint64_t plan_hits; /* runs that found their plan */
+    uint64_t planned;   /* plans made since the start, and the time that took */
     uint64_t plan_ns;
     uint64_t planned_in[HG_HISTOGRAM_BUCKETS]; /* by duration, as in lib/base/metric.h */
     uint64_t evicted;                          /* graphs that had to make room */

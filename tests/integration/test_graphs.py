@@ -303,6 +303,8 @@ def test_programs_come_back_after_a_flush(client, daemon):
         assert after[name] > before[name]
     assert after["hologram_graph_plan_duration_seconds_count"] == \
         before["hologram_graph_plan_duration_seconds_count"]
+    assert after["hologram_graph_plan_hits_total"] == before["hologram_graph_plan_hits_total"] + 1
+    assert after["hologram_graph_plan_misses_total"] == before["hologram_graph_plan_misses_total"]
     assert after["hologram_graphs"] >= 1 and after["hologram_graph_plans"] >= 1
 
 
