@@ -8,6 +8,7 @@
 
 #include "lib/base/check.h"
 #include "lib/exec/block.h"
+#include "lib/exec/dot.h"
 #include "lib/exec/scalar.h"
 
 #define K_STEP     256 /* terms between two visits of a sum; even, so that pairs of BF16 stay whole */
@@ -26,6 +27,7 @@ struct work {
     uint64_t row, rows, col, cols; /* the unit */
     uint64_t stride;               /* of the sums' rows */
     uint8_t *sums, *panel_a, *panel_b, *line, *raw;
+    struct hg_dot dot;   /* order=dot */
     uint64_t packed_col; /* what panel_b holds; UINT64_MAX = not all terms of any columns */
 };
 
@@ -222,55 +224,11 @@ static void multiply_pairs(struct work *work)
     }
 }
 
-/* order=dot: leaves of one row, folded as REDUCE folds them. X has B's column as sums are typed. */
-static void dot_row(const struct work *work, uint64_t row, const uint8_t *x, uint64_t *leaves,
-                    void *sum)
-{
-    const struct hg_product *product = work->product;
-    const struct hg_kernel_reduce *reduce =
-        &work->pass->kernels->reduce[work->pass->run->ftz][0][work->wide];
-    _Alignas(64) uint8_t accumulators[HG_REDUCE_WIDTH_MAX * sizeof(uint64_t)];
-    uint64_t row_step = product->trans_a ? 1 : product->lda;
-    uint64_t term_step = product->trans_a ? product->lda : 1;
-    uint64_t count = 0;
-    for (uint64_t first = 0; first < product->k; first += HG_LEAF_LANES) {
-        uint64_t terms = least(product->k - first, HG_LEAF_LANES);
-        const uint8_t *a = product->a + (row * row_step + first * term_step) * work->element;
-        if (work->half || term_step != 1) {
-            read_line(work, work->line, a, term_step, terms);
-            a = work->line;
-        }
-        reduce->start(accumulators);
-        work->matrix->dot(accumulators, a, x + first * work->sum, terms);
-        leaves[count++] = reduce->fold(accumulators, least(terms, HG_REDUCE_WIDTH(work->sum)));
-    }
-    uint64_t bits = count == 0 ? 0 : hg_run_fold_leaves(reduce, leaves, count);
-    memcpy(sum, &bits, work->sum);
-}
-
-static void multiply_dot(struct work *work)
-{
-    const struct hg_product *product = work->product;
-    uint8_t *x = work->panel_b;
-    uint64_t *leaves = (uint64_t *)(void *)work->panel_a;
-    uint64_t step = product->trans_b ? 1 : product->ldb;
-    if (work->packed_col != 0) {
-        for (uint64_t first = 0; first < product->k; first += HG_LEAF_LANES) {
-            read_line(work, x + first * work->sum, product->b + first * step * work->element, step,
-                      least(product->k - first, HG_LEAF_LANES));
-        }
-        work->packed_col = 0;
-    }
-    for (uint64_t i = 0; i < work->rows; i++) {
-        dot_row(work, work->row + i, x, leaves, work->sums + i * work->sum);
-    }
-}
-
 static void compute_sums(struct work *work)
 {
     const struct hg_product *product = work->product;
     if (product->dot) {
-        multiply_dot(work);
+        hg_dot_rows(&work->dot, work->row, work->rows, work->sums);
     } else if (product->k == 0) {
         memset(work->sums, 0, work->rows * work->stride * work->sum);
     } else if (work->pairs && !work->pass->kernels->fma_flushes) {
@@ -343,17 +301,14 @@ static bool reserve(struct work *work)
     uint64_t cols = round_up(least(product->tile_cols, product->n), work->matrix->unit);
     uint64_t sums = round_up(rows * cols * work->sum, 64);
     uint64_t line = HG_LEAF_LANES * sizeof(uint64_t);
-    uint64_t panel_b;
-    uint64_t panel_a;
+    uint64_t panel_b = K_STEP * least(cols, CHUNK_COLS) * work->sum;
+    uint64_t panel_a = work->half ? K_STEP * rows * work->sum : 0;
+    uint64_t dot = product->dot ? hg_dot_bytes(product) : 0;
     if (product->dot) {
-        panel_b = round_up(product->k * work->sum, 64);
-        panel_a = round_up(hg_div_up_u64(product->k, HG_LEAF_LANES) * sizeof(uint64_t), 64);
-    } else {
-        panel_b = K_STEP * least(cols, CHUNK_COLS) * work->sum;
-        panel_a = work->half ? K_STEP * rows * work->sum : 0;
+        panel_b = panel_a = line = 0;
     }
-    if (hg_workspace_reserve_product(work->pass->workspace, sums + panel_b + panel_a + 2 * line) !=
-        HG_OK) {
+    if (hg_workspace_reserve_product(work->pass->workspace,
+                                     sums + panel_b + panel_a + 2 * line + dot) != HG_OK) {
         hg_run_stop(work->pass->run, HG_RESOURCE_EXHAUSTED, "no memory for a product's panels");
         return false;
     }
@@ -362,6 +317,10 @@ static bool reserve(struct work *work)
     work->panel_a = work->panel_b + panel_b;
     work->line = work->panel_a + panel_a;
     work->raw = work->line + line;
+    if (product->dot) {
+        hg_dot_init(&work->dot, product, work->pass->kernels, work->pass->run->ftz,
+                    dot != 0 ? work->raw + line : NULL);
+    }
     return true;
 }
 

@@ -68,15 +68,17 @@ struct hg_tile_product {
     bool add;
 };
 typedef void hg_kernel_product(const struct hg_tile_product *tile);
-/* acc[i mod width] = fma(a[i], b[i], acc[i mod width]) for N elements from i = 0. */
-typedef void hg_kernel_dot(void *accumulators, const void *a, const void *b, size_t n);
+/* sums[r] = a leaf of REDUCE.ADD over the terms a[r * a_row + i] * b[i], i < N, at least one, each
+ * of which is an fma on its accumulator. */
+typedef void hg_kernel_dots(void *sums, const void *a, size_t a_row, size_t rows, const void *b,
+                            size_t n);
 
 struct hg_kernel_matrix {
     size_t rows;    /* most rows of a register tile */
     size_t unit;    /* columns of one vector */
     size_t columns; /* most columns of a register tile */
     hg_kernel_product *product;
-    hg_kernel_dot *dot;
+    hg_kernel_dots *dots;
 };
 
 struct hg_kernels {

@@ -25,6 +25,8 @@ typedef __m256d vector64;
 #define TILE_ROWS 4
 #define TILES(N)  TILES_4(N)
 
+#define DOT_ROWS 1
+
 #define FMA_FLUSHES true
 
 #include "lib/exec/kernels_body.h"

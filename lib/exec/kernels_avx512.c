@@ -25,6 +25,8 @@ typedef __m512d vector64;
 #define TILE_ROWS 8
 #define TILES(N)  TILES_8(N)
 
+#define DOT_ROWS 4
+
 #define FMA_FLUSHES true
 
 #include "lib/exec/kernels_body.h"

@@ -43,6 +43,8 @@ static inline double load64(const void *p)
 #define TILE_ROWS 4
 #define TILES(N)  TILES_4(N)
 
+#define DOT_ROWS 1
+
 #define FMA_FLUSHES false
 
 #include "lib/exec/kernels_body.h"

@@ -59,24 +59,91 @@
         default:                                                                                   \
             break;                                                                                 \
         }                                                                                          \
-    }                                                                                              \
-    static void dot##N(void *accumulators, const void *a, const void *b, size_t n)                 \
+    }
+
+/*
+ * Dot products of DOT_ROWS rows at a time, all accumulators in vectors. Terms that complete the
+ * last accumulators are -0, which changes none.
+ */
+#define DOTS(N, T)                                                                                 \
+    enum { DOT_WIDTH##N = HG_REDUCE_WIDTH(sizeof(T)) };                                            \
+    enum { DOT_VECTORS##N = DOT_WIDTH##N / VECTOR##N##_LANES };                                    \
+    static inline __attribute__((always_inline)) void dot##N##_terms(                              \
+        vector##N sums[][DOT_VECTORS##N], const T *a, size_t a_row, const size_t rows, const T *b) \
     {                                                                                              \
-        enum { WIDTH = HG_REDUCE_WIDTH(sizeof(T)) };                                               \
-        const unaligned_f##N *x = a;                                                               \
-        const unaligned_f##N *y = b;                                                               \
-        T wide[WIDTH];                                                                             \
-        memcpy(wide, accumulators, sizeof wide);                                                   \
-        size_t i = 0;                                                                              \
-        for (; i + WIDTH <= n; i += WIDTH) {                                                       \
-            for (size_t j = 0; j < WIDTH; j++) {                                                   \
-                wide[j] = HGM_FMA##N(x[i + j], y[i + j], wide[j]);                                 \
+        UNROLL for (size_t v = 0; v < DOT_VECTORS##N; v++)                                         \
+        {                                                                                          \
+            vector##N y = VECTOR##N##_LOAD(b + v * VECTOR##N##_LANES);                             \
+            UNROLL for (size_t r = 0; r < rows; r++)                                               \
+            {                                                                                      \
+                sums[r][v] = VECTOR##N##_FMA(                                                      \
+                    VECTOR##N##_LOAD(a + r * a_row + v * VECTOR##N##_LANES), y, sums[r][v]);       \
             }                                                                                      \
         }                                                                                          \
-        for (size_t j = 0; i + j < n; j++) {                                                       \
-            wide[j] = HGM_FMA##N(x[i + j], y[i + j], wide[j]);                                     \
+    }                                                                                              \
+    static inline T dot##N##_fold(vector##N sums[DOT_VECTORS##N])                                  \
+    {                                                                                              \
+        for (size_t h = DOT_VECTORS##N / 2; h > 0; h /= 2) {                                       \
+            for (size_t v = 0; v < h; v++) {                                                       \
+                sums[v] = sums[v] + sums[v + h];                                                   \
+            }                                                                                      \
         }                                                                                          \
-        memcpy(accumulators, wide, sizeof wide);                                                   \
+        T lanes[VECTOR##N##_LANES];                                                                \
+        VECTOR##N##_STORE(lanes, sums[0]);                                                         \
+        UNROLL for (size_t h = VECTOR##N##_LANES / 2; h > 0; h /= 2)                               \
+        {                                                                                          \
+            UNROLL for (size_t i = 0; i < h; i++)                                                  \
+            {                                                                                      \
+                lanes[i] = lanes[i] + lanes[i + h];                                                \
+            }                                                                                      \
+        }                                                                                          \
+        return lanes[0];                                                                           \
+    }                                                                                              \
+    static inline __attribute__((always_inline)) void dots##N##_of(                                \
+        T *to, const T *a, size_t a_row, const size_t rows, const T *b, size_t n)                  \
+    {                                                                                              \
+        vector##N sums[DOT_ROWS][DOT_VECTORS##N];                                                  \
+        UNROLL for (size_t r = 0; r < rows; r++)                                                   \
+        {                                                                                          \
+            UNROLL for (size_t v = 0; v < DOT_VECTORS##N; v++)                                     \
+            {                                                                                      \
+                sums[r][v] = VECTOR##N##_SET((T)-0.0);                                             \
+            }                                                                                      \
+        }                                                                                          \
+        size_t i = 0;                                                                              \
+        for (; i + DOT_WIDTH##N <= n; i += DOT_WIDTH##N) {                                         \
+            dot##N##_terms(sums, a + i, a_row, rows, b + i);                                       \
+        }                                                                                          \
+        if (i < n) {                                                                               \
+            T last_a[DOT_ROWS][DOT_WIDTH##N];                                                      \
+            T last_b[DOT_WIDTH##N];                                                                \
+            for (size_t w = 0; w < DOT_WIDTH##N; w++) {                                            \
+                last_b[w] = 0;                                                                     \
+                for (size_t r = 0; r < rows; r++) {                                                \
+                    last_a[r][w] = (T)-0.0;                                                        \
+                }                                                                                  \
+            }                                                                                      \
+            memcpy(last_b, b + i, (n - i) * sizeof(T));                                            \
+            for (size_t r = 0; r < rows; r++) {                                                    \
+                memcpy(last_a[r], a + r * a_row + i, (n - i) * sizeof(T));                         \
+            }                                                                                      \
+            dot##N##_terms(sums, last_a[0], DOT_WIDTH##N, rows, last_b);                           \
+        }                                                                                          \
+        for (size_t r = 0; r < rows; r++) {                                                        \
+            T sum = dot##N##_fold(sums[r]);                                                        \
+            memcpy(to + r, &sum, sizeof sum);                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    static void dots##N(void *sums, const void *a, size_t a_row, size_t rows, const void *b,       \
+                        size_t n)                                                                  \
+    {                                                                                              \
+        size_t r = 0;                                                                              \
+        for (; r + DOT_ROWS <= rows; r += DOT_ROWS) {                                              \
+            dots##N##_of((T *)sums + r, (const T *)a + r * a_row, a_row, DOT_ROWS, b, n);          \
+        }                                                                                          \
+        for (; r < rows; r++) {                                                                    \
+            dots##N##_of((T *)sums + r, (const T *)a + r * a_row, 0, 1, b, n);                     \
+        }                                                                                          \
     }
 
 #define TILE(N, rows, vectors)                                                                     \
@@ -91,3 +158,5 @@
 
 PRODUCT(32, float)
 PRODUCT(64, double)
+DOTS(32, float)
+DOTS(64, double)

@@ -88,7 +88,7 @@ const struct hg_kernels HG_KERNELS_TABLE = {
     .offsets = offsets,
     .first_above = first_above,
     .fma_flushes = FMA_FLUSHES,
-    .matrix32 = {TILE_ROWS, VECTOR32_LANES, TILE_VECTORS * VECTOR32_LANES, product32, dot32},
-    .matrix64 = {TILE_ROWS, VECTOR64_LANES, TILE_VECTORS * VECTOR64_LANES, product64, dot64},
+    .matrix32 = {TILE_ROWS, VECTOR32_LANES, TILE_VECTORS * VECTOR32_LANES, product32, dots32},
+    .matrix64 = {TILE_ROWS, VECTOR64_LANES, TILE_VECTORS * VECTOR64_LANES, product64, dots64},
 };
 /* clang-format on */

@@ -80,10 +80,17 @@ const uint8_t *hg_native_row_of_a(const struct hg_native_work *work, uint64_t ro
 
 /* ---- native_block.c -------------------------------------------------------------------------- */
 
+/* How computing a block ends. */
 enum hg_native_outcome { HG_NATIVE_DONE, HG_NATIVE_NO_CODE, HG_NATIVE_NO_MEMORY };
 
 /* Computes the block, or stops early if the run is to end. */
 enum hg_native_outcome hg_native_run_block(struct hg_native_work *work,
                                            struct hg_workspace *workspace);
+
+/* ---- native_dot.c ---------------------------------------------------------------------------- */
+
+/* The same of order=dot. WORKSPACE may be NULL where hg_dot_bytes is 0. */
+enum hg_native_outcome hg_native_run_dot(struct hg_native_work *work,
+                                         struct hg_workspace *workspace);
 
 #endif

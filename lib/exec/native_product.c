@@ -6,6 +6,7 @@
 #include "lib/exec/native_product.h"
 
 #include "lib/base/check.h"
+#include "lib/exec/dot.h"
 #include "lib/exec/native_block.h"
 
 /* ---- units of work --------------------------------------------------------------------------- */
@@ -25,7 +26,9 @@ void hg_native_cut_product(const struct hg_native_region *region, struct hg_prod
 {
     product->tile_rows = product->m;
     product->tile_cols = product->n;
-    if (region->product == HG_NATIVE_TILES) {
+    if (product->dot) {
+        product->tile_rows = hg_native_least(HG_NATIVE_COL_UNIT, product->m);
+    } else if (region->product == HG_NATIVE_TILES) {
         if (product->n >= 2 * HG_NATIVE_COL_UNIT && 4 * product->n >= product->m) {
             product->tile_cols = HG_NATIVE_COL_UNIT;
         } else {
@@ -59,10 +62,14 @@ static void run_tiled(struct hg_run *run, uint32_t part, struct hg_native_frame 
     work.run = run;
     work.frame = frame;
     find_block(&work, part);
-    hg_native_choose_packing(&work);
     struct hg_workspace *workspace = hg_workspace_take();
-    enum hg_native_outcome outcome =
-        workspace == NULL ? HG_NATIVE_NO_MEMORY : hg_native_run_block(&work, workspace);
+    enum hg_native_outcome outcome = HG_NATIVE_NO_MEMORY;
+    if (workspace != NULL && work.product->dot) {
+        outcome = hg_native_run_dot(&work, workspace);
+    } else if (workspace != NULL) {
+        hg_native_choose_packing(&work);
+        outcome = hg_native_run_block(&work, workspace);
+    }
     if (workspace != NULL) {
         hg_workspace_put_back(workspace);
     }
@@ -115,7 +122,8 @@ void hg_native_fill_product(const struct hg_launch *launch, const struct hg_nati
                                    .ldb = size_of(launch, mma, mma->ldb),
                                    .type = (enum hg_dtype)mma->type,
                                    .trans_a = (mma->flags & HG_MMA_TRANS_A) != 0,
-                                   .trans_b = (mma->flags & HG_MMA_TRANS_B) != 0};
+                                   .trans_b = (mma->flags & HG_MMA_TRANS_B) != 0,
+                                   .dot = (mma->flags & HG_MMA_ORDER_DOT) != 0};
 }
 
 bool hg_native_size_product(const struct hg_launch *launch, const struct hg_native_code *code,
@@ -125,8 +133,8 @@ bool hg_native_size_product(const struct hg_launch *launch, const struct hg_nati
     bool watched = launch->deadline_ns != 0 || launch->cancelled != NULL;
     uint64_t terms;
     if (product->m != launch->params[HG_PARAM_ROWS] ||
-        product->n != launch->params[HG_PARAM_COLS] || product->m == 0 || product->n < 2 ||
-        product->k == 0 || launch->fuel != 0 ||
+        product->n != launch->params[HG_PARAM_COLS] || product->m == 0 || product->n == 0 ||
+        product->dot != (product->n == 1) || product->k == 0 || launch->fuel != 0 ||
         !hg_mul_u64(launch->params[HG_PARAM_N], product->k, &terms) ||
         (watched && terms > UNWATCHED_TERMS)) {
         return false;
@@ -273,6 +281,12 @@ bool hg_native_product_launch(const struct hg_launch *launch, const struct hg_na
                                   .ldb = product->ldb};
     struct hg_native_work work;
     const uint8_t *b = product->b;
+    if (product->dot) {
+        hg_native_work_init(&work, launch, code, &code->regions[0], product);
+        work.rows = product->m;
+        work.frame = frame;
+        return hg_dot_bytes(product) == 0 && hg_native_run_dot(&work, NULL) == HG_NATIVE_DONE;
+    }
     if (launch->panels != NULL) {
         hg_native_work_init(&work, launch, code, &code->regions[0], product);
         hg_native_find_panels(&work);

@@ -57,7 +57,7 @@ void hg_mma_fetch_results(const struct hg_mma_tile *tile);
  * has code. */
 void hg_mma_lower(struct hg_lower *lower, const struct hg_insn *mma);
 /* emit->failed if the region's other operations cannot follow tile by tile. */
-void hg_mma_check(struct hg_emit *emit);
+void hg_mma_check(struct hg_emit *emit, const struct hg_insn *mma);
 /* MMA as code objects have it. */
 struct hg_native_mma hg_mma_of(const struct hg_insn *mma);
 /* What the matrices of a product occupy; false if they do not start where bound slots do. */

@@ -19,11 +19,12 @@ void hg_mma_lower(struct hg_lower *lower, const struct hg_insn *insn)
     bool is_avx512 = emit->level == HG_ISA_AVX512;
     unsigned width = insn->type == HG_F64 ? 3 : 2;
     unsigned bytes = is_avx512 ? HG_NATIVE_VECTOR : HG_NATIVE_VECTOR / 2;
-    if (emit->lanes != bytes >> width || (mma->flags & HG_MMA_ORDER_DOT) != 0) {
+    if (emit->lanes != bytes >> width) {
         emit->failed = true;
         return;
     }
-    bool whole = is_float && (mma->flags & (HG_MMA_PARAMS | HG_MMA_TRANS_B)) == 0 &&
+    bool whole = is_float &&
+                 (mma->flags & (HG_MMA_PARAMS | HG_MMA_TRANS_B | HG_MMA_ORDER_DOT)) == 0 &&
                  is_short(mma->lda) && is_short(mma->ldb) && mma->a.mode == HG_ADDR_BUFFER &&
                  mma->b.mode == HG_ADDR_BUFFER && mma->a.slot != HG_SLOT_HANDLE &&
                  mma->b.slot != HG_SLOT_HANDLE && mma->m != 0 && mma->n != 0;
@@ -37,9 +38,11 @@ void hg_mma_lower(struct hg_lower *lower, const struct hg_insn *insn)
 
 /* What differs from row to row is computed in front of the lanes elsewhere: here a function spans
  * rows, and it is computed with them. Reductions, checks and stores that lanes share need stretches
- * that start and end somewhere. */
-void hg_mma_check(struct hg_emit *emit)
+ * that start and end somewhere. Of order=dot the lanes of a vector are rows: nothing may tell these
+ * apart, or columns. */
+void hg_mma_check(struct hg_emit *emit, const struct hg_insn *insn)
 {
+    bool dot = (insn->u.mma.flags & HG_MMA_ORDER_DOT) != 0;
     const struct hg_emit_region *region = emit->region;
     emit->failed |= region->reduce_count != 0 || region->can_fail || region->input_count != 0 ||
                     region->output_count != 0;
@@ -48,6 +51,8 @@ void hg_mma_check(struct hg_emit *emit)
         bool is_row = vop->op == HG_VOP_FIELD && vop->bits == offsetof(struct hg_native_frame, row);
         emit->failed |= vop->op == HG_VOP_INDEX || (vop->op == HG_VOP_FIELD && !is_row) ||
                         vop->op > HG_VOP_STORE;
+        bool by_col = vop->op == HG_VOP_LOAD && emit->streams[vop->imm].kind == HG_STREAM_COL;
+        emit->failed |= dot && (by_col || (vop->flags & HG_VOP_ROW) != 0);
         if ((vop->flags & HG_VOP_ROW) != 0) {
             vop->flags &= (uint8_t)~HG_VOP_UNIFORM;
         }

@@ -205,7 +205,7 @@ static void lower_region(struct hg_compiler *compiler, uint32_t index)
     }
     emit->failed |= !repeats_well(emit);
     if (region->product != HG_NATIVE_NO_PRODUCT) {
-        hg_mma_check(emit);
+        hg_mma_check(emit, &compiler->insns[compiler->extents[index].first]);
     }
 }
 

@@ -95,11 +95,12 @@ static const struct {
 static struct hg_program *program_for(const struct product *product, const char *epilogue)
 {
     char text[900];
-    snprintf(text, sizeof text,
-             "loop.blocks @end\nmma.%s r1, [b0], [b1], m=%%1, n=%%2, k=%%3, lda=%%4, ldb=%%5%s%s\n"
-             "%send:\nexit\n",
-             hg_dtype_name(product->type), product->trans_a ? ", trans_a" : "",
-             product->trans_b ? ", trans_b" : "", epilogue);
+    snprintf(
+        text, sizeof text,
+        "loop.blocks @end\nmma.%s r1, [b0], [b1], m=%%1, n=%%2, k=%%3, lda=%%4, ldb=%%5%s%s%s\n"
+        "%send:\nexit\n",
+        hg_dtype_name(product->type), product->trans_a ? ", trans_a" : "",
+        product->trans_b ? ", trans_b" : "", product->sizes.n == 1 ? ", dot" : "", epilogue);
     return program_of(text);
 }
 
@@ -132,8 +133,8 @@ static void bind(struct hg_launch *launch, const struct product *product,
 
 /* ---- tests ----------------------------------------------------------------------------------- */
 
-static const struct sizes sizes[] = {{1, 2, 1},    {3, 40, 7},  {13, 33, 20},
-                                     {29, 17, 64}, {70, 65, 9}, {57, 130, 31}};
+static const struct sizes sizes[] = {{1, 2, 1},   {3, 40, 7},    {13, 33, 20},  {29, 17, 64},
+                                     {70, 65, 9}, {57, 130, 31}, {75, 1, 1600}, {9, 1, 70}};
 static const enum hg_dtype types[] = {HG_F16, HG_BF16, HG_F32};
 
 /* Runs PROGRAM of PRODUCT with EXECUTOR into RESULT, a copy of what is in OPERANDS[2]. */
@@ -162,7 +163,9 @@ static void check_epilogue(const struct product *product, size_t e)
     struct hg_program *program = program_for(product, epilogues[e].text);
     for (unsigned level = HG_ISA_AVX2; hg_native_available() && level <= hg_native_level();
          level++) {
-        bool may_lack = level == HG_ISA_AVX2 && epilogues[e].writes_half;
+        bool tells_apart = strstr(epilogues[e].text, "cols]") != NULL;
+        bool may_lack =
+            (level == HG_ISA_AVX2 && epilogues[e].writes_half) || (size->n == 1 && tells_apart);
         if (!may_lack && !has_code(program, (enum hg_isa_level)level)) {
             print_error("%s, level %u: %s\n", hg_dtype_name(product->type), level,
                         epilogues[e].name);
