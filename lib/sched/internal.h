@@ -34,9 +34,9 @@ struct hg_sched {
     _Atomic uint32_t active;
     _Atomic uint64_t wake_ns; /* of the last wake-ups, the latest counting most */
 
-    /* What those who shared lost lately, by waiting for workers that others kept from running.
-     * Relaxed: a guess at what comes next. */
-    _Atomic uint64_t lost_ns;
+    /* What sharing has saved, less what it has cost: see share.c. Relaxed: a guess at what comes.
+     */
+    _Atomic int64_t balance_ns;
 
     /* Work too short to wake a worker for, without a pause since. Relaxed, and two threads may
      * spoil each other's: it is a guess at what will come. */

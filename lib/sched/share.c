@@ -20,12 +20,18 @@
 /* Work of so many wake-ups is worth one: of two, if estimates were right; those of native code are
  * up to three times too high. */
 #define WAKES_WORTH 4u
-/* Weights of the latest wake-up and the latest loss: one part in so many. */
+/*
+ * The balance of sharing: what others did, less the time for asking them and waiting for them. On a
+ * machine that others keep busy workers stop amid their parts, and that is lost. A debt is paid by
+ * work that is not shared, with this part of its estimate, so that it stays a small part of all
+ * time; work so many times longer is shared in spite of it. Bounded: what was is not what will be.
+ */
+#define DEBT_PAID_BY   128
+#define DEBTS_WORTH    8
+#define BALANCE_MIN_NS (-50 * (int64_t)HG_NS_PER_MS)
+#define BALANCE_MAX_NS ((int64_t)HG_NS_PER_MS)
+/* Weight of the latest wake-up: one part in so many. */
 #define WAKE_WEIGHT 8u
-#define LOST_WEIGHT 8u
-
-/* What was lost counts less with each time that it kept work from being shared. */
-#define LOST_FADES 32u
 
 #define SPINS_PER_CLOCK 16u
 
@@ -77,31 +83,29 @@ static bool comes_again(struct hg_sched *sched, uint64_t estimate_ns, uint64_t w
     return pays;
 }
 
-/* A worker that has begun a part and is kept from going on by other programs costs more than it
- * brings: the part is waited for. WAITED: after parts of PART_NS each. */
-static void note_lost(struct hg_sched *sched, uint64_t waited_ns, uint64_t part_ns)
+static void add_to_balance(struct hg_sched *sched, int64_t amount_ns)
 {
-    const uint64_t lost_ns = waited_ns > 2 * part_ns ? waited_ns - 2 * part_ns : 0;
-    const uint64_t old_ns = atomic_load_explicit(&sched->lost_ns, memory_order_relaxed);
-    atomic_store_explicit(&sched->lost_ns, old_ns - old_ns / LOST_WEIGHT + lost_ns / LOST_WEIGHT,
-                          memory_order_relaxed);
+    int64_t balance_ns = atomic_load_explicit(&sched->balance_ns, memory_order_relaxed) + amount_ns;
+    balance_ns = balance_ns < BALANCE_MIN_NS ? BALANCE_MIN_NS : balance_ns;
+    balance_ns = balance_ns > BALANCE_MAX_NS ? BALANCE_MAX_NS : balance_ns;
+    atomic_store_explicit(&sched->balance_ns, balance_ns, memory_order_relaxed);
 }
 
-/* Whether work of ESTIMATE_NS is worth the risk that its workers are kept from going on. */
-static bool outweighs_loss(struct hg_sched *sched, uint64_t estimate_ns)
+/* Whether work of ESTIMATE_NS may be shared as far as the balance goes; if not, it pays. */
+static bool has_credit(struct hg_sched *sched, uint64_t estimate_ns)
 {
-    const uint64_t lost_ns = atomic_load_explicit(&sched->lost_ns, memory_order_relaxed);
-    if (estimate_ns / 2 >= lost_ns) {
+    const int64_t balance_ns = atomic_load_explicit(&sched->balance_ns, memory_order_relaxed);
+    if (balance_ns >= 0 || estimate_ns / DEBTS_WORTH >= (uint64_t)-balance_ns) {
         return true;
     }
-    atomic_store_explicit(&sched->lost_ns, lost_ns - lost_ns / LOST_FADES, memory_order_relaxed);
+    add_to_balance(sched, (int64_t)(estimate_ns / DEBT_PAID_BY));
     return false;
 }
 
 bool hg_sched_is_worth_sharing(struct hg_sched *sched, uint64_t estimate_ns)
 {
     if (sched->helpers_max == 0 || estimate_ns < 2 * SPIN_HAND_OVER_NS ||
-        !outweighs_loss(sched, estimate_ns)) {
+        !has_credit(sched, estimate_ns)) {
         return false;
     }
     if (read(&sched->spinning) != 0) {
@@ -207,11 +211,13 @@ void hg_sched_share(struct hg_sched *sched, struct hg_job *job)
     share.is_parked = false;
     atomic_init(&share.is_over, false);
     offer(sched, job, &share);
-    const uint64_t start_ns = job->queued_ns;
+    const uint64_t offered_ns = hg_clock_now_ns();
     const bool is_last = hg_sched_run_parts(sched, job, 0, sched->workers, &finished);
     const uint64_t end_ns = hg_clock_now_ns();
     if (!is_last) {
         wait_for_others(sched, &share, end_ns);
     }
-    note_lost(sched, is_last ? 0 : hg_clock_now_ns() - end_ns, (end_ns - start_ns) / finished);
+    const uint64_t lost_ns = offered_ns - job->queued_ns + (hg_clock_now_ns() - end_ns);
+    const uint64_t saved_ns = (end_ns - offered_ns) / finished * (job->parts - finished);
+    add_to_balance(sched, (int64_t)saved_ns - (int64_t)lost_ns);
 }
