@@ -37,6 +37,14 @@ static inline struct hg_ir_shape reduced_shape(const struct hg_graph_node *node,
     return shape;
 }
 
+static inline void forget_unless(bool exact, struct value *value)
+{
+    if (!exact) {
+        value->known = false;
+        memset(value->data, 0, value->elements * sizeof *value->data);
+    }
+}
+
 static inline double fold2(enum hg_graph_kind kind, enum hg_dtype type, double a, double b)
 {
     switch (kind) {
@@ -49,6 +57,18 @@ static inline double fold2(enum hg_graph_kind kind, enum hg_dtype type, double a
     default:
         return fmax(a, b);
     }
+}
+
+/* Whether folding the elements is exact in any order: no part of it can pass 2^53. */
+static inline bool is_exact(enum hg_graph_kind kind, enum hg_dtype type, const double *elements,
+                            uint64_t length, uint64_t stride)
+{
+    double bound = 1;
+    for (uint64_t i = 0; type != HG_U8 && i < length; i++) {
+        double size = fabs(elements[i * stride]);
+        bound = kind == HG_GRAPH_KIND_PROD ? bound * fmax(size, 1) : bound + size;
+    }
+    return bound < 0x1p53;
 }
 
 /* The elements of one result, STRIDE apart; of ARGMAX which of them is the first largest. */
@@ -73,6 +93,7 @@ static inline bool evaluate_reduce(const struct hg_graph_node *node, const struc
         (node->axis != HG_GRAPH_AXIS_ALL && node->axis >= a->shape.rank)) {
         return false;
     }
+    bool exact = true;
     struct extent extent = extent_of(a, node->axis);
     struct hg_ir_shape shape = reduced_shape(node, a);
     *result = value_new(&shape, indexes ? HG_I64 : a->type, a->known && !rounds(kind));
@@ -81,8 +102,10 @@ static inline bool evaluate_reduce(const struct hg_graph_node *node, const struc
             const double *first = a->data + i * extent.length * extent.inner + k;
             result->data[i * extent.inner + k] =
                 fold(node, a->type, first, extent.length, extent.inner);
+            exact = exact && is_exact(kind, a->type, first, extent.length, extent.inner);
         }
     }
+    forget_unless(exact, result);
     return true;
 }
 
@@ -167,13 +190,17 @@ static inline bool evaluate_matmul(const struct value *a, const struct value *b,
         return false;
     }
     *result = value_new(&shape, HG_F64, a->known && b->known);
+    double bound = 0;
     for (uint64_t i = 0; result->known && i < result->elements; i++) {
         uint64_t row = i / shape.size[1];
         uint64_t col = i % shape.size[1];
         for (uint64_t k = 0; k < inner; k++) {
-            result->data[i] += a->data[row * inner + k] * b->data[k * shape.size[1] + col];
+            double term = a->data[row * inner + k] * b->data[k * shape.size[1] + col];
+            result->data[i] += term;
+            bound = fmax(bound, fabs(term) * (double)inner);
         }
     }
+    forget_unless(bound < 0x1p53, result);
     return true;
 }
 
