@@ -2,7 +2,8 @@
 /*
  * Inside the compilation of a program:
  *
- *     native.c    regions, what passes between them, the code object
+ *     native.c    regions, what passes between them
+ *     pack.c      the code object
  *     rows.c      what may differ from row to row
  *     direct.c    whether a launch needs to know no more than a list of accesses
  */
@@ -70,5 +71,10 @@ void hg_rows_follow(struct hg_rows *rows, const struct hg_insn *insns,
 bool hg_compiler_is_direct(struct hg_compiler *compiler);
 /* Whether one of those stores an element that all lanes share. */
 bool hg_compiler_stores_one(const struct hg_compiler *compiler);
+
+/* Bytes of the code object; and what is known of the regions, put behind CODE's header, whose text
+ * is set. */
+size_t hg_compiler_code_size(const struct hg_compiler *compiler);
+void hg_compiler_pack(const struct hg_compiler *compiler, struct hg_native_code *code);
 
 #endif

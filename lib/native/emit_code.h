@@ -5,6 +5,7 @@
  *     emit_code.c   the function: prologue, loops, epilogue
  *     emit_regs.c   which value is in which register
  *     emit_vop.c    one operation after the other
+ *     emit_memory.c memory in lines, constants and parameters
  *     emit_avx2.c   those that AVX2 has another way for
  *     emit_sums.c   accumulators
  *     emit_lane.c   those that go lane by lane, or may fail
@@ -140,7 +141,7 @@ static inline bool hg_code_has_masks(const struct hg_code_gen *gen)
     return gen->emit->level == HG_ISA_AVX512;
 }
 
-/* ---- emit_avx2.c ----------------------------------------------------------------------------- */
+/* ---- emit_avx2.c, emit_avx2_memory.c --------------------------------------------------------- */
 
 /* Emits the operation gen->at if AVX2 does it otherwise than AVX-512; false if not. */
 bool hg_avx2_vop(struct hg_code_gen *gen);
@@ -186,6 +187,14 @@ static inline bool hg_lane_needs_mask(unsigned op)
 }
 /* D = the least offset outside of an operand. */
 void hg_lane_limit(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d);
+
+/* ---- emit_memory.c --------------------------------------------------------------------------- */
+
+/* D = what the operation of form SOURCE gives. */
+void hg_code_source(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned d);
+/* A to the stream of STORE; of STOREU, by the stretch that has the first of the lanes. */
+void hg_code_store(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned a);
+void hg_code_store_one(struct hg_code_gen *gen, const struct hg_vop *vop, unsigned a);
 
 /* ---- emit_vop.c ------------------------------------------------------------------------------ */
 
