@@ -254,6 +254,9 @@ static inline bool evaluate_take(const struct hg_graph_node *node, const struct 
             shape.size[shape.rank++] = a->shape.size[i];
         }
     }
+    if (!is_few(&shape)) {
+        return false;
+    }
     *result = value_new(&shape, a->type, a->known);
     for (uint64_t i = 0; i < result->elements; i++) {
         uint64_t within = i % extent.inner;

@@ -122,7 +122,7 @@ static void choose_attributes(struct hg_graph_node *node, const struct value *a)
 /* Small enough to be exact, and to be computed often. */
 static bool is_small(const struct value *value)
 {
-    bool small = value->elements <= 60000;
+    bool small = value->elements <= ELEMENTS_MAX;
     for (uint64_t i = 0; i < value->elements && small; i++) {
         small = fabs(value->data[i]) < 0x1p40;
     }
