@@ -150,7 +150,7 @@ static bool add_node(struct sample *sample)
         return false;
     }
     if (!is_small(result)) {
-        free(result->data);
+        free(result->data); /* NOLINT(clang-analyzer-unix.Malloc): nobody else has it */
         return false;
     }
     struct hg_error error = HG_ERROR_INIT;
