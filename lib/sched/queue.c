@@ -11,7 +11,7 @@
 void hg_job_prepare(struct hg_job *job, uint64_t now_ns)
 {
     HG_REQUIRE(job->parts >= 1 && job->parts <= PARTS_MAX);
-    atomic_init(&job->next_part, 0);
+    atomic_init(&job->claimed, 0);
     atomic_init(&job->parts_left, job->parts);
     job->queued_ns = now_ns;
     job->share = NULL;
@@ -65,29 +65,42 @@ void hg_job_queue_remove(struct hg_job_queue *queue, struct hg_job *job)
     count_job(queue, UINT32_MAX); /* minus one */
 }
 
-uint32_t hg_job_claim_next(struct hg_job *job)
+#define BACK_SHIFT 32
+
+/* How many parts were claimed when CLAIMED was read, ALL at most: claims may overshoot. */
+static uint32_t count_claimed(uint64_t claimed, uint32_t all)
 {
-    /* Relaxed: the job's contents came to the claimer through the mutex, with its first part. */
-    return atomic_fetch_add_explicit(&job->next_part, 1, memory_order_relaxed);
+    const uint64_t count = (uint32_t)claimed + (claimed >> BACK_SHIFT);
+    return count < all ? (uint32_t)count : all;
 }
 
-static uint32_t next_part(const struct hg_job *job)
+uint32_t hg_job_claim_next(struct hg_job *job, bool from_back, uint32_t *part)
 {
-    return atomic_load_explicit(&job->next_part, memory_order_relaxed);
+    /* Relaxed: the job's contents came to the claimer through the mutex, with its first part. */
+    const uint64_t claimed = atomic_fetch_add_explicit(
+        &job->claimed, UINT64_C(1) << (from_back ? BACK_SHIFT : 0), memory_order_relaxed);
+    *part = from_back ? job->parts - 1 - (uint32_t)(claimed >> BACK_SHIFT) : (uint32_t)claimed;
+    return count_claimed(claimed, job->parts);
+}
+
+static uint32_t claimed_of(const struct hg_job *job)
+{
+    return count_claimed(atomic_load_explicit(&job->claimed, memory_order_relaxed), job->parts);
 }
 
 bool hg_job_queue_claim(struct hg_job_queue *queue, struct hg_job_claim *claim)
 {
     for (struct hg_job *job = queue->head; job != NULL; job = job->next) {
+        uint32_t part;
         /* A job that is all claimed stays here until its last claimer gets the mutex. */
-        if (next_part(job) >= job->parts) {
+        if (claimed_of(job) == job->parts) {
             continue;
         }
-        uint32_t part = hg_job_claim_next(job);
-        if (part >= job->parts) {
+        const uint32_t before = hg_job_claim_next(job, hg_job_helps(job), &part);
+        if (before == job->parts) {
             continue;
         }
-        if (part == job->parts - 1) {
+        if (before == job->parts - 1) {
             hg_job_queue_remove(queue, job);
         }
         *claim = (struct hg_job_claim){job, part};
@@ -100,8 +113,7 @@ uint64_t hg_job_queue_unclaimed(const struct hg_job_queue *queue, uint64_t at_mo
 {
     uint64_t count = 0;
     for (const struct hg_job *job = queue->head; job != NULL && count < at_most; job = job->next) {
-        uint32_t next = next_part(job);
-        count += next < job->parts ? job->parts - next : 0;
+        count += job->parts - claimed_of(job);
     }
     return count;
 }

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/sched/sched.h"
@@ -39,8 +40,16 @@ bool hg_job_queue_claim(struct hg_job_queue *queue, struct hg_job_claim *claim);
 uint64_t hg_job_queue_unclaimed(const struct hg_job_queue *queue, uint64_t at_most);
 uint32_t hg_job_queue_depth(const struct hg_job_queue *queue);
 
+/* Workers claim the parts of a shared job from the back, its submitter from the front: where one
+ * works on the same memory again and again, each finds its end of it in its core's cache. */
+static inline bool hg_job_helps(const struct hg_job *job)
+{
+    return job->share != NULL;
+}
+
 /* Claims a further part of JOB without the mutex: the caller has claimed one and not yet counted it
- * as finished, which keeps the job alive. The part is out of range if none was left. */
-uint32_t hg_job_claim_next(struct hg_job *job);
+ * as finished, which keeps the job alive. Gives how many were claimed before: all parts if none was
+ * left, and then there is no PART. */
+uint32_t hg_job_claim_next(struct hg_job *job, bool from_back, uint32_t *part);
 
 #endif

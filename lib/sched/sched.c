@@ -134,15 +134,16 @@ bool hg_sched_run_parts(struct hg_sched *sched, struct hg_job *job, uint32_t par
                         _Atomic uint64_t *finished)
 {
     const uint32_t parts = job->parts;
+    const bool from_back = hg_job_helps(job) && worker < sched->workers;
     for (;;) {
         job->run_part(job, part, worker);
         atomic_fetch_add_explicit(finished, 1, memory_order_relaxed);
         /* The part just run is not counted as finished yet: that keeps the job alive here. */
-        part = hg_job_claim_next(job);
-        if (part >= parts) {
+        const uint32_t before = hg_job_claim_next(job, from_back, &part);
+        if (before == parts) {
             break;
         }
-        if (part == parts - 1) {
+        if (before == parts - 1) {
             hg_mutex_lock(&sched->mutex);
             hg_job_queue_remove(&sched->queue, job);
             hg_mutex_unlock(&sched->mutex);

@@ -37,7 +37,7 @@ struct hg_job {
     /* The pool's own. */
     struct hg_job *next;
     struct hg_share *share;      /* who waits for it and helps; NULL: nobody */
-    _Atomic uint32_t next_part;  /* claimed by fetch-add */
+    _Atomic uint64_t claimed;    /* parts, by fetch-add: from the front, and from the back << 32 */
     _Atomic uint32_t parts_left; /* the worker that brings it to 0 calls done */
     uint64_t queued_ns;
 };

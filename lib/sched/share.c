@@ -5,7 +5,8 @@
  *
  *     share ─► part 0 ─► claim ─► run ─► … ─► nothing left ─► wait for the parts of others ─► back
  *
- * A worker that wakes late finds less to do, or nothing, and nobody waits for it.
+ * Workers take parts from the other end. A worker that wakes late finds less to do, or nothing, and
+ * nobody waits for it.
  */
 #include "lib/base/clock.h"
 #include "lib/sched/internal.h"
@@ -136,7 +137,7 @@ static void offer(struct hg_sched *sched, struct hg_job *job, struct hg_share *s
     const uint64_t now_ns = hg_clock_now_ns();
     hg_job_prepare(job, now_ns);
     job->share = share;
-    atomic_store_explicit(&job->next_part, 1, memory_order_relaxed); /* nobody knows it yet */
+    atomic_store_explicit(&job->claimed, 1, memory_order_relaxed); /* nobody knows it yet */
     hg_mutex_lock(&sched->mutex);
     hg_job_queue_push_back(&sched->queue, job);
     const uint32_t wanted = count_wanted(sched, job);

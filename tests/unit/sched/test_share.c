@@ -114,6 +114,41 @@ static void workers_help(void **state)
     }
 }
 
+struct ends {
+    struct hg_job job;
+    _Atomic uint32_t first_of_worker; /* part + 1 */
+};
+
+static void note_first(struct hg_job *job, uint32_t part, uint32_t worker)
+{
+    struct ends *ends = (struct ends *)job;
+    const uint64_t deadline_ns = hg_clock_now_ns() + 10 * HG_NS_PER_S;
+    uint32_t none = 0;
+    if (worker == 0 || worker == 1) {
+        (void)atomic_compare_exchange_strong(&ends->first_of_worker, &none, part + 1);
+    }
+    while (part == 0 && ends->first_of_worker == 0 && hg_clock_now_ns() < deadline_ns) {
+        hg_cpu_relax();
+    }
+}
+
+/* A worker begins at the other end, so that of what comes again each finds its parts' memory in its
+ * cache. */
+static void workers_begin_at_the_back(void **state)
+{
+    (void)state;
+    if (hg_cpu_count() < 2) {
+        skip();
+    }
+    struct hg_sched *sched = start(2, 50);
+    for (uint32_t parts = 2; parts <= PARTS_MAX; parts++) {
+        struct ends ends = {.job = {.run_part = note_first, .parts = parts}};
+        hg_sched_share(sched, &ends.job);
+        assert_int_equal(ends.first_of_worker, parts);
+    }
+    hg_sched_destroy(&sched);
+}
+
 /* A job that keeps its worker until it is told to end. */
 struct blocking {
     struct hg_job job;
@@ -310,6 +345,7 @@ int main(void)
         cmocka_unit_test(sharing_has_to_pay),
         cmocka_unit_test(streams_wake_a_worker),
         cmocka_unit_test(waiting_is_a_loss),
+        cmocka_unit_test(workers_begin_at_the_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
