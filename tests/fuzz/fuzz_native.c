@@ -4,7 +4,7 @@
  * bits and failures by the reference interpreter, the block executor and native code, at each
  * level. What it finds it prints as text, and ends.
  */
-#include "tests/unit/exec/generate.h"
+#include "tests/unit/exec/differ.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The quick form of tests/fuzz/fuzz_native.c: random bytes of a fixed seed. */
-#include "generate.h"
+#include "differ.h"
 
 /* Programs that bytes choose, of all lengths from those that choose nothing. */
 static void bytes_choose_programs(void **state)

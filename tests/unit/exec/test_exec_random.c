@@ -4,7 +4,7 @@
  * parts, give the bits and the failures of the reference interpreter. The seed is printed; HG_SEED
  * sets it, HG_PROGRAMS the number of programs.
  */
-#include "generate.h"
+#include "differ.h"
 
 #include "lib/exec/run.h"
 #include "lib/native/native.h"
