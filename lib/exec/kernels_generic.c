@@ -26,19 +26,23 @@ static inline double load64(const void *p)
     return value;
 }
 
-#define VECTOR32_LANES        1
-#define VECTOR32_LOAD(p)      load32(p)
-#define VECTOR32_STORE(p, v)  (*(p) = (v))
-#define VECTOR32_SET(x)       (x)
-#define VECTOR32_ZERO()       0.0f
-#define VECTOR32_FMA(a, b, c) fmaf(a, b, c)
+#define VECTOR32_LANES            1
+#define VECTOR32_LOAD(p)          load32(p)
+#define VECTOR32_STORE(p, v)      (*(p) = (v))
+#define VECTOR32_SET(x)           (x)
+#define VECTOR32_ZERO()           0.0f
+#define VECTOR32_FMA(a, b, c)     fmaf(a, b, c)
+#define VECTOR32_SOME(p, n, rest) ((void)(n), (void)(rest), load32(p)) /* one lane: all */
+#define VECTOR32_FOLD(v)          (v)
 
-#define VECTOR64_LANES        1
-#define VECTOR64_LOAD(p)      load64(p)
-#define VECTOR64_STORE(p, v)  (*(p) = (v))
-#define VECTOR64_SET(x)       (x)
-#define VECTOR64_ZERO()       0.0
-#define VECTOR64_FMA(a, b, c) fma(a, b, c)
+#define VECTOR64_LANES            1
+#define VECTOR64_LOAD(p)          load64(p)
+#define VECTOR64_STORE(p, v)      (*(p) = (v))
+#define VECTOR64_SET(x)           (x)
+#define VECTOR64_ZERO()           0.0
+#define VECTOR64_FMA(a, b, c)     fma(a, b, c)
+#define VECTOR64_SOME(p, n, rest) ((void)(n), (void)(rest), load64(p))
+#define VECTOR64_FOLD(v)          (v)
 
 #define TILE_ROWS 4
 #define TILES(N)  TILES_4(N)

@@ -62,8 +62,10 @@
     }
 
 /*
- * Dot products of DOT_ROWS rows at a time, all accumulators in vectors. Terms that complete the
- * last accumulators are -0, which changes none.
+ * Dot products of DOT_ROWS rows at a time, all accumulators in vectors. The level gives besides:
+ * VECTORN_SOME(p, n, rest), the n first lanes from p and REST in the others, and VECTORN_FOLD(v),
+ * lanes added as REDUCE folds them. Terms that complete the last vector are -0, which changes no
+ * accumulator.
  */
 #define DOTS(N, T)                                                                                 \
     enum { DOT_WIDTH##N = HG_REDUCE_WIDTH(sizeof(T)) };                                            \
@@ -81,23 +83,25 @@
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
-    static inline T dot##N##_fold(vector##N sums[DOT_VECTORS##N])                                  \
+    static inline __attribute__((always_inline)) void dot##N##_rest(                               \
+        vector##N sums[][DOT_VECTORS##N], const T *a, size_t a_row, const size_t rows, const T *b, \
+        size_t n)                                                                                  \
     {                                                                                              \
-        for (size_t h = DOT_VECTORS##N / 2; h > 0; h /= 2) {                                       \
-            for (size_t v = 0; v < h; v++) {                                                       \
-                sums[v] = sums[v] + sums[v + h];                                                   \
-            }                                                                                      \
-        }                                                                                          \
-        T lanes[VECTOR##N##_LANES];                                                                \
-        VECTOR##N##_STORE(lanes, sums[0]);                                                         \
-        UNROLL for (size_t h = VECTOR##N##_LANES / 2; h > 0; h /= 2)                               \
+        UNROLL for (size_t v = 0; v < DOT_VECTORS##N; v++)                                         \
         {                                                                                          \
-            UNROLL for (size_t i = 0; i < h; i++)                                                  \
+            size_t first = v * VECTOR##N##_LANES;                                                  \
+            size_t left = n > first ? n - first : 0;                                               \
+            size_t some = left < VECTOR##N##_LANES ? left : VECTOR##N##_LANES;                     \
+            if (some == 0) {                                                                       \
+                break;                                                                             \
+            }                                                                                      \
+            vector##N y = VECTOR##N##_SOME(b + first, some, (T)0);                                 \
+            UNROLL for (size_t r = 0; r < rows; r++)                                               \
             {                                                                                      \
-                lanes[i] = lanes[i] + lanes[i + h];                                                \
+                vector##N x = VECTOR##N##_SOME(a + r * a_row + first, some, (T)-0.0);              \
+                sums[r][v] = VECTOR##N##_FMA(x, y, sums[r][v]);                                    \
             }                                                                                      \
         }                                                                                          \
-        return lanes[0];                                                                           \
     }                                                                                              \
     static inline __attribute__((always_inline)) void dots##N##_of(                                \
         T *to, const T *a, size_t a_row, const size_t rows, const T *b, size_t n)                  \
@@ -114,23 +118,15 @@
         for (; i + DOT_WIDTH##N <= n; i += DOT_WIDTH##N) {                                         \
             dot##N##_terms(sums, a + i, a_row, rows, b + i);                                       \
         }                                                                                          \
-        if (i < n) {                                                                               \
-            T last_a[DOT_ROWS][DOT_WIDTH##N];                                                      \
-            T last_b[DOT_WIDTH##N];                                                                \
-            for (size_t w = 0; w < DOT_WIDTH##N; w++) {                                            \
-                last_b[w] = 0;                                                                     \
-                for (size_t r = 0; r < rows; r++) {                                                \
-                    last_a[r][w] = (T)-0.0;                                                        \
+        dot##N##_rest(sums, a + i, a_row, rows, b + i, n - i);                                     \
+        UNROLL for (size_t r = 0; r < rows; r++)                                                   \
+        {                                                                                          \
+            for (size_t h = DOT_VECTORS##N / 2; h > 0; h /= 2) {                                   \
+                for (size_t v = 0; v < h; v++) {                                                   \
+                    sums[r][v] = sums[r][v] + sums[r][v + h];                                      \
                 }                                                                                  \
             }                                                                                      \
-            memcpy(last_b, b + i, (n - i) * sizeof(T));                                            \
-            for (size_t r = 0; r < rows; r++) {                                                    \
-                memcpy(last_a[r], a + r * a_row + i, (n - i) * sizeof(T));                         \
-            }                                                                                      \
-            dot##N##_terms(sums, last_a[0], DOT_WIDTH##N, rows, last_b);                           \
-        }                                                                                          \
-        for (size_t r = 0; r < rows; r++) {                                                        \
-            T sum = dot##N##_fold(sums[r]);                                                        \
+            T sum = VECTOR##N##_FOLD(sums[r][0]);                                                  \
             memcpy(to + r, &sum, sizeof sum);                                                      \
         }                                                                                          \
     }                                                                                              \

@@ -19,10 +19,13 @@ enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111 };
 typedef void sgemm_fn(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
                       const float *a, int lda, const float *b, int ldb, float beta, float *c,
                       int ldc);
+typedef void sgemv_fn(int order, int trans_a, int m, int n, float alpha, const float *a, int lda,
+                      const float *x, int step_x, float beta, float *y, int step_y);
 typedef void set_threads_fn(int threads);
 
 struct blas {
     sgemm_fn *sgemm;
+    sgemv_fn *sgemv;
     set_threads_fn *set_threads;
 };
 
@@ -39,8 +42,10 @@ static bool open_blas(struct blas *blas, const char *file, const char *set_threa
 {
     void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     void *sgemm = symbol(library, "cblas_sgemm");
+    void *sgemv = symbol(library, "cblas_sgemv");
     void *threads = symbol(library, set_threads);
     *(void **)&blas->sgemm = sgemm; /* C has no cast for this */
+    *(void **)&blas->sgemv = sgemv;
     *(void **)&blas->set_threads = threads;
     return sgemm != NULL && threads != NULL;
 }
@@ -96,6 +101,19 @@ void gemm_openblas(struct gemm_subject *list, unsigned *count, struct gemm_subje
         (struct gemm_subject){"OpenBLAS", openblas_prepare, openblas_run, openblas_run};
     fused[(*fused_count)++] = (struct gemm_subject){"OpenBLAS + a pass", openblas_prepare,
                                                     openblas_fused, openblas_fused};
+}
+
+static void openblas_vector(void)
+{
+    openblas.sgemv(ROW_MAJOR, NO_TRANSPOSE, now.m, now.k, 1, now.a, now.k, now.b, 1, 0, now.c, 1);
+}
+
+void gemm_openblas_vector(struct gemm_subject *list, unsigned *count)
+{
+    if (openblas.sgemv != NULL) { /* opened before */
+        list[(*count)++] = (struct gemm_subject){"OpenBLAS gemv", openblas_prepare, openblas_vector,
+                                                 openblas_vector};
+    }
 }
 
 /* ---- BLIS ------------------------------------------------------------------------------------ */

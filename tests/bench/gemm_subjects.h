@@ -49,6 +49,9 @@ void gemm_libxsmm(struct gemm_subject *list, unsigned *count, struct gemm_subjec
 void gemm_onednn(struct gemm_subject *list, unsigned *count, struct gemm_subject *fused,
                  unsigned *fused_count);
 
+/* OpenBLAS's product of a matrix and a vector, for cases with n = 1. */
+void gemm_openblas_vector(struct gemm_subject *list, unsigned *count);
+
 /* relu(c + bias), in place: what a library without an epilogue needs besides. */
 void gemm_epilogue_pass(const struct gemm_case *task);
 
