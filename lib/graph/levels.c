@@ -166,9 +166,10 @@ static bool reads_in_time(const struct hg_graph_planner *planner, uint32_t user,
         }
     }
     if (writer->level == HG_FUSED_ROW) {
-        /* Row by row, in the order of the nodes. */
-        return reader->level == HG_FUSED_ROW && reader->segment == reader->available &&
-               user <= stored;
+        /* Row by row, segment by segment, in the order of the nodes. */
+        bool first = reader->available < writer->available ||
+                     (reader->available == writer->available && user <= stored);
+        return reader->level == HG_FUSED_ROW && reader->segment == reader->available && first;
     }
     /* A reduction reads at its segment's end, after what the segment stores. */
     bool before =

@@ -174,6 +174,37 @@ static void results_may_share_inputs(void **state)
     }
 }
 
+/* A value per row is put into an input's memory before a later segment reads that: it is copied. */
+static void results_per_row_may_share_inputs(void **state)
+{
+    (void)state;
+    static const char text[] = "w: f32[3, 1]; g: f32[3, 3]; m = max(g, axis=1, keepdims=True)\n"
+                               "v = w * sum(exp(g - m), axis=1, keepdims=True)\n"
+                               "w = minimum(m, 1); return w, v";
+    const uint32_t shared[] = {0, UINT32_MAX};
+    uint64_t seed = 3;
+    struct tensor inputs[2] = {tensor_random(HG_F32, 2, (const uint64_t[]){3, 1}, &seed),
+                               tensor_random(HG_F32, 2, (const uint64_t[]){3, 3}, &seed)};
+    struct tensor apart[HG_GRAPH_OUTPUTS_MAX];
+    uint32_t launches;
+    assert_int_equal(run_text(text, inputs, 2, HG_FUSION_RULES_ALL, apart, &launches), 2);
+    struct hg_graph_binding bindings[2] = {inputs[0].binding, inputs[1].binding};
+    struct hg_graph_plan *plan = NULL;
+    struct hg_error error = HG_ERROR_INIT;
+    assert_int_equal(plan_text(text, bindings, 2, shared, &plan, &error), HG_OK);
+    require_plan(plan);
+    struct tensor together[2] = {inputs[0], tensor_new(HG_F32, 2, (const uint64_t[]){3, 1})};
+    assert_int_equal(run_plan(plan, inputs, together, &error), HG_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_memory_equal(together[i].data, apart[i].data, tensor_bytes(&apart[i]));
+        free(apart[i].data);
+    }
+    hg_graph_plan_destroy(&plan);
+    free(together[1].data);
+    free(inputs[0].data);
+    free(inputs[1].data);
+}
+
 /* Values that are not alive together have the same place. */
 static void memory_between_launches_is_reused(void **state)
 {
@@ -239,6 +270,7 @@ int main(void)
         cmocka_unit_test(refusals_name_the_node),
         cmocka_unit_test(indices_are_checked),
         cmocka_unit_test(results_may_share_inputs),
+        cmocka_unit_test(results_per_row_may_share_inputs),
         cmocka_unit_test(memory_between_launches_is_reused),
         cmocka_unit_test(independent_launches_share_a_level),
         cmocka_unit_test(memory_may_run_out),
