@@ -178,10 +178,10 @@ static uint32_t expand_gelu(B *b, const struct hg_graph_node *node, const uint32
     (void)node;
     uint32_t x = widen(b, in[0]);
     enum hg_dtype type = type_of(b, hg_binder_adopt(b, in[0], HG_F64));
-    uint32_t cube = mul(b, mul(b, x, x), x);
-    uint32_t inner = add(b, x, mul(b, cube, number(b, x, GELU_CUBIC)));
-    uint32_t e = hg_binder_map1(b, KIND(EXP), mul(b, inner, number(b, x, -2 * GELU_SLOPE)));
-    return hg_binder_cast(b, type, divide(b, x, add(b, e, number(b, x, 1))));
+    uint32_t cubic = number(b, x, 2 * GELU_SLOPE * GELU_CUBIC);
+    uint32_t factor = hg_binder_fma(b, mul(b, x, x), cubic, number(b, x, 2 * GELU_SLOPE));
+    uint32_t share = hg_binder_map1(b, KIND(SIGMOID), mul(b, x, factor));
+    return hg_binder_cast(b, type, mul(b, x, share));
 }
 
 static uint32_t expand_softmax(B *b, const struct hg_graph_node *node, const uint32_t *in)
@@ -197,7 +197,9 @@ static uint32_t expand_softmax(B *b, const struct hg_graph_node *node, const uin
     }
     uint32_t e = hg_binder_map1(b, KIND(EXP), shifted);
     uint32_t sum = hg_binder_reduce(b, KIND(SUM), e, last);
-    return from_rows(b, hg_binder_cast(b, type, divide(b, e, sum)), axis, last, true);
+    uint32_t kept = hg_binder_cast(b, wide(type), hg_binder_cast(b, type, e)); /* as it is stored */
+    uint32_t share = mul(b, kept, divide(b, number(b, e, 1), sum));
+    return from_rows(b, hg_binder_cast(b, type, share), axis, last, true);
 }
 
 static uint32_t expand_layer_norm(B *b, const struct hg_graph_node *node, const uint32_t *in)

@@ -121,6 +121,8 @@ uint32_t hg_binder_size(struct hg_binder *binder, uint64_t size);
 uint32_t hg_binder_adopt(struct hg_binder *binder, uint32_t a, enum hg_dtype type);
 uint32_t hg_binder_map1(struct hg_binder *binder, enum hg_graph_kind kind, uint32_t a);
 uint32_t hg_binder_map2(struct hg_binder *binder, enum hg_graph_kind kind, uint32_t a, uint32_t b);
+/* a * b + c, rounded once, of B and C that are literals of A's type or have its shape. */
+uint32_t hg_binder_fma(struct hg_binder *binder, uint32_t a, uint32_t b, uint32_t c);
 uint32_t hg_binder_where(struct hg_binder *binder, uint32_t condition, uint32_t a, uint32_t b);
 uint32_t hg_binder_cast(struct hg_binder *binder, enum hg_dtype type, uint32_t a);
 /* Over AXIS (from 0) or everything (HG_GRAPH_AXIS_ALL); keeps the axes with length 1. */

@@ -19,6 +19,7 @@ static const uint8_t instructions[HG_GRAPH_KIND_COUNT] = {
     [HG_GRAPH_KIND_AND] = HG_OP_AND,         [HG_GRAPH_KIND_OR] = HG_OP_OR,
     [HG_GRAPH_KIND_XOR] = HG_OP_XOR,         [HG_GRAPH_KIND_LEFT_SHIFT] = HG_OP_SHL,
     [HG_GRAPH_KIND_RIGHT_SHIFT] = HG_OP_SHR, [HG_GRAPH_KIND_BROADCAST] = HG_OP_MOV,
+    [HG_GRAPH_KIND_FMA] = HG_OP_FMA,
 };
 
 static enum hg_dtype input_type(const struct hg_lowerer *lowerer, const struct hg_ir_node *node,
@@ -119,7 +120,11 @@ static uint8_t lower_instruction(struct hg_lowerer *lowerer, uint32_t index)
         return hg_build_unary(&lowerer->builder, op, type, a);
     }
     uint8_t b = hg_lower_input(lowerer, index, 1);
-    return hg_build_binary(&lowerer->builder, op, type, a, b);
+    if (node->input_count == 2) {
+        return hg_build_binary(&lowerer->builder, op, type, a, b);
+    }
+    uint8_t c = hg_lower_input(lowerer, index, 2);
+    return hg_build_ternary(&lowerer->builder, op, type, a, b, c);
 }
 
 uint8_t hg_lower_map(struct hg_lowerer *lowerer, uint32_t index)

@@ -152,6 +152,22 @@ uint32_t hg_binder_map2(struct hg_binder *binder, enum hg_graph_kind kind, uint3
     return hg_binder_add(binder, &node);
 }
 
+uint32_t hg_binder_fma(struct hg_binder *binder, uint32_t a, uint32_t b, uint32_t c)
+{
+    if (binder->failed) {
+        return 0;
+    }
+    struct hg_ir_node node;
+    hg_ir_node_init(&node, HG_GRAPH_KIND_FMA);
+    node.type = hg_binder_node(binder, a)->type;
+    node.shape = hg_binder_node(binder, a)->shape;
+    node.input_count = 3;
+    node.inputs[0] = a;
+    node.inputs[1] = b;
+    node.inputs[2] = c;
+    return hg_binder_add(binder, &node);
+}
+
 uint32_t hg_binder_where(struct hg_binder *binder, uint32_t condition, uint32_t a, uint32_t b)
 {
     if (binder->failed) {

@@ -19,6 +19,7 @@ static uint8_t own_cost(const struct hg_ir_node *node)
     case HG_GRAPH_KIND_MULTIPLY:
     case HG_GRAPH_KIND_MINIMUM:
     case HG_GRAPH_KIND_MAXIMUM:
+    case HG_GRAPH_KIND_FMA:
     case HG_GRAPH_KIND_WHERE:
     case HG_GRAPH_KIND_BROADCAST:
         return 1;

@@ -76,6 +76,10 @@ static void elementwise_operations_have_the_bits_of_graphs(void **state)
 {
     (void)state;
     static const struct pair pairs[] = {
+        {HG_OP_ID_RELU, "c = relu(a)", NULL, 0},
+        {HG_OP_ID_SIGMOID, "c = sigmoid(a)", NULL, 0},
+        {HG_OP_ID_TANH, "c = tanh(a)", NULL, 0},
+        {HG_OP_ID_GELU, "c = gelu(a)", NULL, 0},
         {HG_OP_ID_SQRT, "c = sqrt(a)", NULL, 0},
         {HG_OP_ID_RSQRT, "c = rsqrt(a)", NULL, 0},
         {HG_OP_ID_EXP, "c = exp(a)", NULL, 0},
@@ -108,6 +112,7 @@ static void operations_on_rows_have_the_bits_of_graphs(void **state)
         {HG_OP_ID_MEAN, "out = mean(a, axis=1)", NULL, 0},
         {HG_OP_ID_VAR, "out = var(a, axis=1)", NULL, 0},
         {HG_OP_ID_ARGMAX, "out = argmax(a, axis=1)", NULL, 0},
+        {HG_OP_ID_SOFTMAX, "c = softmax(a)", NULL, 0},
         {HG_OP_ID_LAYER_NORM, "y = layer_norm(x, gamma, beta, eps=0.125)", "eps", 0.125},
     };
     for (size_t i = 0; i < HG_ARRAY_COUNT(pairs); i++) {
