@@ -185,7 +185,7 @@ static void results_per_row_may_share_inputs(void **state)
     uint64_t seed = 3;
     struct tensor inputs[2] = {tensor_random(HG_F32, 2, (const uint64_t[]){3, 1}, &seed),
                                tensor_random(HG_F32, 2, (const uint64_t[]){3, 3}, &seed)};
-    struct tensor apart[HG_GRAPH_OUTPUTS_MAX];
+    struct tensor apart[HG_GRAPH_OUTPUTS_MAX] = {{.data = NULL}};
     uint32_t launches;
     assert_int_equal(run_text(text, inputs, 2, HG_FUSION_RULES_ALL, apart, &launches), 2);
     struct hg_graph_binding bindings[2] = {inputs[0].binding, inputs[1].binding};
