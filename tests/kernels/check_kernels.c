@@ -81,7 +81,7 @@ static void check_length(enum hg_op_id id, enum hg_dtype type, uint64_t n)
     const struct hg_op *op = call.op;
     op_set_required(&call);
     bool has_rows = op_has_attribute(op, "cols");
-    if (!op->elementwise && op->inputs > 0 && strcmp(op->name, "softmax") != 0) {
+    if (!op->elementwise && op->inputs > 0) {
         op_operand_vector(&call.operands[op->inputs], 3);
     }
     check_fused_or_not(&call);
@@ -102,7 +102,10 @@ static void check_length(enum hg_op_id id, enum hg_dtype type, uint64_t n)
         call = op_call(id, type, rows * cols);
         op_set_required(&call);
         op_set(&call, "cols", (double)cols);
-        if (strcmp(op->name, "softmax") != 0) {
+        for (unsigned i = 1; op->elementwise && i < op->inputs; i++) {
+            op_operand_vector(&call.operands[i], cols);
+        }
+        if (!op->elementwise) {
             op_operand_vector(&call.operands[op->inputs], rows + 2);
         }
         check_fused_or_not(&call);
@@ -151,6 +154,10 @@ static void check_products(enum hg_op_id id, enum hg_dtype type)
             op_shape_product(&call, m, k, n);
             op_set(&call, "alpha", i % 3 == 0 ? 1 : 0.75);
             op_set(&call, "beta", i % 2 == 0 ? 0 : 0.3);
+        } else if (id == HG_OP_ID_LINEAR) {
+            op_shape_product(&call, m, k, n);
+            op_set(&call, "relu", i % 3 == 1 ? 1 : 0);
+            op_set(&call, "gelu", i % 3 == 2 ? 1 : 0);
         } else {
             op_operand_shape(&call.operands[0], m, k);
             op_operand_vector(&call.operands[1], k);
