@@ -40,6 +40,19 @@ enum hg_vop_form {
     HG_VFORM_EFFECT   /* stores, checks, reductions: gives no value */
 };
 
+/* Conditions of FCMP, as x86 numbers them: ordered ones are false if one is NaN; and of ICMPS and
+ * ICMPU. */
+enum {
+    HG_CMP_EQ = 0x00,
+    HG_CMP_UNORDERED = 0x03,
+    HG_CMP_NE = 0x04,
+    HG_CMP_LT = 0x11,
+    HG_CMP_LE = 0x12,
+    HG_CMP_GE = 0x1d,
+    HG_CMP_GT = 0x1e
+};
+enum { HG_ICMP_EQ, HG_ICMP_LT, HG_ICMP_LE, HG_ICMP_FALSE, HG_ICMP_NE, HG_ICMP_GE, HG_ICMP_GT };
+
 /* Of an operation. */
 #define HG_VOP_UNIFORM 0x01u /* the same for all lanes of a stretch */
 #define HG_VOP_ROW     0x02u /* uniform, but may differ from row to row */
@@ -134,6 +147,12 @@ unsigned hg_emit_stream(struct hg_emit *emit, unsigned slot, enum hg_stream_kind
 
 /* Lanes of T where MASK holds, else of F. */
 hg_val hg_emit_select(struct hg_emit *emit, unsigned width, hg_val mask, hg_val t, hg_val f);
+
+/* log2 of the bytes of an element. */
+static inline unsigned hg_emit_width(enum hg_dtype type)
+{
+    return (unsigned)__builtin_ctz(hg_dtype_bytes(type));
+}
 
 /* The width whose elements fill a register: a mask of it has a bit for each lane. */
 static inline unsigned hg_emit_mask_width(const struct hg_emit *emit)

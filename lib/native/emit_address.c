@@ -7,11 +7,6 @@
 
 #include "lib/native/emit.h"
 
-static unsigned log2_bytes(uint8_t type)
-{
-    return (unsigned)__builtin_ctz(hg_dtype_bytes((enum hg_dtype)type));
-}
-
 /* Whether the lane term of ADDR is neither stride 1 nor by cols. */
 static bool has_factor(const struct hg_addr *addr)
 {
@@ -66,7 +61,8 @@ static unsigned stream_of(struct hg_lower *lower, const struct hg_insn *insn,
         emit->failed = true;
         return 0;
     }
-    return hg_emit_stream(emit, slot_of(lower, addr), *kind, log2_bytes(insn->type));
+    return hg_emit_stream(emit, slot_of(lower, addr), *kind,
+                          hg_emit_width((enum hg_dtype)insn->type));
 }
 
 static void note_load(struct hg_emit *emit, bool row)
@@ -81,8 +77,9 @@ static hg_val load_line(struct hg_lower *lower, const struct hg_insn *insn)
     enum hg_stream_kind kind;
     unsigned stream = stream_of(lower, insn, &kind);
     bool lanes = kind == HG_STREAM_LANE || kind == HG_STREAM_COL;
-    hg_val v = hg_emit_op(emit, lanes ? HG_VOP_LOAD : HG_VOP_LOADU, log2_bytes(insn->type), stream,
-                          HG_VAL_NONE, HG_VAL_NONE, HG_VAL_NONE);
+    hg_val v = hg_emit_op(emit, lanes ? HG_VOP_LOAD : HG_VOP_LOADU,
+                          hg_emit_width((enum hg_dtype)insn->type), stream, HG_VAL_NONE,
+                          HG_VAL_NONE, HG_VAL_NONE);
     emit->ops[v].bits = (uint64_t)insn->u.addr.offset;
     if (lanes) {
         emit->region->has_lanes = true;
@@ -105,8 +102,9 @@ static void store_line(struct hg_lower *lower, const struct hg_insn *insn)
         return;
     }
     bool lanes = kind == HG_STREAM_LANE;
-    hg_val v = hg_emit_op(emit, lanes ? HG_VOP_STORE : HG_VOP_STOREU, log2_bytes(insn->type),
-                          stream, a, HG_VAL_NONE, HG_VAL_NONE);
+    hg_val v =
+        hg_emit_op(emit, lanes ? HG_VOP_STORE : HG_VOP_STOREU,
+                   hg_emit_width((enum hg_dtype)insn->type), stream, a, HG_VAL_NONE, HG_VAL_NONE);
     emit->ops[v].bits = (uint64_t)insn->u.addr.offset;
     if (lanes) {
         emit->region->has_lanes = true;
@@ -172,7 +170,7 @@ static hg_val offsets_of(struct hg_lower *lower, const struct hg_insn *insn, uns
 {
     struct hg_emit *emit = lower->emit;
     const struct hg_addr *addr = &insn->u.addr;
-    unsigned width = log2_bytes(insn->type);
+    unsigned width = hg_emit_width((enum hg_dtype)insn->type);
     hg_val offset = lane_term(lower, addr);
     if (offset != HG_VAL_NONE && width != 0) {
         offset = hg_emit_op(emit, HG_VOP_ISHL, 3, width, offset, HG_VAL_NONE, HG_VAL_NONE);
@@ -230,8 +228,8 @@ hg_val hg_lower_load(struct hg_lower *lower, const struct hg_insn *insn)
     }
     unsigned slot = slot_of(lower, &insn->u.addr);
     hg_val offset = offsets_of(lower, insn, slot);
-    hg_val v = hg_emit_op(emit, HG_VOP_FETCH, log2_bytes(insn->type), slot, offset, HG_VAL_NONE,
-                          HG_VAL_NONE);
+    hg_val v = hg_emit_op(emit, HG_VOP_FETCH, hg_emit_width((enum hg_dtype)insn->type), slot,
+                          offset, HG_VAL_NONE, HG_VAL_NONE);
     if ((emit->ops[v].flags & HG_VOP_UNIFORM) != 0) {
         note_load(emit, (emit->ops[v].flags & HG_VOP_ROW) != 0);
     } else {
@@ -261,7 +259,8 @@ void hg_lower_store(struct hg_lower *lower, const struct hg_insn *insn)
     hg_val offset = offsets_of(lower, insn, slot);
     bool shared = addr->lane != HG_LANE_STRIDE && addr->lane != HG_LANE_NONE;
     emit->failed |= shared || lower->loops != 0 || (emit->ops[offset].flags & HG_VOP_UNIFORM) != 0;
-    (void)hg_emit_op(emit, HG_VOP_SCATTER, log2_bytes(insn->type), slot, a, offset, HG_VAL_NONE);
+    (void)hg_emit_op(emit, HG_VOP_SCATTER, hg_emit_width((enum hg_dtype)insn->type), slot, a,
+                     offset, HG_VAL_NONE);
     emit->region->has_lanes = true;
     emit->lane_stores = true;
 }

@@ -8,9 +8,6 @@
  */
 #include "lib/native/emit.h"
 
-enum { CMP_GE = 0x1d };
-enum { ICMP_EQ, ICMP_LT, ICMP_LE, ICMP_FALSE, ICMP_NE, ICMP_GE, ICMP_GT };
-
 /* 2^52 and 2^84, whose last places are 1 and 2^32: an integer below 2^32 in the low half of such a
  * number's bits has been added to it. */
 #define ONES_BITS  UINT64_C(0x4330000000000000)
@@ -32,7 +29,7 @@ static hg_val binary_const(struct hg_emit *emit, enum hg_vop_code op, hg_val a, 
 /* -1 where A is negative, else 0. */
 static hg_val sign_of(struct hg_emit *emit, hg_val a)
 {
-    return hg_emit_op(emit, HG_VOP_ICMPS, 3, ICMP_GT, hg_emit_const(emit, 3, 0), a, HG_VAL_NONE);
+    return hg_emit_op(emit, HG_VOP_ICMPS, 3, HG_ICMP_GT, hg_emit_const(emit, 3, 0), a, HG_VAL_NONE);
 }
 
 /* Low halves multiplied, and both products of a low and a high one added to the upper half. */
@@ -51,7 +48,7 @@ static hg_val extreme(struct hg_emit *emit, enum hg_vop_code op, hg_val a, hg_va
 {
     bool is_signed = op == HG_VOP_IMINS || op == HG_VOP_IMAXS;
     bool least = op == HG_VOP_IMINS || op == HG_VOP_IMINU;
-    hg_val greater = hg_lower_int_compare(emit, 3, is_signed, ICMP_GT, a, b);
+    hg_val greater = hg_lower_int_compare(emit, 3, is_signed, HG_ICMP_GT, a, b);
     return hg_emit_select(emit, 3, greater, least ? b : a, least ? a : b);
 }
 
@@ -122,9 +119,9 @@ static hg_val f32_of_wide(struct hg_emit *emit, bool is_signed, hg_val a)
     odd = binary_const(emit, HG_VOP_IAND, odd, ~UINT64_C(0x7ff));
     uint64_t most = UINT64_C(1) << 53;
     hg_val large =
-        hg_lower_int_compare(emit, 3, is_signed, ICMP_GT, a, hg_emit_const(emit, 3, most));
+        hg_lower_int_compare(emit, 3, is_signed, HG_ICMP_GT, a, hg_emit_const(emit, 3, most));
     if (is_signed) {
-        hg_val small = hg_lower_int_compare(emit, 3, true, ICMP_GT,
+        hg_val small = hg_lower_int_compare(emit, 3, true, HG_ICMP_GT,
                                             hg_emit_const(emit, 3, UINT64_C(0) - most), a);
         large = hg_emit_binary(emit, HG_VOP_MOR, 3, large, small);
     }
@@ -142,10 +139,10 @@ static hg_val u32_of_f32(struct hg_emit *emit, hg_val a)
     hg_val low = hg_emit_unary(emit, HG_VOP_TI32_F32, 2, a);
     hg_val high = hg_emit_unary(emit, HG_VOP_TI32_F32, 2, above);
     high = hg_emit_binary(emit, HG_VOP_IXOR, 2, high, hg_emit_const(emit, 2, 0x80000000u));
-    hg_val is_high = hg_emit_op(emit, HG_VOP_FCMP, 2, CMP_GE, a, half, HG_VAL_NONE);
+    hg_val is_high = hg_emit_op(emit, HG_VOP_FCMP, 2, HG_CMP_GE, a, half, HG_VAL_NONE);
     hg_val result = hg_emit_select(emit, 2, is_high, high, low);
-    hg_val is_most =
-        hg_emit_op(emit, HG_VOP_FCMP, 2, CMP_GE, a, hg_emit_const_f32(emit, 0x1p+32f), HG_VAL_NONE);
+    hg_val is_most = hg_emit_op(emit, HG_VOP_FCMP, 2, HG_CMP_GE, a,
+                                hg_emit_const_f32(emit, 0x1p+32f), HG_VAL_NONE);
     return hg_emit_select(emit, 2, is_most, hg_emit_const(emit, 2, UINT32_MAX), result);
 }
 
@@ -189,8 +186,8 @@ static hg_val u64_of_float(struct hg_emit *emit, unsigned from, hg_val a)
 {
     a = from == 2 ? hg_emit_unary(emit, HG_VOP_F64_F32, 3, a) : a;
     hg_val result = integer_of(emit, truncated(emit, a));
-    hg_val is_most =
-        hg_emit_op(emit, HG_VOP_FCMP, 3, CMP_GE, a, hg_emit_const_f64(emit, 0x1p+64), HG_VAL_NONE);
+    hg_val is_most = hg_emit_op(emit, HG_VOP_FCMP, 3, HG_CMP_GE, a,
+                                hg_emit_const_f64(emit, 0x1p+64), HG_VAL_NONE);
     return hg_emit_select(emit, 3, is_most, hg_emit_const(emit, 3, UINT64_MAX), result);
 }
 

@@ -9,11 +9,6 @@
 #define UNROLL_MAX   64
 #define UNROLLED_MAX 4096
 
-static unsigned log2_bytes(enum hg_dtype type)
-{
-    return (unsigned)__builtin_ctz(hg_dtype_bytes(type));
-}
-
 /* ---- the width that an instruction computes in ----------------------------------------------- */
 
 static bool goes_through_f64(uint8_t op)
@@ -186,7 +181,7 @@ static hg_val select_value(struct hg_lower *lower, const struct hg_insn *insn)
     hg_val mask = read_predicate(lower, insn->pred);
     hg_val a = hg_lower_read(lower, insn->a, type);
     hg_val b = hg_lower_read(lower, insn->b, type);
-    return hg_emit_select(lower->emit, log2_bytes(type), mask, a, b);
+    return hg_emit_select(lower->emit, hg_emit_width(type), mask, a, b);
 }
 
 static hg_val fold_registers(struct hg_lower *lower, const struct hg_insn *insn)
@@ -220,11 +215,11 @@ static void lower_insn(struct hg_lower *lower, const struct hg_insn *insn)
         }
         return;
     case HG_FORM_IMM:
-        v = hg_emit_const(emit, log2_bytes(type), insn->u.imm);
+        v = hg_emit_const(emit, hg_emit_width(type), insn->u.imm);
         break;
     case HG_FORM_PARAM:
-        v = hg_emit_op(emit, HG_VOP_PARAM, log2_bytes(type), insn->count, HG_VAL_NONE, HG_VAL_NONE,
-                       HG_VAL_NONE);
+        v = hg_emit_op(emit, HG_VOP_PARAM, hg_emit_width(type), insn->count, HG_VAL_NONE,
+                       HG_VAL_NONE, HG_VAL_NONE);
         break;
     case HG_FORM_MOV:
         v = insn->op == HG_OP_MOV ? hg_lower_read(lower, insn->a, type) : arithmetic(lower, insn);
@@ -331,7 +326,7 @@ void hg_lower_reduce(struct hg_lower *lower, const struct hg_insn *insn)
     struct hg_emit_reduce *reduce = &emit->reduces[index];
     hg_val v = hg_lower_read(lower, insn->a, type);
     *reduce = (struct hg_emit_reduce){.op = (uint8_t)(insn->op - HG_OP_REDUCE_ADD),
-                                      .width = (uint8_t)log2_bytes(type),
+                                      .width = (uint8_t)hg_emit_width(type),
                                       .is_float = hg_dtype_in(type, HG_DT_FLOAT),
                                       .is_signed = hg_dtype_in(type, HG_DT_SINT)};
     if (hg_dtype_in(type, HG_DT_HALF)) {
