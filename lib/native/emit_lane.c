@@ -250,12 +250,13 @@ static void gather_narrow(struct hg_code_gen *gen, const struct hg_vop *vop, uns
                           unsigned ra)
 {
     struct hg_x86 *x = &gen->x;
+    /* In front of the branch: what makes room for them is put away on both ways. */
+    unsigned start = hg_regs_take(gen);
+    unsigned rest = hg_regs_take(gen);
     hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_R11,
               of_slot(offsetof(struct hg_native_frame, bytes), vop->imm));
     hg_x86_ri(x, HG_X86_SUB_I | HG_X86_W64, HG_X86_R11, 4);
     uint32_t small = hg_x86_jump_if(x, HG_X86_CC_B);
-    unsigned start = hg_regs_take(gen);
-    unsigned rest = hg_regs_take(gen);
     hg_x86_rr(x, HG_X86_VPBROADCASTQ_R | HG_X86_512, start, HG_X86_R11);
     hg_x86_rrr(x, HG_X86_VPMINUQ | HG_X86_512, start, start, ra);
     hg_x86_rrr(x, HG_X86_VPSUBQ | HG_X86_512, rest, ra, start);
@@ -264,11 +265,11 @@ static void gather_narrow(struct hg_code_gen *gen, const struct hg_vop *vop, uns
     gather(gen, vop, HG_X86_VPGATHERQD, d, start);
     hg_x86_rrr(x, HG_X86_VPSRLVD | HG_X86_256, d, d, rest);
     hg_x86_rr(x, (vop->width == 0 ? HG_X86_VPMOVDB : HG_X86_VPMOVDW) | HG_X86_256, d, d);
-    gen->free |= 1u << start | 1u << rest;
     uint32_t done = hg_x86_jump(x);
     hg_x86_land(x, small);
     fetch_each(gen, vop, d, ra);
     hg_x86_land(x, done);
+    gen->free |= 1u << start | 1u << rest;
 }
 
 /* With AVX2 whole vectors of 4 and 8 bytes. */
