@@ -141,6 +141,15 @@ static uint16_t last_lane_segment(const struct hg_fusion *fusion, uint32_t numbe
     return last;
 }
 
+/* Whose memory NODE's input K is read from: products read transposed matrices where they are. */
+static uint32_t read_from(const struct hg_ir *ir, const struct hg_ir_node *node, unsigned k)
+{
+    bool transposed;
+    return hg_ir_base(ir, node->kind == HG_GRAPH_KIND_MATMUL
+                              ? hg_fusion_operand(ir, node, k, &transposed)
+                              : node->inputs[k]);
+}
+
 /* True if USER, which reads the input that OUTPUT shares its memory with, does so before OUTPUT's
  * node is stored there, or at its own lane only. */
 static bool reads_in_time(const struct hg_graph_planner *planner, uint32_t user, uint32_t input,
@@ -161,7 +170,7 @@ static bool reads_in_time(const struct hg_graph_planner *planner, uint32_t user,
     const struct hg_ir_node *node = hg_planner_node(planner, user);
     for (unsigned k = 0; k < node->input_count; k++) {
         struct hg_access access = hg_fusion_access(plan->ir, user, k);
-        if (hg_ir_base(plan->ir, node->inputs[k]) == input && access.kind != HG_ACCESS_LANE) {
+        if (read_from(plan->ir, node, k) == input && access.kind != HG_ACCESS_LANE) {
             return false;
         }
     }
@@ -181,11 +190,7 @@ static bool reads(const struct hg_ir *ir, uint32_t user, uint32_t input)
 {
     const struct hg_ir_node *node = &ir->nodes[user];
     for (unsigned k = 0; k < node->input_count; k++) {
-        bool transposed;
-        uint32_t from = node->kind == HG_GRAPH_KIND_MATMUL
-                            ? hg_fusion_operand(ir, node, k, &transposed)
-                            : node->inputs[k];
-        if (hg_ir_base(ir, from) == input) {
+        if (read_from(ir, node, k) == input) {
             return true;
         }
     }

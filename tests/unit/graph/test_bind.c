@@ -131,6 +131,12 @@ static const struct shared_case shared_cases[] = {
     {"w = w - mean(w)", 1},
     {"w = w.reshape(9) - sum(g.reshape(9, 1) @ g.reshape(1, 9), axis=1); w = w.reshape(3, 3)", 2},
     {"n = w - g @ g; v = g @ w; w = n; return w, v", 2}, /* waits for a later one that reads w */
+    {"w = (w.T @ g) * 2 + g", 2},                        /* products read transposed matrices */
+    {"w = (g @ w.T) * 2 + w", 2},                        /*   where they are */
+    {"w = (w + 1) @ w", 3},
+    {"w = sum(w, axis=0) + w", 2},
+    {"v = sum(w, axis=0); w = w + g; return w, v", 2},
+    {"v = w + sum(w, axis=0); w = v - w; return w, v", 2},
 };
 
 /* A result in the memory of an input is right, and copied only where it must be. */
