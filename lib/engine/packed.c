@@ -16,6 +16,8 @@
 #define PANELS_ALIGN 64u /* bytes: a line of the cache, and a vector */
 /* Packing so many bytes takes a few microseconds: no longer than what else runs on the loop. */
 #define PACKED_HERE_MAX 65536u
+/* Panels that wait to be packed, at most: they do so in the queue of everybody's work. */
+#define PACKING_MAX 16u
 
 struct hg_packed {
     struct hg_panels panels; /* the data follows this struct */
@@ -119,14 +121,33 @@ static void unlink_packed(struct hg_packed_table *table, struct hg_packed *packe
     unlink_of_buffer(packed);
 }
 
-/* Makes room for BYTES, which are not more than there may be. Launches that read what is evicted
- * finish with it. */
+/* Whether panels of BYTES more may wait to be packed. What waits keeps its memory until then,
+ * linked or not, so all of it has to be within the bound. */
+static bool may_pack(const struct hg_packed_table *table, uint64_t bytes)
+{
+    return table->packing < PACKING_MAX && table->packing_bytes <= table->bytes_max - bytes;
+}
+
+static void begin_packing(struct hg_packed_table *table, const struct hg_packed *packed)
+{
+    table->packing++;
+    table->packing_bytes += packed->bytes;
+}
+
+static void end_packing(struct hg_packed_table *table, const struct hg_packed *packed)
+{
+    table->packing--;
+    table->packing_bytes -= packed->bytes;
+}
+
+/* Makes room for BYTES, which may be packed: what is ready can go, and is enough. Launches that
+ * read what is evicted finish with it. */
 static void evict_for(struct hg_packed_table *table, uint64_t bytes)
 {
     while (table->oldest != NULL && table->stats.bytes > table->bytes_max - bytes) {
         struct hg_packed *packed = table->hand != NULL ? table->hand : table->oldest;
         table->hand = packed->newer;
-        if (packed->is_used) {
+        if (packed->is_used || !packed->is_ready) {
             packed->is_used = false;
             continue;
         }
@@ -145,6 +166,7 @@ static void pack(struct hg_packed *packed)
     hg_panels_pack(&packed->panels.shape, packed->buffer->block.base, data);
     hg_mutex_lock(&table->lock);
     packed->is_ready = true;
+    end_packing(table, packed);
     table->stats.builds++;
     hg_mutex_unlock(&table->lock);
 }
@@ -162,9 +184,11 @@ static void errand_done(struct hg_errand *errand)
     hg_buffer_unref(&buffer);
 }
 
+/* Takes back what will not be packed. */
 static void drop(struct hg_packed_table *table, struct hg_packed *packed)
 {
     hg_mutex_lock(&table->lock);
+    end_packing(table, packed);
     bool was_linked = packed->is_linked;
     if (was_linked) {
         unlink_packed(table, packed);
@@ -228,13 +252,14 @@ static struct hg_packed *make(struct hg_engine *engine, struct hg_buffer *buffer
         return NULL;
     }
     hg_mutex_lock(&table->lock);
-    bool is_first = look_up(buffer, shape) == NULL;
-    if (is_first) {
+    bool is_wanted = look_up(buffer, shape) == NULL && may_pack(table, bytes);
+    if (is_wanted) {
         evict_for(table, bytes);
         link_packed(table, packed);
+        begin_packing(table, packed);
     }
     hg_mutex_unlock(&table->lock);
-    if (!is_first) { /* another thread was faster */
+    if (!is_wanted) { /* another thread was faster, or too much waits: a later launch tries again */
         hg_free(HG_TAG_ENGINE, packed);
         return NULL;
     }

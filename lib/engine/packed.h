@@ -25,6 +25,8 @@ struct hg_packed_table {
     struct hg_packed *newest;
     struct hg_packed *oldest;
     struct hg_packed *hand; /* the next one that eviction looks at; NULL: the oldest */
+    uint32_t packing; /* panels that are linked, or were, and not ready: they are not evicted, */
+    uint64_t packing_bytes; /*   and take so much */
     struct hg_packed_stats stats;
 };
 

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "tests/unit/engine/fixture.h"
+#include "tests/unit/engine/async.h"
 
 #define USER    1000
 #define ROWS    16 /* from 8 on panels pay */
@@ -305,6 +305,75 @@ static void without_memory(void **state)
     hg_engine_destroy(&engine);
 }
 
+/* An engine with a queue of QUEUE_DEPTH, whose one worker is busy until ENDLESS is cancelled; so
+ * many constants as whoever uses all of them has packed. */
+#define QUEUE_DEPTH 20
+#define CONSTANTS   24
+
+static struct hg_engine *busy_engine(uint64_t packed_bytes_max, struct hg_session **session,
+                                     struct test_async *endless)
+{
+    struct hg_engine_options options = test_engine_options();
+    options.packed_bytes_max = packed_bytes_max;
+    options.workers = 1;
+    options.queue_depth = QUEUE_DEPTH;
+    struct hg_engine *engine = test_engine_with(&options);
+    *session = test_session(engine, USER);
+    fill_session(*session, LARGE);
+    test_alloc(*session, 50, HG_F32, 16);
+    test_alloc(*session, 51, HG_F32, 16);
+    test_load(*session, 1, ENDLESS_PROGRAM);
+    test_async_init(endless);
+    test_start_endless(*session, 1, 50, 51, endless);
+    linear(*session, PLAIN, EXPECTED);
+    for (uint64_t id = 100; id < 100 + CONSTANTS; id++) {
+        alloc_matrix(*session, id, LARGE, LARGE);
+        test_fill(*session, id, LARGE * LARGE, 0.3f, 0.002f);
+        test_ok(hg_session_freeze(*session, id, &error));
+    }
+    return engine;
+}
+
+/* Panels that wait to be packed are within the bound, evicted or not, and leave the queue to those
+ * whose work it is for; when a worker has time they are packed. */
+static void waiting_is_bounded(void **state)
+{
+    (void)state;
+    static const uint64_t rooms[] = {3 * LARGE * LARGE * sizeof(float) + 4096, 64 << 20};
+    for (size_t i = 0; i < HG_ARRAY_COUNT(rooms); i++) {
+        struct hg_session *session;
+        struct test_async endless;
+        struct hg_engine *engine = busy_engine(rooms[i], &session, &endless);
+        const uint64_t before = hg_alloc_live_bytes(HG_TAG_ENGINE);
+        for (unsigned round = 0; round < 2; round++) {
+            for (uint64_t id = 100; id < 100 + CONSTANTS; id++) {
+                linear(session, id, RESULT);
+                check_same(session, LARGE);
+            }
+        }
+        /* A quarter: the allocator rounds up. */
+        assert_in_range(hg_alloc_live_bytes(HG_TAG_ENGINE) - before, 0, rooms[i] / 4 * 5);
+        struct test_request storage;
+        struct test_async other;
+        test_async_init(&other);
+        if (hg_session_execute(session, test_request(&storage, "neg", 50, 0, BIAS), &other.task) !=
+            HG_TASK_PENDING) {
+            fail_msg("%s", other.task.error.message);
+        }
+        hg_task_cancel(&endless.task);
+        assert_int_equal(test_async_wait(&endless), HG_CANCELLED);
+        (void)test_async_wait(&other);
+        linear(session, PLAIN, EXPECTED);
+        const uint64_t kept = stats_of(engine).entries;
+        for (uint64_t round = 0; stats_of(engine).hits == 0; round++) {
+            linear(session, 100 + round % kept, RESULT);
+            check_same(session, LARGE);
+        }
+        hg_session_destroy(&session);
+        hg_engine_destroy(&engine);
+    }
+}
+
 /* ---- many threads ---------------------------------------------------------------------------- */
 
 struct user {
@@ -362,7 +431,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packed_once_for_all), cmocka_unit_test(repeats_use_them),
         cmocka_unit_test(graphs_use_them),     cmocka_unit_test(bounded),
-        cmocka_unit_test(without_memory),      cmocka_unit_test(threads_share_them),
+        cmocka_unit_test(without_memory),      cmocka_unit_test(waiting_is_bounded),
+        cmocka_unit_test(threads_share_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
