@@ -54,8 +54,9 @@ uint64_t hg_exec_estimate_ns(const struct hg_program *program,
         ns += time_of(lanes, params[HG_PARAM_FIRST], term_ns[level]);
         cost = cost > COST_OF_TERMS ? cost - COST_OF_TERMS : 1;
     }
-    ns += time_of(lanes, facts->mma_cost, term_ns[level]);
-    ns += time_of(lanes, cost - facts->mma_cost, unit_ns[level]);
+    const uint64_t terms = facts->mma_cost < cost ? facts->mma_cost : cost;
+    ns += time_of(lanes, terms, term_ns[level]);
+    ns += time_of(lanes, cost - terms, unit_ns[level]);
     if ((facts->facts & HG_FACT_REDUCE) != 0 || lanes == 0) {
         ns += time_of(params[HG_PARAM_ROWS], ROW_NS, 1024);
     }

@@ -182,6 +182,19 @@ static void rows_without_lanes(void **state)
     hg_program_unref(&program);
 }
 
+/* A product of known sizes stays short in a program that reads the first parameter, which is k of
+ * others, for something else. */
+static void a_product_beside_a_parameter(void **state)
+{
+    (void)state;
+    struct hg_program *program =
+        program_of("mma.f32 r1, [b0], [b1], m=2, n=2, k=32, lda=32, ldb=2\n"
+                   "param.f32 r2, 3\nadd.f32 r1, r1, r2\nstg.f32 [b2 + lane], r1\nexit\n");
+    const uint64_t params[HG_PARAM_COUNT] = {4, 2, 2, 1};
+    assert_in_range(hg_exec_estimate_ns(program, params), 100, 10000);
+    hg_program_unref(&program);
+}
+
 /* Each of the REDUCE that end a region has partial results of its own, and is charged for them. */
 static void leaves_are_charged(void **state)
 {
@@ -205,8 +218,8 @@ int main(void)
         cmocka_unit_test(chosen_by_row),      cmocka_unit_test(handed_on),
         cmocka_unit_test(lowest_of_leaves),   cmocka_unit_test(exit_that_is_not_reached),
         cmocka_unit_test(nested_loops),       cmocka_unit_test(overlapping_rows),
-        cmocka_unit_test(rows_without_lanes), cmocka_unit_test(leaves_are_charged),
-        cmocka_unit_test(behind_a_matrix),
+        cmocka_unit_test(rows_without_lanes), cmocka_unit_test(a_product_beside_a_parameter),
+        cmocka_unit_test(leaves_are_charged), cmocka_unit_test(behind_a_matrix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
