@@ -80,12 +80,13 @@ static uint64_t estimate_launch(const struct hg_script *script, uint32_t step)
     return ((const struct graph_run *)script)->plan->launches[step].estimate_ns;
 }
 
-/* The launches from STEP on that are of its level. */
+/* The launches from STEP on that are of its level, as far as anybody wants to know. */
 static uint32_t count_level(const struct hg_script *script, uint32_t step)
 {
     const struct hg_ready_plan *plan = ((const struct graph_run *)script)->plan;
     uint32_t end = step + 1;
-    while (end < plan->launch_count && plan->launches[end].level == plan->launches[step].level) {
+    while (end - step < HG_SIDES_MAX && end < plan->launch_count &&
+           plan->launches[end].level == plan->launches[step].level) {
         end++;
     }
     return end - step;

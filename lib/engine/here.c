@@ -152,7 +152,6 @@ void hg_work_run_here(struct hg_prepared *prepared)
 {
     struct hg_task *task = prepared->task;
     const bool is_long = task->is_awaited && !is_short(prepared);
-    const uint64_t deadline_ns = task->deadline_ns;
     if (is_long) {
         settle_down(prepared);
     }
@@ -169,7 +168,6 @@ void hg_work_run_here(struct hg_prepared *prepared)
     if (status == HG_OK && prepared->op != NULL && !is_long) {
         hg_repeat_note(prepared->repeat, prepared);
     }
-    task->deadline_ns = deadline_ns;
     task->ended_ticks = hg_task_ticks(task);
     task->run_ns = hg_clock_ticks_ns(prepared->ready_ticks, task->ended_ticks);
 }

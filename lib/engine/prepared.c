@@ -76,6 +76,9 @@ void hg_prepared_return_loans(struct hg_prepared *prepared)
 void hg_prepared_fini(struct hg_prepared *prepared)
 {
     hg_prepared_return_loans(prepared);
+    if (prepared->limited) { /* the caller may use the task again */
+        prepared->task->deadline_ns = prepared->given_ns;
+    }
     if (prepared->script != NULL) {
         prepared->script->end(prepared->script, prepared->task->error.status == HG_OK);
     }
@@ -99,22 +102,20 @@ enum hg_status hg_task_check_wanted(const struct hg_task *task, struct hg_error 
     return HG_OK;
 }
 
-/* What about the operands was wrong, where the operation knows better than its program. */
-static void explain(const struct hg_prepared *prepared)
+void hg_launch_explain(const struct hg_op *op, const struct hg_launch *launch,
+                       struct hg_error *error)
 {
-    struct hg_task *task = prepared->task;
-    if (task->op == NULL || task->op->explain == NULL || prepared->step_count != 1 ||
-        task->error.detail == NULL || strcmp(task->error.detail, HG_DETAIL_OUT_OF_BOUNDS) != 0) {
+    if (op->explain == NULL || error->detail == NULL ||
+        strcmp(error->detail, HG_DETAIL_OUT_OF_BOUNDS) != 0) {
         return;
     }
-    const struct hg_launch *launch = &prepared->launches[0];
     const void *operands[HG_OP_OPERANDS_MAX];
     unsigned count =
         launch->operand_count < HG_OP_OPERANDS_MAX ? launch->operand_count : HG_OP_OPERANDS_MAX;
     for (unsigned i = 0; i < count; i++) {
         operands[i] = launch->operands[i].base;
     }
-    task->op->explain(&launch->program->key, launch->params, operands, count, &task->error);
+    op->explain(&launch->program->key, launch->params, operands, count, error);
 }
 
 /* A deadline that the client did not give has to be told. */
@@ -130,9 +131,12 @@ static void explain_limit(const struct hg_prepared *prepared)
 
 void hg_prepared_explain(struct hg_prepared *prepared)
 {
-    explain(prepared);
+    struct hg_task *task = prepared->task;
+    if (task->op != NULL && prepared->step_count == 1) {
+        hg_launch_explain(task->op, &prepared->launches[0], &task->error);
+    }
     explain_limit(prepared);
-    (void)hg_error_prefix(&prepared->task->error, "%s", prepared->label);
+    (void)hg_error_prefix(&task->error, "%s", prepared->label);
 }
 
 void hg_prepared_limit_time(struct hg_prepared *prepared)
@@ -145,6 +149,7 @@ void hg_prepared_limit_time(struct hg_prepared *prepared)
     if (!prepared->limited) {
         return;
     }
+    prepared->given_ns = task->deadline_ns;
     task->deadline_ns = end_ns;
     for (uint32_t i = 0; i < prepared->step_count; i++) {
         prepared->launches[i].deadline_ns = end_ns;

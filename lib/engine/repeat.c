@@ -201,6 +201,9 @@ enum hg_repeated hg_session_repeat(struct hg_session *session, struct hg_repeat 
         *ready_ticks = hg_clock_ticks();
     }
     const enum hg_status status = launch(session->engine, repeat, error);
+    if (__builtin_expect(status != HG_OK, 0)) {
+        hg_launch_explain(repeat->op, &repeat->launch, error);
+    }
     hg_cache_return(&loan);
     refund(session, repeat->charged_bytes);
     if (status != HG_OK) {

@@ -49,6 +49,7 @@ struct hg_prepared {
     struct hg_key key;        /* of its one program */
     bool must_queue;          /* its run time cannot be estimated: never in place */
     bool limited;             /* its deadline is the engine's work_ms_max */
+    uint64_t given_ns;        /* then, if it is: the deadline that the task came with */
     uint32_t step_count;      /* launches that are filled, each with its program */
     uint32_t temp_count;
     uint64_t charged_bytes;
@@ -135,6 +136,10 @@ HG_MUST_CHECK enum hg_status hg_task_check_wanted(const struct hg_task *task,
  * is earlier.
  */
 void hg_prepared_limit_time(struct hg_prepared *prepared);
+/* Puts into ERROR what about LAUNCH's operands was wrong, where OP knows better than its program.
+ */
+void hg_launch_explain(const struct hg_op *op, const struct hg_launch *launch,
+                       struct hg_error *error);
 /* Completes the text of what went wrong, which is in the task. */
 void hg_prepared_explain(struct hg_prepared *prepared);
 

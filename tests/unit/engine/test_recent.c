@@ -238,6 +238,33 @@ static void requests_are_told_apart(void **state)
     hg_engine_destroy(&engine);
 }
 
+/* A call that is repeated says what is wrong with its operands in the words of one that is not. */
+static void repeats_explain(void **state)
+{
+    struct hg_engine *engine = test_engine();
+    struct hg_session *session = test_session(engine, 1000);
+    const struct hg_buffer_spec table = {.dtype = HG_F32, .rank = 2, .shape = {8, 4}};
+    const struct hg_buffer_spec rows = {.dtype = HG_F32, .rank = 2, .shape = {3, 4}};
+    const int32_t good[] = {0, 7, -8};
+    const int32_t bad[] = {0, 8, 1};
+    (void)state;
+    test_ok(hg_session_alloc(session, 1, &table, NULL, &error));
+    test_alloc(session, 2, HG_I32, 3);
+    test_ok(hg_session_alloc(session, 3, &rows, NULL, &error));
+    test_write(session, 2, good, sizeof good);
+    for (unsigned i = 0; i < 4; i++) {
+        test_op(session, "gather_rows", 1, 2, 3);
+    }
+    test_write(session, 2, bad, sizeof bad);
+    struct hg_task alone = {.deadline_ns = UINT64_MAX};
+    struct hg_task task = {0};
+    assert_int_equal(test_run_op(session, "gather_rows", 1, 2, 3, &alone), HG_OUT_OF_RANGE);
+    assert_int_equal(test_run_op(session, "gather_rows", 1, 2, 3, &task), HG_OUT_OF_RANGE);
+    assert_string_equal(task.error.message, alone.error.message);
+    hg_session_destroy(&session);
+    hg_engine_destroy(&engine);
+}
+
 /* What a call is charged for while it runs, its repeat is charged for as well: a reduction's
  * scratch, which a session without room for it is refused. */
 static void repeats_are_charged(void **state)
@@ -276,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_plan_is_kept),
         cmocka_unit_test(without_memory_nothing_is_kept),
         cmocka_unit_test(requests_are_told_apart),
+        cmocka_unit_test(repeats_explain),
         cmocka_unit_test(repeats_are_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,6 +153,28 @@ static void no_work_takes_for_ever(void **state)
     tear_down(&setting);
 }
 
+/* The bound of one piece of work is not a deadline of the next one that the same task stands for:
+ * what the caller set is there again, whether the work was queued, refused or ran here. */
+static void a_task_keeps_its_deadline(void **state)
+{
+    (void)state;
+    struct hg_engine_options options = test_engine_options();
+    options.work_ms_max = 20;
+    struct setting setting = set_up_with(&options);
+    static const uint64_t deadlines[] = {0, UINT64_MAX};
+    for (unsigned i = 0; i < 2 * HG_ARRAY_COUNT(deadlines); i++) {
+        struct test_request storage;
+        struct hg_task task = {.deadline_ns = deadlines[i / 2], .allow_inline = i % 2 == 1};
+        for (unsigned turn = 0; turn < 2; turn++) {
+            assert_int_equal(hg_session_execute_wait(setting.session,
+                                                     test_request(&storage, "neg", 1, 0, 2), &task),
+                             HG_OK);
+            assert_true(task.deadline_ns == deadlines[i / 2]);
+        }
+    }
+    tear_down(&setting);
+}
+
 /* A full queue refuses work and keeps nothing of it; small work in place needs no queue. */
 static void full_queue_refuses(void **state)
 {
@@ -290,6 +312,7 @@ int main(void)
         cmocka_unit_test(cancel_reaches_queue_and_run),
         cmocka_unit_test(deadlines_are_kept),
         cmocka_unit_test(no_work_takes_for_ever),
+        cmocka_unit_test(a_task_keeps_its_deadline),
         cmocka_unit_test(full_queue_refuses),
         cmocka_unit_test(many_tasks_at_once),
         cmocka_unit_test(published_buffers_are_claimed_in_place),
