@@ -54,6 +54,9 @@ static enum hg_status fill_load(const struct hg_graph_reply *graph, struct hg_ar
                : HG_RESOURCE_EXHAUSTED;
 }
 
+/* Runs with more outputs are encoded each time. */
+#define PACKED_OUTPUTS_MAX 16
+
 /* One output and its buffer; they lie together. */
 struct output_row {
     Hologram__V1__GraphOutput output;
@@ -125,6 +128,28 @@ static enum hg_status fill_run(const struct hg_run_graph_reply *reply, struct hg
     wire->body_case = RESPONSE(RUN_GRAPH);
     wire->run_graph = &result->run;
     return result->run.outputs != NULL ? HG_OK : HG_RESOURCE_EXHAUSTED;
+}
+
+size_t hg_codec_pack_graph_result(const struct hg_graph_result *result, uint8_t *out, size_t room)
+{
+    struct output_row rows[PACKED_OUTPUTS_MAX];
+    Hologram__V1__GraphOutput *list[PACKED_OUTPUTS_MAX];
+    Hologram__V1__RunGraphResult wire;
+    if (result->output_count > PACKED_OUTPUTS_MAX) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < result->output_count; i++) {
+        fill_output(&result->outputs[i], &rows[i]);
+        list[i] = &rows[i].output;
+    }
+    hologram__v1__run_graph_result__init(&wire);
+    wire.n_outputs = result->output_count;
+    wire.outputs = list;
+    wire.launches = result->launches;
+    wire.arena_bytes = result->arena_bytes;
+    return protobuf_c_message_get_packed_size(&wire.base) <= room
+               ? protobuf_c_message_pack(&wire.base, out)
+               : 0;
 }
 
 static enum hg_status fill_explain(const char *text, struct hg_arena *arena,

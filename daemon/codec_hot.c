@@ -4,28 +4,11 @@
 
 #include <string.h>
 
+#include "daemon/codec_hot_graph.h"
 #include "daemon/codec_hot_wire.h"
 
 /* More than any operation has. */
 #define ATTRIBUTES_MAX 8
-
-static bool take_text(struct hot *hot, struct span *span, const char **text, size_t *length)
-{
-    struct span content;
-    if (!take_bytes(span, &content)) {
-        return false;
-    }
-    const size_t size = (size_t)(content.end - content.at);
-    char *copy = hg_arena_alloc(hot->arena, size + 1);
-    if (copy == NULL || (size != 0 && memchr(content.at, 0, size) != NULL)) {
-        return false;
-    }
-    memcpy(copy, content.at, size);
-    copy[size] = '\0';
-    *text = copy;
-    *length = size;
-    return true;
-}
 
 /* Lists that fit are decoded on the stack: then their length is known. */
 #define FEW_IDS 8
@@ -361,6 +344,10 @@ static bool take_body(struct hot *hot, uint32_t tag, struct span body, struct hg
         return take_batch(hot, body, &step->batch);
     case BYTES(29u):
         return take_prepared(hot, body, step);
+    case BYTES(62u):
+        return hg_codec_hot_run_graph(hot, body, step);
+    case BYTES(63u):
+        return hg_codec_hot_eval(hot, body, step);
     case BYTES(27u):
         step->kind = HG_REQUEST_PING;
         return begin_message(hot) && body.at == body.end;

@@ -99,6 +99,25 @@ static inline bool take_bytes(struct span *span, struct span *content)
     return true;
 }
 
+/* A text without a NUL, which the copy in the arena has behind it. */
+static inline bool take_text(struct hot *hot, struct span *span, const char **text, size_t *length)
+{
+    struct span content;
+    if (!take_bytes(span, &content)) {
+        return false;
+    }
+    const size_t size = (size_t)(content.end - content.at);
+    char *copy = hg_arena_alloc(hot->arena, size + 1);
+    if (copy == NULL || (size != 0 && memchr(content.at, 0, size) != NULL)) {
+        return false;
+    }
+    memcpy(copy, content.at, size);
+    copy[size] = '\0';
+    *text = copy;
+    *length = size;
+    return true;
+}
+
 static inline bool begin_message(struct hot *hot)
 {
     return ++hot->messages <= HG_DECODE_MESSAGES_MAX;

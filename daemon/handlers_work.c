@@ -15,8 +15,10 @@ static void task_done_cb(struct hg_task *task)
 static struct hg_repeat *wanted_repeat(const struct hg_request *request, const struct hg_step *step)
 {
     struct hg_known *known = request->client->learns;
-    const bool is_call =
-        step->kind == HG_REQUEST_EXECUTE || step->kind == HG_REQUEST_EXECUTE_PREPARED;
+    /* Graphs of a batch would be learnt in vain: it is decoded each time. */
+    const bool is_call = step->kind == HG_REQUEST_EXECUTE ||
+                         step->kind == HG_REQUEST_EXECUTE_PREPARED ||
+                         hg_known_is_graph(request->message.step.kind);
     return known != NULL && is_call && request->message.has_wire
                ? hg_known_learn(known, step->kind, step->wire.data, step->wire.size)
                : NULL;

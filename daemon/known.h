@@ -19,11 +19,14 @@
 
 #include "daemon/message.h"
 
-/* Shorter and longer bodies are not kept. */
-#define HG_KNOWN_BYTES_MIN 8
-#define HG_KNOWN_BYTES_MAX 96
+/* Shorter and longer bodies are not kept; runs of graphs name what they bind. */
+#define HG_KNOWN_BYTES_MIN       8
+#define HG_KNOWN_BYTES_MAX       96
+#define HG_KNOWN_GRAPH_BYTES_MAX 512
 /* How a result begins that is a hit: names of cache and outcome. */
 #define HG_KNOWN_REPLY_MAX 64
+/* How the reply of a graph's run ends, at most. */
+#define HG_KNOWN_TAIL_MAX 1024
 
 struct hg_known_call {
     uint64_t fingerprint;
@@ -32,8 +35,10 @@ struct hg_known_call {
     uint32_t size; /* of the body */
     uint32_t operation_row;
     uint32_t reply_size; /* 0: not known yet */
+    uint32_t tail_size;
+    uint8_t *tail; /* how the reply of a graph's run ends: its outputs; NULL: not known yet */
     uint8_t reply[HG_KNOWN_REPLY_MAX];
-    uint8_t body[HG_KNOWN_BYTES_MAX];
+    uint8_t body[];
 };
 
 struct hg_known_slot {
@@ -55,11 +60,23 @@ void hg_known_fini(struct hg_known *known);
  * is not worth keeping, or memory ran out. Valid until the next call. */
 struct hg_repeat *hg_known_learn(struct hg_known *known, enum hg_request_kind kind,
                                  const uint8_t *body, size_t size);
-/* How the reply of CALL, whose repeat is set, begins; done before its first use. False if it is too
- * long to be kept. */
+/* How the reply of CALL, whose repeat is set, begins and ends; done before its first use. False if
+ * it is too long to be kept. */
 bool hg_known_make_reply(struct hg_known_call *call);
 
 /* ---- inline ---------------------------------------------------------------------------------- */
+
+static inline bool hg_known_is_graph(enum hg_request_kind kind)
+{
+    return kind == HG_REQUEST_RUN_GRAPH || kind == HG_REQUEST_EVAL;
+}
+
+/* Whether bodies of KIND and SIZE are kept. */
+static inline bool hg_known_fits(enum hg_request_kind kind, size_t size)
+{
+    return size >= HG_KNOWN_BYTES_MIN &&
+           size <= (hg_known_is_graph(kind) ? HG_KNOWN_GRAPH_BYTES_MAX : HG_KNOWN_BYTES_MAX);
+}
 
 static inline uint64_t hg_known_load(const uint8_t *at)
 {
@@ -115,7 +132,7 @@ static inline struct hg_known_call *hg_known_find(const struct hg_known *known,
                                                   enum hg_request_kind kind, const uint8_t *body,
                                                   size_t size)
 {
-    if (known->count == 0 || size < HG_KNOWN_BYTES_MIN || size > HG_KNOWN_BYTES_MAX) {
+    if (known->count == 0 || !hg_known_fits(kind, size)) {
         return NULL;
     }
     struct hg_known_call *call = hg_known_slot(known, hg_known_fingerprint(kind, body, size))->call;

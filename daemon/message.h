@@ -154,7 +154,7 @@ struct hg_load_graph_args {
  * else (free of a program, cancel). */
 struct hg_step {
     enum hg_request_kind kind;
-    struct hg_bytes wire; /* the body of an execute or execute_prepared, see hg_message */
+    struct hg_bytes wire; /* the body of a call or of a graph's run, see hg_message */
     union {
         struct hg_hello hello;
         struct hg_alloc_args alloc; /* adopt, too */

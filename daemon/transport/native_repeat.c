@@ -30,6 +30,23 @@ struct glance {
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
+/* Of what comes with a TAG of two bytes. */
+static enum hg_request_kind kind_of(uint32_t tag)
+{
+    switch (tag) {
+    case BYTES(16u):
+        return HG_REQUEST_BATCH;
+    case BYTES(29u):
+        return HG_REQUEST_EXECUTE_PREPARED;
+    case BYTES(62u):
+        return HG_REQUEST_RUN_GRAPH;
+    case BYTES(63u):
+        return HG_REQUEST_EVAL;
+    default:
+        return HG_REQUEST_NONE;
+    }
+}
+
 static bool take_tag_of(struct span *span, enum hg_request_kind *kind)
 {
     if (span->end - span->at < 2) {
@@ -42,9 +59,9 @@ static bool take_tag_of(struct span *span, enum hg_request_kind *kind)
         return true;
     }
     const uint32_t longer = (tag & 0x7fu) | (uint32_t)span->at[1] << 7;
-    *kind = longer == BYTES(16u) ? HG_REQUEST_BATCH : HG_REQUEST_EXECUTE_PREPARED;
+    *kind = kind_of(longer);
     span->at += 2;
-    return tag >= 0x80 && (longer == BYTES(16u) || longer == BYTES(29u));
+    return tag >= 0x80 && *kind != HG_REQUEST_NONE;
 }
 
 /* An id, perhaps a stream, and one body to the end; as those who encode in order write it. */
@@ -110,10 +127,10 @@ static void break_off(struct hg_native *native)
     native->broken = true;
 }
 
-/* Room for an answer to GLANCE, behind its frame and id; NULL: the connection is over. */
-static uint8_t *begin_answer(struct hg_native *native, const struct glance *glance)
+/* BYTES of room for an answer to GLANCE, behind its frame and id; NULL: the connection is over. */
+static uint8_t *begin_answer(struct hg_native *native, const struct glance *glance, size_t bytes)
 {
-    uint8_t *room = hg_output_reserve(&native->output, ANSWER_BYTES_MAX);
+    uint8_t *room = hg_output_reserve(&native->output, bytes);
     if (room == NULL) {
         break_off(native);
         return NULL;
@@ -121,41 +138,68 @@ static uint8_t *begin_answer(struct hg_native *native, const struct glance *glan
     return put_number(room + HG_FRAME_BYTES, TAG_VARINT(1u), glance->id);
 }
 
-static void end_answer(struct hg_native *native, const uint8_t *at)
+/* The answer, for which BYTES were reserved, ends at AT. */
+static void end_answer(struct hg_native *native, const uint8_t *at, size_t bytes)
 {
     struct hg_output *output = &native->output;
-    uint8_t *room = output->data + output->end - ANSWER_BYTES_MAX;
+    uint8_t *room = output->data + output->end - bytes;
     const size_t size = (size_t)(at - room);
     const struct hg_frame frame = {.message_bytes = (uint32_t)(size - HG_FRAME_BYTES)};
     hg_frame_encode(room, &frame);
-    hg_output_give_back(output, ANSWER_BYTES_MAX - size);
+    hg_output_give_back(output, bytes - size);
+}
+
+/* What became of CALL, behind its length: one byte, what is kept and two numbers are less than 128.
+ */
+static uint8_t *put_execution(uint8_t *length, const struct hg_known_call *call, uint64_t lookup_ns,
+                              uint64_t run_ns)
+{
+    uint8_t *at = length + 1;
+    memcpy(at, call->reply, sizeof(call->reply));
+    at = put_number(at + call->reply_size, TAG_VARINT(4u), lookup_ns);
+    at = put_number(at, TAG_VARINT(6u), run_ns);
+    *length = (uint8_t)(at - length - 1);
+    return at;
 }
 
 static void answer_call(struct hg_native *native, const struct glance *glance,
                         const struct hg_known_call *call, uint64_t lookup_ns, uint64_t run_ns)
 {
-    uint8_t *at = begin_answer(native, glance);
+    uint8_t *at = begin_answer(native, glance, ANSWER_BYTES_MAX);
+    if (at != NULL) {
+        *at++ = TAG_BYTES(15u);
+        end_answer(native, put_execution(at, call, lookup_ns, run_ns), ANSWER_BYTES_MAX);
+    }
+}
+
+/* The same of a graph's run, and its outputs. */
+static void answer_graph(struct hg_native *native, const struct glance *glance,
+                         const struct hg_known_call *call, uint64_t lookup_ns, uint64_t run_ns)
+{
+    const size_t bytes = ANSWER_BYTES_MAX + call->tail_size;
+    uint8_t *at = begin_answer(native, glance, bytes);
     if (at == NULL) {
         return;
     }
-    *at++ = TAG_BYTES(15u);
-    uint8_t *length = at++; /* one byte: what is kept and two numbers are less than 128 */
-    memcpy(at, call->reply, sizeof(call->reply));
-    at = put_number(at + call->reply_size, TAG_VARINT(4u), lookup_ns);
-    at = put_number(at, TAG_VARINT(6u), run_ns);
-    *length = (uint8_t)(at - length - 1);
-    end_answer(native, at);
+    const size_t execution_bytes =
+        call->reply_size + number_bytes(lookup_ns) + number_bytes(run_ns);
+    at = put_varint(at, 62u << 3 | 2u);
+    at = put_varint(at, 2 + execution_bytes + call->tail_size);
+    *at++ = TAG_BYTES(1u);
+    at = put_execution(at, call, lookup_ns, run_ns);
+    memcpy(at, call->tail, call->tail_size);
+    end_answer(native, at + call->tail_size, bytes);
 }
 
 static void answer_batch(struct hg_native *native, const struct glance *glance, uint32_t completed)
 {
-    uint8_t *at = begin_answer(native, glance);
+    uint8_t *at = begin_answer(native, glance, ANSWER_BYTES_MAX);
     if (at == NULL) {
         return;
     }
     at = put_varint(at, 16u << 3 | 2u);
     at = put_varint(at, number_bytes(completed));
-    end_answer(native, put_number(at, TAG_VARINT(1u), completed));
+    end_answer(native, put_number(at, TAG_VARINT(1u), completed), ANSWER_BYTES_MAX);
 }
 
 /* ---- what cannot go on so -------------------------------------------------------------------- */
@@ -222,7 +266,8 @@ static bool repeat_call(struct hg_native *native, const struct glance *glance)
     const uint64_t lookup_ns = hg_clock_ticks_ns(start_ticks, ready_ticks);
     const uint64_t run_ns = hg_clock_ticks_ns(ready_ticks, end_ticks);
     consume(native, glance);
-    answer_call(native, glance, call, lookup_ns, run_ns);
+    (hg_known_is_graph(glance->kind) ? answer_graph : answer_call)(native, glance, call, lookup_ns,
+                                                                   run_ns);
     hg_counter_add_alone(&metrics->operations[call->operation_row][HG_OK], 1);
     hg_histogram_observe_alone(&metrics->stages[HG_STAGE_LOOKUP], lookup_ns);
     hg_histogram_observe_alone(&metrics->stages[HG_STAGE_RUN], run_ns);

@@ -378,15 +378,18 @@ HG_MUST_CHECK enum hg_status hg_session_unprepare(struct hg_session *session, ui
  * parameters. Running that does and says what the same call would, and looks at no more than
  * whether it still would: the same ids are the same buffers, nobody else uses them, and what was
  * prepared is not forgotten. A call gets into one through hg_task.repeat; into the same one comes
- * the same call only: operation, ids and attributes, or handle and ids.
+ * the same call only: operation, ids and attributes, or handle and ids; or the same run of a graph,
+ * by its id or its text, with the same names and ids.
  * Threads: the session's. A repeat is of one session, which may end before it.
  */
 HG_MUST_CHECK struct hg_repeat *hg_repeat_create(void); /* NULL: out of memory */
 void hg_repeat_destroy(struct hg_repeat **repeat);
 /* False: it holds no call, or none any more. */
 bool hg_repeat_is_set(const struct hg_repeat *repeat);
-/* Of what it holds: the operation, and the cache that its program is in, a static text. */
+/* Of what it holds: the operation, or what the run of a graph says of its outputs (the other is
+ * NULL), and the cache that its program is in, a static text. */
 const struct hg_op *hg_repeat_op(const struct hg_repeat *repeat);
+const struct hg_graph_result *hg_repeat_graph(const struct hg_repeat *repeat);
 const char *hg_repeat_cache(const struct hg_repeat *repeat);
 
 enum hg_repeated {

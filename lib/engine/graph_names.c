@@ -89,6 +89,7 @@ enum hg_status hg_session_unload_graph(struct hg_session *session, uint64_t id,
     }
     struct hg_known_graph *known = entry->value;
     hg_idmap_remove(&session->graphs, entry);
+    session->forgotten++; /* repeats of its runs may not go on */
     hg_graph_table_unpin(&session->engine->graphs, &known);
     return HG_OK;
 }

@@ -10,12 +10,16 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/check.h"
+#include "lib/engine/repeat.h"
 
 /* ---- launches -------------------------------------------------------------------------------- */
 
 struct graph_run {
     struct hg_script script; /* first */
     struct hg_ready_plan *plan;
+    /* The caller's, for as long as the run is on its thread. */
+    const struct hg_known_graph *known;
+    const struct hg_graph_result *result;
     uint8_t *arena;
     struct hg_buffer *made[HG_GRAPH_OUTPUTS_MAX]; /* by output: borrowed from the claims; or NULL */
     uint32_t input_count;
@@ -92,6 +96,13 @@ static uint32_t count_level(const struct hg_script *script, uint32_t step)
     return end - step;
 }
 
+static void note_run(struct hg_script *script, struct hg_prepared *prepared)
+{
+    const struct graph_run *run = (const struct graph_run *)script;
+    hg_repeat_note_graph(prepared->repeat, prepared,
+                         hg_graph_repeat_create(prepared, run->known, run->plan, run->result));
+}
+
 /* What was made was not zeroed: it is written as a whole, and if that failed nobody may see what
  * was there before. */
 static void end_run(struct hg_script *script, bool is_well)
@@ -107,7 +118,8 @@ static void end_run(struct hg_script *script, bool is_well)
     hg_free(HG_TAG_ENGINE, run);
 }
 
-static struct graph_run *create_run(const struct hg_graph_bound *bound, struct hg_ready_plan *plan)
+static struct graph_run *create_run(const struct hg_graph_bound *bound, struct hg_ready_plan *plan,
+                                    const struct hg_graph_result *result)
 {
     const uint32_t count = bound->known->input_count + plan->output_count;
     struct graph_run *run = hg_malloc(HG_TAG_ENGINE, sizeof *run + count * sizeof run->operands[0]);
@@ -119,7 +131,10 @@ static struct graph_run *create_run(const struct hg_graph_bound *bound, struct h
                                      .estimate = estimate_launch,
                                      .count_independent = count_level,
                                      .make = make_launch,
+                                     .note = note_run,
                                      .end = end_run};
+    run->known = bound->known;
+    run->result = result;
     run->plan = hg_ready_plan_ref(plan);
     run->arena = NULL;
     run->input_count = bound->known->input_count;
@@ -239,7 +254,7 @@ static enum hg_status prepare(const struct hg_graph_bound *bound, struct hg_read
     if (status != HG_OK) {
         return status;
     }
-    struct graph_run *run = create_run(bound, plan);
+    struct graph_run *run = create_run(bound, plan, result);
     if (run == NULL) {
         return hg_fail(error, HG_RESOURCE_EXHAUSTED, "out of memory");
     }

@@ -384,6 +384,17 @@ struct hg_ready_plan *hg_graph_table_plan(struct hg_graph_table *table,
     return plan;
 }
 
+void hg_graph_table_hit(struct hg_graph_table *table, const uint8_t digest[HG_SHA256_BYTES])
+{
+    hg_mutex_lock(&table->lock);
+    struct hg_known_graph *known = find_digest(table, digest);
+    if (known != NULL) {
+        touch(table, known);
+    }
+    table->stats.plan_hits++;
+    hg_mutex_unlock(&table->lock);
+}
+
 void hg_graph_table_keep(struct hg_graph_table *table, struct hg_known_graph *known,
                          struct hg_ready_plan *plan, uint64_t ns)
 {

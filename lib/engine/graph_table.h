@@ -95,6 +95,9 @@ void hg_graph_table_unpin(struct hg_graph_table *table, struct hg_known_graph **
 struct hg_ready_plan *hg_graph_table_plan(struct hg_graph_table *table,
                                           struct hg_known_graph *known,
                                           const struct hg_graph_wanted *wanted);
+/* A plan was used again without being looked for, of the graph of this digest: counts as a hit, and
+ * as a use of the graph if it is still there. */
+void hg_graph_table_hit(struct hg_graph_table *table, const uint8_t digest[HG_SHA256_BYTES]);
 /* Keeps a plan, which took NS to make, with KNOWN if there is room. */
 void hg_graph_table_keep(struct hg_graph_table *table, struct hg_known_graph *known,
                          struct hg_ready_plan *plan, uint64_t ns);

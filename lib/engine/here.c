@@ -170,4 +170,7 @@ void hg_work_run_here(struct hg_prepared *prepared)
     }
     task->ended_ticks = hg_task_ticks(task);
     task->run_ns = hg_clock_ticks_ns(prepared->ready_ticks, task->ended_ticks);
+    if (status == HG_OK && prepared->script != NULL && prepared->repeat != NULL && !is_long) {
+        prepared->script->note(prepared->script, prepared);
+    }
 }

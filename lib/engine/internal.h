@@ -97,7 +97,7 @@ struct hg_session {
     struct hg_recent recent; /* calls by name */
     struct hg_again again;   /* those with the same buffers */
     /* What repeats rest on: how often an id was freed; and how often something was forgotten that
-     * they know, a prepared operation or that a buffer is not constant. */
+     * they know, a prepared operation, a graph, or that a buffer is not constant. */
     uint64_t freed;
     uint64_t forgotten;
     struct hg_buffer

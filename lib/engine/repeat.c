@@ -9,22 +9,16 @@
 
 #include "lib/base/alloc.h"
 
-/* A buffer that the call uses. */
-struct use {
-    struct hg_buffer *buffer; /* valid while its id stands for it */
-    uint64_t id;
-    uint64_t handle; /* of its operand: never another buffer's */
-    bool writes;
-};
-
 struct hg_repeat {
     bool is_set;
     bool is_direct;         /* the launch needs no checks */
     uint64_t charged_bytes; /* while it runs */
-    uint8_t use_count;
-    uint64_t freed;     /* of the session when the ids were last looked up */
-    uint64_t forgotten; /* of the session when the call was noted */
-    struct use uses[HG_OP_OPERANDS_MAX];
+    uint32_t use_count;
+    uint64_t freed;                   /* of the session when the ids were last looked up */
+    uint64_t forgotten;               /* of the session when the call was noted */
+    const struct hg_repeat_use *uses; /* the buffers: of the operation, or of the graph */
+    struct hg_graph_repeat *graph;    /* what it holds; NULL: an operation, which is the rest */
+    struct hg_repeat_use operands[HG_OP_OPERANDS_MAX];
     struct hg_cache_handle program; /* of the key below */
     struct hg_launch launch;
     struct hg_buffer *constant;   /* one of the uses, which a product could read in panels, */
@@ -41,6 +35,9 @@ struct hg_repeat *hg_repeat_create(void)
 
 void hg_repeat_destroy(struct hg_repeat **repeat)
 {
+    if (*repeat != NULL) {
+        hg_graph_repeat_destroy(&(*repeat)->graph);
+    }
     hg_free(HG_TAG_SESSION, *repeat);
     *repeat = NULL;
 }
@@ -60,6 +57,11 @@ const struct hg_op *hg_repeat_op(const struct hg_repeat *repeat)
     return repeat->op;
 }
 
+const struct hg_graph_result *hg_repeat_graph(const struct hg_repeat *repeat)
+{
+    return repeat->graph != NULL ? hg_graph_repeat_result(repeat->graph) : NULL;
+}
+
 const char *hg_repeat_cache(const struct hg_repeat *repeat)
 {
     return repeat->cache;
@@ -76,12 +78,23 @@ static bool is_repeatable(const struct hg_prepared *prepared)
 
 static void note_uses(struct hg_repeat *repeat, const struct hg_claims *claims)
 {
-    repeat->use_count = (uint8_t)claims->count;
+    repeat->uses = repeat->operands;
+    repeat->use_count = claims->count;
     for (uint32_t i = 0; i < claims->count; i++) {
         const struct hg_claim *claim = &claims->items[i];
-        repeat->uses[i] =
-            (struct use){claim->buffer, claim->id, claim->buffer->operand.handle, claim->writes};
+        repeat->operands[i] = (struct hg_repeat_use){claim->buffer, claim->id,
+                                                     claim->buffer->operand.handle, claim->writes};
     }
+}
+
+/* What holds of every work: what it took, and what it rests on. */
+static void note_work(struct hg_repeat *repeat, const struct hg_prepared *prepared)
+{
+    repeat->charged_bytes = prepared->charged_bytes;
+    repeat->freed = prepared->session->freed;
+    repeat->forgotten = prepared->session->forgotten;
+    repeat->op = prepared->op;
+    repeat->cache = prepared->task->cache;
 }
 
 void hg_repeat_note(struct hg_repeat *repeat, const struct hg_prepared *prepared)
@@ -90,12 +103,9 @@ void hg_repeat_note(struct hg_repeat *repeat, const struct hg_prepared *prepared
     if (!repeat->is_set) {
         return;
     }
+    hg_graph_repeat_destroy(&repeat->graph);
     note_uses(repeat, &prepared->claims);
-    repeat->charged_bytes = prepared->charged_bytes;
-    repeat->freed = prepared->session->freed;
-    repeat->forgotten = prepared->session->forgotten;
-    repeat->op = prepared->op;
-    repeat->cache = prepared->task->cache;
+    note_work(repeat, prepared);
     repeat->key = prepared->key;
     hg_cache_handle_init(prepared->engine->cache, &repeat->key, &repeat->program);
     repeat->launch = prepared->launches[0];
@@ -111,6 +121,18 @@ void hg_repeat_note(struct hg_repeat *repeat, const struct hg_prepared *prepared
             : NULL;
 }
 
+void hg_repeat_note_graph(struct hg_repeat *repeat, const struct hg_prepared *prepared,
+                          struct hg_graph_repeat *graph)
+{
+    hg_graph_repeat_destroy(&repeat->graph);
+    repeat->graph = graph;
+    repeat->is_set = graph != NULL;
+    if (graph != NULL) {
+        repeat->uses = hg_graph_repeat_uses(graph, &repeat->use_count);
+        note_work(repeat, prepared);
+    }
+}
+
 /* ---- repeating ------------------------------------------------------------------------------- */
 
 /* Ids were freed since: true if those of the call still stand for the same buffers. */
@@ -121,7 +143,7 @@ static bool still_binds(const struct hg_session *session, struct hg_repeat *repe
         return false;
     }
     for (unsigned i = 0; i < repeat->use_count; i++) {
-        const struct use *use = &repeat->uses[i];
+        const struct hg_repeat_use *use = &repeat->uses[i];
         const struct hg_idmap_entry *entry = hg_idmap_find(&session->buffers, use->id);
         if (entry == NULL || entry->value != use->buffer || (use->writes && !entry->flag) ||
             use->buffer->operand.handle != use->handle) {
@@ -137,7 +159,7 @@ static bool still_binds(const struct hg_session *session, struct hg_repeat *repe
 static bool is_free(const struct hg_repeat *repeat)
 {
     for (unsigned i = 0; i < repeat->use_count; i++) {
-        const struct use *use = &repeat->uses[i];
+        const struct hg_repeat_use *use = &repeat->uses[i];
         if (!hg_buffer_is_free_for(use->buffer, use->writes) || hg_buffer_is_shared(use->buffer)) {
             return false;
         }
@@ -180,6 +202,28 @@ static void refund(const struct hg_session *session, uint64_t bytes)
     }
 }
 
+static enum hg_repeated run_operation(struct hg_engine *engine, struct hg_repeat *repeat,
+                                      uint64_t *ready_ticks, struct hg_error *error)
+{
+    struct hg_cache_loan loan = hg_cache_lend_handle(engine->cache, &repeat->program);
+    if (loan.program == NULL) {
+        return HG_REPEAT_NOT;
+    }
+    repeat->launch.program = loan.program;
+    if (ready_ticks != NULL) {
+        *ready_ticks = hg_clock_ticks();
+    }
+    const enum hg_status status = launch(engine, repeat, error);
+    if (__builtin_expect(status != HG_OK, 0)) {
+        hg_launch_explain(repeat->op, &repeat->launch, error);
+    }
+    hg_cache_return(&loan);
+    if (status != HG_OK) {
+        (void)hg_error_prefix(error, "%s", repeat->op->name);
+    }
+    return status == HG_OK ? HG_REPEAT_RAN : HG_REPEAT_FAILED;
+}
+
 enum hg_repeated hg_session_repeat(struct hg_session *session, struct hg_repeat *repeat,
                                    uint64_t *ready_ticks, struct hg_error *error)
 {
@@ -191,24 +235,10 @@ enum hg_repeated hg_session_repeat(struct hg_session *session, struct hg_repeat 
     if (!charge(session, repeat->charged_bytes)) {
         return HG_REPEAT_NOT;
     }
-    struct hg_cache_loan loan = hg_cache_lend_handle(session->engine->cache, &repeat->program);
-    if (loan.program == NULL) {
-        refund(session, repeat->charged_bytes);
-        return HG_REPEAT_NOT;
-    }
-    repeat->launch.program = loan.program;
-    if (ready_ticks != NULL) {
-        *ready_ticks = hg_clock_ticks();
-    }
-    const enum hg_status status = launch(session->engine, repeat, error);
-    if (__builtin_expect(status != HG_OK, 0)) {
-        hg_launch_explain(repeat->op, &repeat->launch, error);
-    }
-    hg_cache_return(&loan);
+    const enum hg_repeated repeated =
+        repeat->graph != NULL
+            ? hg_graph_repeat_run(session->engine, repeat->graph, ready_ticks, error)
+            : run_operation(session->engine, repeat, ready_ticks, error);
     refund(session, repeat->charged_bytes);
-    if (status != HG_OK) {
-        (void)hg_error_prefix(error, "%s", repeat->op->name);
-        return HG_REPEAT_FAILED;
-    }
-    return HG_REPEAT_RAN;
+    return repeated;
 }

@@ -34,6 +34,9 @@ struct hg_script {
     /* Makes step STEP ready with hg_prepared_add_step, on the thread that starts it. */
     enum hg_status (*make)(struct hg_script *script, struct hg_prepared *prepared, uint32_t step,
                            struct hg_error *error);
+    /* All steps ran well on the caller's thread, and can be made once more: keeps them in
+     * PREPARED's repeat. */
+    void (*note)(struct hg_script *script, struct hg_prepared *prepared);
     /* The work ended, well or not, and still has its claims; frees SCRIPT. */
     void (*end)(struct hg_script *script, bool is_well);
 };
