@@ -7,9 +7,10 @@ import struct
 import pytest
 from conftest import Daemon
 from hologram.v1 import hologram_pb2 as pb
-from native import NOT_FOUND, OK, Closed, frame
+from native import NOT_FOUND, OK, PERMISSION_DENIED, Closed, frame
 
 BUFFERS = range(1, 7)
+GRAPHS = ["c = a * 2 + b", "c = (a + b) / b", "c = softmax(a + b) * (a - max(b))"]
 LENGTH = 24
 ROUNDS = 150
 IN_PLACE = ("--set", "engine.inline_max_ns=100000000")
@@ -28,12 +29,18 @@ def repeats(daemon):
 # ---- beside a daemon that repeats nothing ------------------------------------------------------
 
 
+def clear_times(execution):
+    for field in ("queue_ns", "lookup_ns", "build_ns", "run_ns"):
+        execution.ClearField(field)
+
+
 def said(reply):
     """What REPLY says but for times."""
     message = pb.Response.FromString(reply.message.SerializeToString())
     if message.WhichOneof("body") == "execute":
-        for field in ("queue_ns", "lookup_ns", "build_ns", "run_ns"):
-            message.execute.ClearField(field)
+        clear_times(message.execute)
+    if message.WhichOneof("body") == "run_graph":
+        clear_times(message.run_graph.execute)
     return message, reply.payload
 
 
@@ -79,6 +86,21 @@ class Script:
             op = "no_such_operation"
         return add(self.buffer(), None if op == "relu" else self.buffer(), self.buffer(), op, **more)
 
+    def graph(self):
+        """A run by id or by text, of a few. Some of them fail, some bind an id twice."""
+        choice = random.Random(self.random.randrange(10))
+        inputs = [pb.GraphBinding(name=name, id=choice.choice(BUFFERS)) for name in "ab"]
+        outputs = [pb.GraphBinding(name="c", id=choice.choice([*BUFFERS, 50]))]
+        if choice.random() < 0.5:
+            return {"run_graph": pb.RunGraph(id=choice.choice([1, 2]), inputs=inputs,
+                                             outputs=outputs)}
+        return {"eval": pb.Eval(text=choice.choice(GRAPHS), inputs=inputs, outputs=outputs)}
+
+    def reload(self, id):
+        """Gives ID of a graph another one, or the same."""
+        self.pair.ask_one(unload_graph=pb.UnloadGraph(id=id))
+        self.pair.ask_one(load_graph=pb.LoadGraph(id=id, text=self.random.choice(GRAPHS)))
+
     def prepared(self):
         handle = self.random.choice(self.handles + [17])
         return pb.ExecutePrepared(handle=handle, inputs=[1, 2], outputs=[self.random.choice([3, 4])])
@@ -103,6 +125,8 @@ class Script:
             return {"batch": pb.Batch(steps=steps)}
         if chance < 0.45:
             return {"ping": pb.Ping()}
+        if chance < 0.7:
+            return self.graph()
         return {"execute": self.random.choice(self.calls)}
 
     def replace(self, id):
@@ -127,6 +151,10 @@ class Script:
             self.pair.ask_one(unprepare=pb.Unprepare(handle=self.handles.pop(0)))
         elif chance < 0.8:
             self.prepare()
+        elif chance < 0.9:
+            self.pair.ask_one(free=pb.Free(ids=[50]))
+        else:
+            self.reload(self.random.choice([1, 2]))
 
     def run(self):
         for id in BUFFERS:
@@ -266,3 +294,108 @@ def test_more_calls_than_are_kept():
                 assert client.ask(execute=add(n=n)).code == OK
             counts.append(repeats(daemon) - before)
         assert counts[0] == 6 and counts[1] < 6 and counts[2] >= 3
+
+
+# ---- graphs ------------------------------------------------------------------------------------
+
+
+def run_of(id=9, output=3):
+    """c = a * 2 + b of the buffers 1 and 2."""
+    return pb.RunGraph(id=id, inputs=[pb.GraphBinding(name="a", id=1), pb.GraphBinding(name="b", id=2)],
+                       outputs=[pb.GraphBinding(name="c", id=output)])
+
+
+def load(client, text="c = a * 2 + b", id=9):
+    assert client.ask(load_graph=pb.LoadGraph(id=id, text=text)).code == OK
+
+
+def ask_again(daemon, client, times=4, **body):
+    """BODY some times; the last time it is a repeat. Gives its reply."""
+    for _ in range(times - 1):
+        assert client.ask(**body).code == OK
+    before = repeats(daemon)
+    reply = client.ask(**body)
+    assert reply.code == OK and repeats(daemon) == before + 1
+    return reply
+
+
+def floats(client, id, count=4):
+    return struct.unpack(f"<{count}f", client.read(id).payload)
+
+
+def test_graphs_count_as_what_they_are(daemon):
+    """Repeated runs are requests, operations and plans found as ever, and say what the first said."""
+    with daemon.connect() as client:
+        fill(client)
+        load(client)
+        first = client.ask(run_graph=run_of())
+        before = daemon.metrics()
+        again = ask_again(daemon, client, 10, run_graph=run_of())
+        after = daemon.metrics()
+        assert list(again.message.run_graph.outputs) == list(first.message.run_graph.outputs)
+        assert again.message.run_graph.launches == first.message.run_graph.launches
+        assert again.message.run_graph.execute.outcome == "hit"
+        assert floats(client, 3) == (4.0,) * 4
+
+    def grew(name):
+        return after.get(name, 0) - before.get(name, 0)
+
+    assert grew('hologram_requests_total{request="run_graph",code="OK"}') == 10
+    assert grew("hologram_repeats_total") >= 8
+    assert grew("hologram_graph_plan_hits_total") == 10
+
+
+def test_texts_are_repeated(daemon):
+    """So are runs of a text that come again, with an output that the first of them made."""
+    with daemon.connect() as client:
+        fill(client)
+        run = run_of(output=40)
+        run = pb.Eval(text="c = softmax(a) * 2 + b", inputs=run.inputs, outputs=run.outputs)
+        assert client.ask(eval=run).message.run_graph.outputs[0].made
+        reply = ask_again(daemon, client, eval=run)
+        assert not reply.message.run_graph.outputs[0].made
+        assert floats(client, 40) == (2.5,) * 4
+
+
+def test_an_unloaded_graph_is_not_found(daemon):
+    """And another one under its id is what runs."""
+    with daemon.connect() as client:
+        fill(client)
+        load(client)
+        ask_again(daemon, client, run_graph=run_of())
+        assert client.ask(unload_graph=pb.UnloadGraph(id=9)).code == OK
+        assert client.ask(run_graph=run_of()).code == NOT_FOUND
+        load(client, "c = a - b")
+        ask_again(daemon, client, run_graph=run_of())
+        assert floats(client, 3) == (-1.0,) * 4
+
+
+def test_a_graph_with_other_buffers_says_so(daemon):
+    """Ids that stand for buffers of another shape are planned and described anew; a constant output
+    is refused."""
+    with daemon.connect() as client:
+        fill(client)
+        load(client)
+        ask_again(daemon, client, run_graph=run_of())
+        assert client.ask(free=pb.Free(ids=[3])).code == OK
+        assert client.ask(run_graph=run_of()).message.run_graph.outputs[0].made
+        assert client.ask(free=pb.Free(ids=[1, 2, 3])).code == OK
+        assert client.ask(run_graph=run_of()).code == NOT_FOUND
+        fill(client, 8)
+        reply = ask_again(daemon, client, run_graph=run_of())
+        assert list(reply.message.run_graph.outputs[0].buffer.shape) == [8]
+        assert floats(client, 3, 8) == (4.0,) * 8
+        assert client.ask(freeze=pb.Freeze(ids=[3])).code == OK
+        assert client.ask(run_graph=run_of()).code == PERMISSION_DENIED
+
+
+def test_graphs_go_on_without_their_programs(daemon):
+    """A flush of the cache between repeats changes nothing that a client sees."""
+    with daemon.connect() as client:
+        fill(client)
+        load(client, "c = softmax(a) * 2 + b")
+        ask_again(daemon, client, run_graph=run_of())
+        assert client.ask(cache_flush=pb.CacheFlush()).code == OK
+        for _ in range(3):
+            assert client.ask(run_graph=run_of()).message.run_graph.execute.outcome == "hit"
+            assert floats(client, 3) == (2.5,) * 4
