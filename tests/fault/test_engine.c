@@ -184,6 +184,38 @@ static enum hg_status execute_product(struct setting *setting)
     return execute(setting, "gemm", 21, 22, 23, false);
 }
 
+/* The third is kept to be repeated, the fourth repeats. */
+static enum hg_status execute_again(struct setting *setting)
+{
+    enum hg_status status = HG_OK;
+    for (int i = 0; i < 4 && status == HG_OK; i++) {
+        status = execute(setting, "vector_add", 1, 2, 3, true);
+    }
+    return status;
+}
+
+/* Matrices of which a product is shared with workers, and its constant operand packed by one; 22 is
+ * constant as well, and its panels are packed at once. */
+static void prepare_constants(struct setting *setting)
+{
+    const struct hg_buffer_spec matrix = {.dtype = HG_F32, .rank = 2, .shape = {256, 256}};
+    for (uint64_t id = 31; id <= 33; id++) {
+        test_ok(hg_session_alloc(setting->session, id, &matrix, NULL, &error));
+    }
+    test_ok(hg_session_freeze(setting->session, 22, &error));
+    test_ok(hg_session_freeze(setting->session, 32, &error));
+}
+
+static enum hg_status execute_constants(struct setting *setting)
+{
+    enum hg_status status = HG_OK;
+    for (int i = 0; i < 3 && status == HG_OK; i++) {
+        status = execute(setting, "gemm", 31, 32, 33, true);
+        status = status == HG_OK ? execute(setting, "gemm", 21, 22, 23, true) : status;
+    }
+    return status;
+}
+
 static void prepare_unfused(struct setting *setting)
 {
     hg_session_destroy(&setting->session);
@@ -342,16 +374,16 @@ static enum hg_status top_and_show(struct setting *setting)
     return status;
 }
 
-/* Two launches with memory between them, from a text that is not known yet. */
-static enum hg_status eval(struct setting *setting, bool allow_inline)
+/* A graph of two inputs, FIRST and the id after it, from a text that is not known yet. */
+static enum hg_status eval(struct setting *setting, const char *text, uint64_t first,
+                           bool allow_inline)
 {
-    static const char text[] = "sum(a @ b) + 1";
-    const struct hg_graph_bind inputs[] = {{"a", 1, 21}, {"b", 1, 22}};
+    const struct hg_graph_bind inputs[] = {{"a", 1, first}, {"b", 1, first + 1}};
     struct hg_graph_made made[1];
     struct hg_graph_result result = {.outputs = made, .capacity = 1};
     struct hg_task task = {.allow_inline = allow_inline};
     const struct hg_graph_bind output = {"result", 6, 100};
-    const struct hg_graph_request request = {.source = {text, sizeof text - 1, NULL},
+    const struct hg_graph_request request = {.source = {text, strlen(text), NULL},
                                              .inputs = inputs,
                                              .input_count = 2,
                                              .outputs = &output,
@@ -361,14 +393,26 @@ static enum hg_status eval(struct setting *setting, bool allow_inline)
     return status;
 }
 
+/* Two launches with memory between them. */
 static enum hg_status eval_in_place(struct setting *setting)
 {
-    return eval(setting, true);
+    return eval(setting, "sum(a @ b) + 1", 21, true);
 }
 
 static enum hg_status eval_queued(struct setting *setting)
 {
-    return eval(setting, false);
+    return eval(setting, "sum(a @ b) + 1", 21, false);
+}
+
+/* Two products that are long enough to run side by side. */
+static enum hg_status eval_branches(struct setting *setting)
+{
+    return eval(setting, "(a @ b) - (b @ a)", 31, true);
+}
+
+static enum hg_status eval_branches_queued(struct setting *setting)
+{
+    return eval(setting, "(a @ b) - (b @ a)", 31, false);
 }
 
 static enum hg_status name_graph(struct setting *setting)
@@ -431,6 +475,8 @@ static const struct row rows[] = {
     {"execute in place", NULL, execute_in_place, true},
     {"execute queued", NULL, execute_queued, true},
     {"execute a product", NULL, execute_product, true},
+    {"execute again and again", NULL, execute_again, true},
+    {"execute products of constants", prepare_constants, execute_constants, true},
     {"execute unfused", prepare_unfused, execute_unfused, true},
     {"prepare", NULL, prepare_many, true},
     {"execute prepared", NULL, execute_prepared, true},
@@ -439,6 +485,8 @@ static const struct row rows[] = {
     {"run", prepare_run, run, true},
     {"eval in place", NULL, eval_in_place, true},
     {"eval queued", NULL, eval_queued, true},
+    {"eval of branches", prepare_constants, eval_branches, true},
+    {"eval of branches, queued", prepare_constants, eval_branches_queued, true},
     {"load, save and open a graph", NULL, name_graph, true},
     {"save and restore", prepare_files, save_and_restore, true},
     {"profile and warm", prepare_files, profile_and_warm, true},
