@@ -17,9 +17,11 @@ void hg_job_prepare(struct hg_job *job, uint64_t now_ns)
     job->share = NULL;
 }
 
-static void count_job(struct hg_job_queue *queue, uint32_t amount)
+/* AMOUNT: 1, or minus one. */
+static void count_job(struct hg_job_queue *queue, const struct hg_job *job, uint32_t amount)
 {
     atomic_fetch_add_explicit(&queue->depth, amount, memory_order_relaxed);
+    queue->shared += hg_job_helps(job) ? amount : 0;
 }
 
 void hg_job_queue_push_back(struct hg_job_queue *queue, struct hg_job *job)
@@ -31,7 +33,7 @@ void hg_job_queue_push_back(struct hg_job_queue *queue, struct hg_job *job)
         queue->tail->next = job;
     }
     queue->tail = job;
-    count_job(queue, 1);
+    count_job(queue, job, 1);
 }
 
 void hg_job_queue_push_front(struct hg_job_queue *queue, struct hg_job *job)
@@ -41,7 +43,7 @@ void hg_job_queue_push_front(struct hg_job_queue *queue, struct hg_job *job)
     if (queue->tail == NULL) {
         queue->tail = job;
     }
-    count_job(queue, 1);
+    count_job(queue, job, 1);
 }
 
 void hg_job_queue_remove(struct hg_job_queue *queue, struct hg_job *job)
@@ -62,7 +64,7 @@ void hg_job_queue_remove(struct hg_job_queue *queue, struct hg_job *job)
     if (queue->tail == job) {
         queue->tail = before;
     }
-    count_job(queue, UINT32_MAX); /* minus one */
+    count_job(queue, job, UINT32_MAX);
 }
 
 #define BACK_SHIFT 32
@@ -121,4 +123,9 @@ uint64_t hg_job_queue_unclaimed(const struct hg_job_queue *queue, uint64_t at_mo
 uint32_t hg_job_queue_depth(const struct hg_job_queue *queue)
 {
     return atomic_load_explicit(&queue->depth, memory_order_relaxed);
+}
+
+uint32_t hg_job_queue_waiting(const struct hg_job_queue *queue)
+{
+    return hg_job_queue_depth(queue) - queue->shared;
 }

@@ -17,6 +17,7 @@
 struct hg_job_queue {
     struct hg_job *head;
     struct hg_job *tail;
+    uint32_t shared; /* jobs here whose submitter works for them: they wait for nobody */
     /* On a line of its own: spinning workers look at it all the time. Written under the mutex;
      * relaxed, for whoever acts on it takes the mutex and looks again. */
     _Alignas(64) _Atomic uint32_t depth;
@@ -38,7 +39,10 @@ void hg_job_queue_remove(struct hg_job_queue *queue, struct hg_job *job);
 bool hg_job_queue_claim(struct hg_job_queue *queue, struct hg_job_claim *claim);
 /* Parts that nobody has claimed, counted up to AT_MOST or a few more. */
 uint64_t hg_job_queue_unclaimed(const struct hg_job_queue *queue, uint64_t at_most);
+/* Jobs that have parts to claim. */
 uint32_t hg_job_queue_depth(const struct hg_job_queue *queue);
+/* Those of them that only workers will run. */
+uint32_t hg_job_queue_waiting(const struct hg_job_queue *queue);
 
 /* Workers claim the parts of a shared job from the back, its submitter from the front: where one
  * works on the same memory again and again, each finds its end of it in its core's cache. */

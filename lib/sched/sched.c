@@ -288,7 +288,7 @@ enum hg_status hg_sched_submit(struct hg_sched *sched, struct hg_job *job)
 {
     enum hg_status status = HG_RESOURCE_EXHAUSTED;
     hg_mutex_lock(&sched->mutex);
-    if (hg_job_queue_depth(&sched->queue) < sched->queue_depth) {
+    if (hg_job_queue_waiting(&sched->queue) < sched->queue_depth) {
         enqueue(sched, job, hg_job_queue_push_back);
         status = HG_OK;
     }

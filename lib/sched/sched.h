@@ -67,7 +67,7 @@ void hg_sched_resubmit(struct hg_sched *sched, struct hg_job *job);
  * Runs all parts of JOB, on the calling thread and on workers that are free, as many threads as
  * there are workers; returns when the last part has ended. The calling thread's parts are those of
  * worker hg_sched_workers(). JOB's `done` is not called, and JOB is the caller's again. A job that
- * is shared is no active one, and passes the bound of the queue: its caller works for it.
+ * is shared is no active one, and takes no place in the queue's bound: its caller works for it.
  */
 void hg_sched_share(struct hg_sched *sched, struct hg_job *job);
 /*

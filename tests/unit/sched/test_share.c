@@ -114,6 +114,50 @@ static void workers_help(void **state)
     }
 }
 
+/* A job whose first part submits another one, for which all other parts wait. */
+struct submitting {
+    struct hg_job job;
+    struct hg_sched *sched;
+    struct hg_job *other;
+    enum hg_status status;
+    _Atomic bool has_submitted;
+};
+
+static void submit_or_wait(struct hg_job *job, uint32_t part, uint32_t worker)
+{
+    (void)worker;
+    struct submitting *submitting = (struct submitting *)job;
+    if (part == 0) {
+        submitting->status = hg_sched_submit(submitting->sched, submitting->other);
+        submitting->has_submitted = true;
+    }
+    while (!submitting->has_submitted) {
+        hg_cpu_relax();
+    }
+}
+
+static void do_nothing(struct hg_job *job, uint32_t worker)
+{
+    (void)job;
+    (void)worker;
+}
+
+/* A job that is shared is in the queue until its last part is claimed, and waits for nobody: it
+ * takes no place there. */
+static void others_keep_their_places(void **state)
+{
+    (void)state;
+    struct counting other = {.job = {.run_part = count_part, .done = do_nothing, .parts = 1},
+                             .workers = 2};
+    struct hg_sched *sched = start(2, 0);
+    struct submitting submitting = {
+        .job = {.run_part = submit_or_wait, .parts = 10}, .sched = sched, .other = &other.job};
+    hg_sched_share(sched, &submitting.job);
+    hg_sched_destroy(&sched);
+    assert_int_equal(submitting.status, HG_OK);
+    assert_int_equal(other.runs[0], 1);
+}
+
 struct ends {
     struct hg_job job;
     _Atomic uint32_t first_of_worker; /* part + 1 */
@@ -346,6 +390,7 @@ int main(void)
         cmocka_unit_test(streams_wake_a_worker),
         cmocka_unit_test(waiting_is_a_loss),
         cmocka_unit_test(workers_begin_at_the_back),
+        cmocka_unit_test(others_keep_their_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
