@@ -124,6 +124,9 @@ static enum hg_status check_seals(int seals, int flags, bool *read_only, struct 
     if (!*read_only && (flags & O_ACCMODE) != O_RDWR) {
         return refuse(error, "expected a memfd open for reading and writing");
     }
+    if ((flags & O_ACCMODE) == O_WRONLY) {
+        return refuse(error, "expected a memfd open for reading");
+    }
     return HG_OK;
 }
 

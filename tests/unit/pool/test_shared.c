@@ -284,6 +284,11 @@ static void what_does_not_fit_is_refused(void **state)
     refuses(pool, open(path, O_RDONLY | O_CLOEXEC), 4096,
             "shared pool: expected a memfd open for reading and writing");
     close(writable);
+    int sealed = make_memfd(4096, 0, F_SEAL_SHRINK | F_SEAL_WRITE, false);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", sealed);
+    refuses(pool, open(path, O_WRONLY | O_CLOEXEC), 4096,
+            "shared pool: expected a memfd open for reading");
+    close(sealed);
     end_pool(pool);
 }
 
