@@ -26,6 +26,9 @@ static const uint32_t term_ns[HG_ISA_LEVEL_COUNT] = {
 #define ROW_NS    20
 #define CUT_NS    8
 
+/* A unit of cost of what is run once per row takes so many times as long as one of lanes. */
+#define ROW_UNITS 3
+
 /* What facts.cost counts for the terms of a product whose sizes are parameters. */
 #define COST_OF_TERMS 64
 
@@ -48,15 +51,18 @@ uint64_t hg_exec_estimate_ns(const struct hg_program *program,
     uint64_t cost = facts->cost;
     uint64_t ns = LAUNCH_NS;
     /* Of an operation's product whose sizes are parameters, k is the first after n, rows and cols;
-     * of others nobody knows. */
-    bool sized = (facts->facts & HG_FACT_MMA) != 0 && (facts->params_read >> HG_PARAM_FIRST & 1u);
+     * of others nobody knows. Beside a product of known sizes it may be anything. */
+    bool sized = (facts->facts & HG_FACT_MMA) != 0 && facts->mma_cost == 0 &&
+                 (facts->params_read >> HG_PARAM_FIRST & 1u);
     if (sized) {
         ns += time_of(lanes, params[HG_PARAM_FIRST], term_ns[level]);
         cost = cost > COST_OF_TERMS ? cost - COST_OF_TERMS : 1;
     }
-    const uint64_t terms = facts->mma_cost < cost ? facts->mma_cost : cost;
-    ns += time_of(lanes, terms, term_ns[level]);
-    ns += time_of(lanes, cost - terms, unit_ns[level]);
+    ns += time_of(lanes, facts->mma_cost, term_ns[level]);
+    ns += time_of(lanes, cost - facts->mma_cost, unit_ns[level]);
+    /* What is the same for all rows is computed for each of them again, where these are cut. */
+    const uint64_t row_cost = (UINT64_C(1) << facts->row_cost_bits) - 1;
+    ns += time_of(params[HG_PARAM_ROWS], row_cost * ROW_UNITS, unit_ns[level]);
     if ((facts->facts & HG_FACT_REDUCE) != 0 || lanes == 0) {
         ns += time_of(params[HG_PARAM_ROWS], ROW_NS, 1024);
     }

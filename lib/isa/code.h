@@ -47,13 +47,15 @@ struct hg_code_facts {
     uint16_t facts;       /* HG_FACT_* */
     uint16_t slots_read;  /* one bit per slot (handles follow the declared slots) */
     uint16_t slots_written;
-    uint16_t params_read;  /* one bit per launch parameter, as PARAM or as a size of MMA */
-    uint8_t slot_count;    /* declared */
-    uint8_t handle_count;  /* distinct baked handles, in order of first use: slots after these */
-    uint8_t segment_count; /* segments that hold more than a LOOP.BLOCKS */
-    uint8_t reduce_count;  /* registers that hold one value per row when a segment ends (REDUCE
-                              destinations and what is computed from them): launch scratch of
-                              rows * 8 bytes each */
+    uint16_t params_read;    /* one bit per launch parameter, as PARAM or as a size of MMA */
+    uint16_t slot_count : 5; /* declared */
+    uint16_t
+        handle_count : 5; /* distinct baked handles, in order of first use: slots after these */
+    uint16_t row_cost_bits : 6; /* bits of the cost of what is not run lane by lane: see cost */
+    uint8_t segment_count;      /* segments that hold more than a LOOP.BLOCKS */
+    uint8_t reduce_count;       /* registers that hold one value per row when a segment ends (REDUCE
+                                   destinations and what is computed from them): launch scratch of
+                                   rows * 8 bytes each */
 };
 
 /*

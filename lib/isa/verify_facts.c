@@ -36,14 +36,18 @@ static uint32_t operation_cost(uint8_t op)
     }
 }
 
-/* Cost of one lane in F32 additions: rough, for placing work, not for accounting. */
+/* What costs next to nothing where it is the same for all lanes of a row. */
+static bool is_free(uint8_t op)
+{
+    return op == HG_OP_MOV || op == HG_OP_MOV_IMM || op == HG_OP_PARAM || op == HG_OP_EXIT ||
+           op == HG_OP_LOOP_BLOCKS || op == HG_OP_BAR_SYNC || op == HG_OP_MEMFENCE;
+}
+
+/* Cost of one lane, or row, in F32 additions: rough, for placing work, not for accounting. */
 static uint64_t insn_cost(const struct hg_verify *verify, uint32_t index)
 {
     const struct hg_insn *insn = &verify->code->insns[index];
     const struct hg_insn_info *info = hg_insn_info(insn->op);
-    if (verify->notes[index].level != HG_LEVEL_LANE) {
-        return 0;
-    }
     uint64_t cost = operation_cost(insn->op);
     if (insn->op == HG_OP_MMA) {
         bool params = (insn->u.mma.flags & HG_MMA_PARAMS) != 0;
@@ -62,6 +66,30 @@ static uint64_t insn_cost(const struct hg_verify *verify, uint32_t index)
         }
     }
     return cost;
+}
+
+/* Of a lane, what of it are terms of products of known sizes, and of a row. */
+struct costs {
+    uint64_t lane, terms, row;
+};
+
+static void add_cost(const struct hg_verify *verify, uint32_t index, struct costs *costs)
+{
+    const struct hg_insn *insn = &verify->code->insns[index];
+    const uint64_t own = insn_cost(verify, index);
+    if (verify->notes[index].level != HG_LEVEL_LANE) {
+        costs->row += is_free(insn->op) ? 0 : own;
+        return;
+    }
+    costs->lane += own;
+    if (insn->op == HG_OP_MMA && (insn->u.mma.flags & HG_MMA_PARAMS) == 0) {
+        costs->terms += own;
+    }
+}
+
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+    return value < most ? value : most;
 }
 
 static void note_addr(const struct hg_verify *verify, const struct hg_addr *addr, bool store,
@@ -144,8 +172,8 @@ void hg_verify_facts(struct hg_verify *verify, struct hg_code_facts *facts)
     struct hg_code_facts found;
     memset(&found, 0, sizeof found);
     found.block_lanes = (uint16_t)verify->block_lanes;
-    found.slot_count = code->header.slot_count;
-    found.handle_count = verify->handle_count;
+    found.slot_count = code->header.slot_count & 31u;
+    found.handle_count = verify->handle_count & 31u;
     found.segment_count = verify->segment_count;
     for (unsigned word = 0; word < HG_REGISTER_COUNT / 64; word++) {
         found.reduce_count =
@@ -154,21 +182,17 @@ void hg_verify_facts(struct hg_verify *verify, struct hg_code_facts *facts)
     found.scratch_bytes = code->header.scratch_bytes;
     found.insn_count = (uint16_t)code->insn_count;
     found.facts = verify->has_control ? HG_FACT_CONTROL : 0;
-    uint64_t cost = 0;
+    struct costs costs = {0, 0, 0};
     for (uint32_t i = 0; i < code->insn_count; i++) {
         note_operation(verify, i, &found);
-        const uint64_t own = insn_cost(verify, i);
-        cost += own;
-        const struct hg_insn *insn = &code->insns[i];
-        if (insn->op == HG_OP_MMA && (insn->u.mma.flags & HG_MMA_PARAMS) == 0) {
-            const uint64_t terms = found.mma_cost + own;
-            found.mma_cost = terms < UINT8_MAX ? (uint8_t)terms : UINT8_MAX;
-        }
+        add_cost(verify, i, &costs);
         if (verify->notes[i].level == HG_LEVEL_LANE &&
             (hg_verify_contexts(verify, i) & HG_CONTEXT_TOP) != 0) {
             found.facts |= HG_FACT_TOP_LANES;
         }
     }
-    found.cost = cost == 0 ? 1 : cost > COST_MAX ? COST_MAX : (uint32_t)cost & COST_MAX;
+    found.cost = costs.lane == 0 ? 1 : (uint32_t)at_most(costs.lane, COST_MAX) & COST_MAX;
+    found.mma_cost = at_most(costs.terms, UINT8_MAX) & UINT8_MAX;
+    found.row_cost_bits = costs.row == 0 ? 0 : (64u - (unsigned)__builtin_clzll(costs.row)) & 63u;
     *facts = found;
 }

@@ -200,11 +200,11 @@ static void print_entry(const struct hg_precompiled *entry)
     (void)printf(",\n     {.block_lanes = %u, .facts = %u, .slots_read = %u, .slots_written = %u,"
                  " .params_read = %u, .slot_count = %u, .handle_count = %u, .segment_count = %u,"
                  " .reduce_count = %u, .scratch_bytes = %u, .insn_count = %u,"
-                 " .cost = %u, .mma_cost = %u},\n",
+                 " .cost = %u, .mma_cost = %u, .row_cost_bits = %u},\n",
                  facts->block_lanes, facts->facts, facts->slots_read, facts->slots_written,
                  facts->params_read, facts->slot_count, facts->handle_count, facts->segment_count,
                  facts->reduce_count, facts->scratch_bytes, facts->insn_count, facts->cost,
-                 facts->mma_cost);
+                 facts->mma_cost, facts->row_cost_bits);
     (void)printf("     %u, %u, %u, %u},\n", entry->first_word, entry->first_relocation,
                  entry->word_count, entry->relocation_count);
 }

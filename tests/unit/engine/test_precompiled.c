@@ -36,6 +36,8 @@ static void assert_same_program(const struct hg_program *a, const struct hg_prog
     assert_int_equal(x->scratch_bytes, y->scratch_bytes);
     assert_int_equal(x->insn_count, y->insn_count);
     assert_int_equal(x->cost, y->cost);
+    assert_int_equal(x->mma_cost, y->mma_cost);
+    assert_int_equal(x->row_cost_bits, y->row_cost_bits);
 }
 
 /* KEY's program from the table is what building gives, bit by bit. */

@@ -343,6 +343,30 @@ static void threads(void **state)
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
+/* What is computed for rows counts, also where there are no lanes; and a product of known sizes
+ * does not take any parameter for its terms. */
+static void costs_of_rows(void)
+{
+    char text[4096] = "ldg.f64 r1, [b0 + row]\n";
+    for (unsigned i = 0; i < 100; i++) {
+        strcat(text, "pow.f64 r1, r1, r1\n");
+    }
+    strcat(text, "stg.f64 [b1 + row], r1\nexit\n");
+    struct hg_program *rows = program_of(text);
+    uint64_t params[HG_PARAM_COUNT] = {0, 1000, 0};
+    assert_true(hg_exec_estimate_ns(rows, params) > 300000);
+    params[HG_PARAM_N] = 1000;
+    params[HG_PARAM_COLS] = 1;
+    assert_true(hg_exec_estimate_ns(rows, params) > 300000);
+    hg_program_unref(&rows);
+    struct hg_program *product =
+        program_of("mma.f32 r1, [b0], [b1], m=2, n=2, k=4, lda=4, ldb=2\nparam.f32 r2, 3\n"
+                   "mul.f32 r1, r1, r2\nstg.f32 [b2 + lane], r1\nexit\n");
+    const uint64_t sizes[HG_PARAM_COUNT] = {4, 2, 2, 0x3f800000};
+    assert_true(hg_exec_estimate_ns(product, sizes) < 1000);
+    hg_program_unref(&product);
+}
+
 /* Scratch grows with rows and leaves, estimates with lanes; names are the documented ones. */
 static void figures(void **state)
 {
@@ -369,6 +393,7 @@ static void figures(void **state)
     params[1] = 1000000;
     params[2] = 1;
     assert_true(hg_exec_estimate_ns(bias, params) < 2 * hg_exec_estimate_ns(add, params));
+    costs_of_rows();
     assert_string_equal(hg_executor_name(HG_EXECUTOR_BLOCK), "block");
     assert_string_equal(hg_executor_name(HG_EXECUTOR_REFERENCE), "reference");
     hg_cpu_limit(HG_ISA_GENERIC);

@@ -226,6 +226,11 @@ static void cost_is_estimated(void **state)
     assert_int_equal(facts_of(product).mma_cost, 33);
     assert_int_equal(facts_of("ldg.f32 r1, [b0 + lane]").mma_cost, 0);
     assert_int_equal(add, 2);
+    assert_int_equal(facts_of("ldg.f32 r1, [b0 + lane]\nadd.f32 r1, r1, r1").row_cost_bits, 0);
+    assert_int_equal(facts_of("ldg.f64 r1, [b0 + row]\npow.f64 r2, r1, r1\npow.f64 r2, r2, r1\n"
+                              "mov_imm.u64 r3, 5\nstg.f64 [b1 + row], r2")
+                         .row_cost_bits,
+                     8); /* 164 */
     assert_int_equal(facts_of("ldg.f64 r1, [b0 + lane]\nadd.f64 r1, r1, r1").cost, 2 * add);
     assert_int_equal(facts_of("ldg.f32 r1, [b0 + lane]\npow.f32 r1, r1, r1").cost, 41);
     assert_int_equal(facts_of("ldg.f32 r1, [b0 + lane]\nmov_imm.u32 r2, 9\nloop r2, @x\n"
