@@ -11,6 +11,11 @@
 
 enum { LANES = 70, OPERANDS = 3, TEXT = 16384 };
 
+/* Rows, columns, and what programs find in k3. */
+struct shape {
+    uint64_t rows, cols, value;
+};
+
 /* SIZE bytes between two pages that may not be touched: against the first, or the last. */
 struct edge {
     uint8_t *pages;
@@ -35,11 +40,13 @@ static void edge_free(struct edge *edge)
     assert_int_equal(munmap(edge->pages, edge->mapped), 0);
 }
 
-/* Runs PROGRAM for LANES lanes with EXECUTOR; the last operand is written. */
+/* Runs PROGRAM with EXECUTOR; the last operand is written. */
 static enum hg_status run(const struct hg_program *program, const struct edge edges[OPERANDS],
-                          uint64_t lanes, enum hg_executor executor, struct hg_error *error)
+                          const struct shape *shape, enum hg_executor executor,
+                          struct hg_error *error)
 {
-    struct hg_launch launch = launch_of(program, 1, lanes);
+    struct hg_launch launch = launch_of(program, shape->rows, shape->cols);
+    launch.params[3] = shape->value;
     launch.executor = executor;
     for (unsigned i = 0; i < OPERANDS; i++) {
         launch.operands[launch.operand_count++] =
@@ -52,10 +59,10 @@ static enum hg_status run(const struct hg_program *program, const struct edge ed
 
 /* Fails unless native code of each level does to EDGES what the reference does. */
 static void check_levels(const struct hg_program *program, const struct edge edges[OPERANDS],
-                         uint64_t lanes)
+                         const struct shape *shape)
 {
     struct hg_error expected;
-    enum hg_status status = run(program, edges, lanes, HG_EXECUTOR_REFERENCE, &expected);
+    enum hg_status status = run(program, edges, shape, HG_EXECUTOR_REFERENCE, &expected);
     size_t size = edges[OPERANDS - 1].size;
     uint8_t *want = malloc(size);
     assert_non_null(want);
@@ -63,7 +70,7 @@ static void check_levels(const struct hg_program *program, const struct edge edg
     for (unsigned level = HG_ISA_AVX2; level <= HG_ISA_AVX512; level++) {
         struct hg_error error;
         hg_cpu_limit((enum hg_isa_level)level);
-        assert_int_equal(run(program, edges, lanes, HG_EXECUTOR_NATIVE, &error), status);
+        assert_int_equal(run(program, edges, shape, HG_EXECUTOR_NATIVE, &error), status);
         assert_string_equal(error.message, expected.message);
         if (status == HG_OK) {
             assert_memory_equal(edges[OPERANDS - 1].data, want, size);
@@ -119,7 +126,7 @@ static void crowded_gathers(void **state)
             }
             memset(edges[1].data, 0x5a, size);
             edges[1].data[0] = 0x33;
-            check_levels(program, edges, LANES);
+            check_levels(program, edges, &(struct shape){1, LANES, 0});
             edges_free(edges);
         }
         hg_program_unref(&program);
@@ -146,9 +153,61 @@ static void short_lines(void **state)
             struct edge edges[OPERANDS] = {edge_new(lanes * hg_dtype_bytes(type), way % 2 == 0),
                                            edge_new(lanes * hg_dtype_bytes(other), way % 2 == 0),
                                            edge_new(lanes * hg_dtype_bytes(type), way % 2 == 0)};
-            check_levels(program, edges, lanes);
+            check_levels(program, edges, &(struct shape){1, lanes, 0});
             edges_free(edges);
         }
+        hg_program_unref(&program);
+    }
+}
+
+/* Offsets that wrap, lie in front of an operand, at its end or far behind it, with every lane term:
+ * each lane that is outside is found, and nothing outside is touched. */
+static void wild_offsets(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "ldg.T r2, [b1 + r1]\nstg.T [b2 + lane], r2\n",
+        "ldg.T r2, [b1: r1 - 8]\nstg.T [b2 + lane], r2\n",
+        "ldg.T r2, [b1 + r1 + lane]\nstg.T [b2 + lane], r2\n",
+        "ldg.T r2, [b1 + r1 + lane*3]\nstg.T [b2 + lane], r2\n",
+        "ldg.T r2, [b1 + r1 + lane*4294967295]\nstg.T [b2 + lane], r2\n",
+        "ldg.T r2, [b1 + r1 + lane%7]\nstg.T [b2 + lane], r2\n",
+        "ldg.T r2, [b1 + r1 + lane/7]\nstg.T [b2 + lane], r2\n",
+        "ldg.T r2, [b1 + r1 + lane%cols]\nstg.T [b2 + lane], r2\n",
+        "ldg.T r2, [b1 + r1 + row]\nstg.T [b2 + row], r2\n",
+        "add.u64 r3, r1, r250\nldg.T r2, [b1: r3 - 3]\nstg.T [b2 + lane], r2\n",
+        "mul.u64 r3, r1, r255\nldg.T r2, [b1 + r3]\nstg.T [b2 + lane], r2\n",
+        "sub.u64 r3, r1, r255\nldg.T r2, [b1 + r3 + lane]\nstg.T [b2 + lane], r2\n",
+        "ldg.T r2, [b1]\nstg.T [b2 + r1 + lane], r2\n",
+        "ldg.T r2, [b1 + lane]\nmul.u64 r3, r1, r255\nstg.T [b2 + r3], r2\n",
+        "ldg.T r2, [b1 + lane]\nsub.u64 r3, r1, r255\nstg.T [b2: r3 - 1], r2\n",
+        "ldg.T r2, [b1 + lane]\nstg.T [b2 + r1 + lane*4294967295], r2\n",
+    };
+    static const uint64_t values[] = {0,          1,         7,          8,          69,
+                                      70 * 8 - 1, 70 * 8,    INT32_MAX,  UINT32_MAX, 1ull << 32,
+                                      1ull << 63, INT64_MAX, UINT64_MAX, -8ull,      -552ull};
+    static const uint64_t rows[] = {1, 7, LANES};
+    for (unsigned way = 0; way < HG_DTYPE_COUNT * COUNT_OF(bodies); way++) {
+        enum hg_dtype type = (enum hg_dtype)(way % HG_DTYPE_COUNT);
+        char text[256] = "param.u64 r1, 3\nloop.blocks @e\n";
+        size_t at = strlen(text);
+        for (const char *c = bodies[way / HG_DTYPE_COUNT]; *c != 0; c++) {
+            at += (size_t)snprintf(text + at, sizeof text - at, *c == 'T' ? "%s" : "%.1s",
+                                   *c == 'T' ? hg_dtype_name(type) : c);
+        }
+        strcpy(text + at, "e:\nexit\n");
+        struct hg_program *program = program_of(text);
+        size_t size = LANES * hg_dtype_bytes(type);
+        struct edge edges[OPERANDS] = {edge_new(8, true), edge_new(size, way % 2 == 0),
+                                       edge_new(size, way % 2 == 0)};
+        for (size_t i = 0; i < size; i++) {
+            edges[1].data[i] = (uint8_t)(i * 37);
+        }
+        for (unsigned i = 0; i < COUNT_OF(rows) * COUNT_OF(values); i++) {
+            uint64_t r = rows[i % COUNT_OF(rows)];
+            check_levels(program, edges, &(struct shape){r, LANES / r, values[i / COUNT_OF(rows)]});
+        }
+        edges_free(edges);
         hg_program_unref(&program);
     }
 }
@@ -158,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crowded_gathers),
         cmocka_unit_test(short_lines),
+        cmocka_unit_test(wild_offsets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
