@@ -11,9 +11,9 @@
 
 enum { LANES = 70, OPERANDS = 3, TEXT = 16384 };
 
-/* Rows, columns, and what programs find in k3. */
+/* Rows, columns, and what programs find in k3, k4 and k5. */
 struct shape {
-    uint64_t rows, cols, value;
+    uint64_t rows, cols, value, lda, ldb;
 };
 
 /* SIZE bytes between two pages that may not be touched: against the first, or the last. */
@@ -47,6 +47,8 @@ static enum hg_status run(const struct hg_program *program, const struct edge ed
 {
     struct hg_launch launch = launch_of(program, shape->rows, shape->cols);
     launch.params[3] = shape->value;
+    launch.params[4] = shape->lda;
+    launch.params[5] = shape->ldb;
     launch.executor = executor;
     for (unsigned i = 0; i < OPERANDS; i++) {
         launch.operands[launch.operand_count++] =
@@ -126,7 +128,7 @@ static void crowded_gathers(void **state)
             }
             memset(edges[1].data, 0x5a, size);
             edges[1].data[0] = 0x33;
-            check_levels(program, edges, &(struct shape){1, LANES, 0});
+            check_levels(program, edges, &(struct shape){.rows = 1, .cols = LANES});
             edges_free(edges);
         }
         hg_program_unref(&program);
@@ -153,7 +155,7 @@ static void short_lines(void **state)
             struct edge edges[OPERANDS] = {edge_new(lanes * hg_dtype_bytes(type), way % 2 == 0),
                                            edge_new(lanes * hg_dtype_bytes(other), way % 2 == 0),
                                            edge_new(lanes * hg_dtype_bytes(type), way % 2 == 0)};
-            check_levels(program, edges, &(struct shape){1, lanes, 0});
+            check_levels(program, edges, &(struct shape){.rows = 1, .cols = lanes});
             edges_free(edges);
         }
         hg_program_unref(&program);
@@ -205,8 +207,72 @@ static void wild_offsets(void **state)
         }
         for (unsigned i = 0; i < COUNT_OF(rows) * COUNT_OF(values); i++) {
             uint64_t r = rows[i % COUNT_OF(rows)];
-            check_levels(program, edges, &(struct shape){r, LANES / r, values[i / COUNT_OF(rows)]});
+            check_levels(
+                program, edges,
+                &(struct shape){.rows = r, .cols = LANES / r, .value = values[i / COUNT_OF(rows)]});
         }
+        edges_free(edges);
+        hg_program_unref(&program);
+    }
+}
+
+static uint64_t matrix_bytes(uint64_t rows, uint64_t cols, uint64_t step, enum hg_dtype type)
+{
+    return ((rows - 1) * step + cols) * hg_dtype_bytes(type);
+}
+
+/* A number of TYPE from 0.5 to 1, of either sign. */
+static uint64_t near_one(enum hg_dtype type, uint64_t random)
+{
+    switch (type) {
+    case HG_F16:
+        return (random & 0x83ff) | 0x3800;
+    case HG_BF16:
+        return (random & 0x807f) | 0x3f00;
+    case HG_F32:
+        return (random & 0x807fffff) | 0x3f000000;
+    default:
+        return (random & 0x800fffffffffffff) | 0x3fe0000000000000;
+    }
+}
+
+/* Products of matrices that end, or begin, where memory does, whichever way they are read: of m
+ * rows, n columns and k terms, one line of each matrix a few elements from the next. */
+static void cornered_products(void **state)
+{
+    (void)state;
+    static const enum hg_dtype types[] = {HG_F16, HG_BF16, HG_F32, HG_F64};
+    static const uint64_t sizes[][3] = {{1, 2, 1},   {3, 5, 7},    {8, 33, 65}, {17, 16, 2},
+                                        {29, 67, 3}, {64, 1, 129}, {5, 1, 1},   {9, 130, 9}};
+    for (unsigned way = 0; way < 8 * COUNT_OF(types) * COUNT_OF(sizes); way++) {
+        enum hg_dtype type = types[way / 8 % COUNT_OF(types)];
+        const uint64_t *size = sizes[way / 8 / COUNT_OF(types)];
+        uint64_t m = size[0];
+        uint64_t n = size[1];
+        uint64_t k = size[2];
+        bool trans_a = way % 2 != 0;
+        bool trans_b = way / 2 % 2 != 0;
+        bool last = way / 4 % 2 != 0;
+        enum hg_dtype sum = type == HG_F64 ? HG_F64 : HG_F32;
+        char text[256];
+        snprintf(text, sizeof text,
+                 "mma.%s r1, [b0], [b1], m=%%1, n=%%2, k=%%3, lda=%%4, ldb=%%5%s%s%s\n"
+                 "stg.%s [b2 + lane], r1\nexit\n",
+                 hg_dtype_name(type), trans_a ? ", trans_a" : "", trans_b ? ", trans_b" : "",
+                 n == 1 ? ", dot" : "", hg_dtype_name(sum));
+        struct hg_program *program = program_of(text);
+        struct shape shape = {m, n, k, (trans_a ? m : k) + way % 3, (trans_b ? k : n) + way % 3};
+        struct edge edges[OPERANDS] = {
+            edge_new(matrix_bytes(trans_a ? k : m, trans_a ? m : k, shape.lda, type), last),
+            edge_new(matrix_bytes(trans_b ? n : k, trans_b ? k : n, shape.ldb, type), last),
+            edge_new(m * n * hg_dtype_bytes(sum), last)};
+        uint64_t seed = way;
+        for (unsigned i = 0; i < 2; i++) {
+            for (uint64_t e = 0; e < edges[i].size / hg_dtype_bytes(type); e++) {
+                set_element(edges[i].data, type, e, near_one(type, next_random(&seed)));
+            }
+        }
+        check_levels(program, edges, &shape);
         edges_free(edges);
         hg_program_unref(&program);
     }
@@ -218,6 +284,7 @@ int main(void)
         cmocka_unit_test(crowded_gathers),
         cmocka_unit_test(short_lines),
         cmocka_unit_test(wild_offsets),
+        cmocka_unit_test(cornered_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
