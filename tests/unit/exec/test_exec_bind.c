@@ -347,11 +347,12 @@ static void threads(void **state)
  * does not take any parameter for its terms. */
 static void costs_of_rows(void)
 {
-    char text[4096] = "ldg.f64 r1, [b0 + row]\n";
+    char text[4096];
+    int at = snprintf(text, sizeof text, "ldg.f64 r1, [b0 + row]\n");
     for (unsigned i = 0; i < 100; i++) {
-        strcat(text, "pow.f64 r1, r1, r1\n");
+        at += snprintf(text + at, sizeof text - (size_t)at, "pow.f64 r1, r1, r1\n");
     }
-    strcat(text, "stg.f64 [b1 + row], r1\nexit\n");
+    (void)snprintf(text + at, sizeof text - (size_t)at, "stg.f64 [b1 + row], r1\nexit\n");
     struct hg_program *rows = program_of(text);
     uint64_t params[HG_PARAM_COUNT] = {0, 1000, 0};
     assert_true(hg_exec_estimate_ns(rows, params) > 300000);

@@ -197,7 +197,7 @@ static void wild_offsets(void **state)
             at += (size_t)snprintf(text + at, sizeof text - at, *c == 'T' ? "%s" : "%.1s",
                                    *c == 'T' ? hg_dtype_name(type) : c);
         }
-        strcpy(text + at, "e:\nexit\n");
+        (void)snprintf(text + at, sizeof text - at, "e:\nexit\n");
         struct hg_program *program = program_of(text);
         size_t size = LANES * hg_dtype_bytes(type);
         struct edge edges[OPERANDS] = {edge_new(8, true), edge_new(size, way % 2 == 0),
