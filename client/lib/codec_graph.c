@@ -134,8 +134,7 @@ static void fill_binding(struct bindings *bindings, uint32_t index, const char *
     bindings->rows[index] = &bindings->items[index];
 }
 
-static hologram_status fill_bindings(hologram_client *client, const hologram_graph_run *run,
-                                     struct bindings *bindings)
+static hologram_status check_counts(hologram_client *client, const hologram_graph_run *run)
 {
     if (run->input_count > HOLOGRAM_GRAPH_BINDINGS_MAX ||
         run->output_count > HOLOGRAM_GRAPH_OUTPUTS_MAX) {
@@ -143,6 +142,16 @@ static hologram_status fill_bindings(hologram_client *client, const hologram_gra
                               "graph: expected at most %d inputs and %d outputs, got %u and %u",
                               HOLOGRAM_GRAPH_BINDINGS_MAX, HOLOGRAM_GRAPH_OUTPUTS_MAX,
                               run->input_count, run->output_count);
+    }
+    return HOLOGRAM_OK;
+}
+
+static hologram_status fill_bindings(hologram_client *client, const hologram_graph_run *run,
+                                     struct bindings *bindings)
+{
+    hologram_status status = check_counts(client, run);
+    if (status != HOLOGRAM_OK) {
+        return status;
     }
     for (uint32_t i = 0; i < run->input_count; i++) {
         fill_binding(bindings, i, run->inputs[i].name, run->inputs[i].buffer);
@@ -177,16 +186,13 @@ static Hologram__V1__Eval eval_body(const hologram_graph_run *run, const struct 
     return body;
 }
 
-hologram_status hg_client_put_run_graph(hologram_client *client, hologram_ticket ticket,
-                                        const hologram_graph_run *run)
+/* Of a list of nodes. */
+static hologram_status put_eval_list(hologram_client *client, hologram_ticket ticket,
+                                     const hologram_graph_run *run)
 {
     struct bindings bindings;
     struct source source;
     hologram_status status = fill_bindings(client, run, &bindings);
-    if (status == HOLOGRAM_OK && run->graph != 0) {
-        Hologram__V1__RunGraph body = run_body(run, &bindings);
-        return hg_client_put_body(client, ticket, REQUEST(RUN_GRAPH), &body);
-    }
     if (status == HOLOGRAM_OK) {
         status = begin_source(client, run->source, &source);
     }
@@ -195,6 +201,17 @@ hologram_status hg_client_put_run_graph(hologram_client *client, hologram_ticket
     }
     Hologram__V1__Eval body = eval_body(run, &source, &bindings);
     return end_source(&source, hg_client_put_body(client, ticket, REQUEST(EVAL), &body));
+}
+
+hologram_status hg_client_put_run_graph(hologram_client *client, hologram_ticket ticket,
+                                        const hologram_graph_run *run)
+{
+    hologram_status status = check_counts(client, run);
+    if (status != HOLOGRAM_OK) {
+        return status;
+    }
+    return run->graph == 0 && run->source->list ? put_eval_list(client, ticket, run)
+                                                : hg_client_put_hot_run(client, ticket, run);
 }
 
 hologram_status hg_client_step_run_graph(hologram_client *client, struct hg_client_bytes *steps,

@@ -5,10 +5,12 @@
 
 #include "client/lib/codec.h"
 #include "client/lib/codec_put.h"
+#include "client/lib/codec_take.h"
 
-#define EXECUTE_TAG BYTES(15u)
-#define BATCH_TAG   BYTES(16u)
-#define PING_TAG    BYTES(27u)
+#define EXECUTE_TAG   BYTES(15u)
+#define BATCH_TAG     BYTES(16u)
+#define PING_TAG      BYTES(27u)
+#define RUN_GRAPH_TAG BYTES(62u)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
@@ -180,67 +182,17 @@ hologram_status hg_client_put_batch(hologram_client *client, hologram_ticket tic
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-#define VARINT_BYTES_MAX 10u
-#define LENGTH_BYTES_MAX 3u
-
-struct span {
-    const uint8_t *at;
-    const uint8_t *end;
-};
-
 /* What an answer becomes: the generated structs, so that whoever takes it need not know how it was
  * decoded. */
 struct answer {
     Hologram__V1__Response response;
     Hologram__V1__ExecuteResult execute;
     Hologram__V1__BatchResult batch;
+    Hologram__V1__RunGraphResult run_graph;
 };
 
-static inline bool take_varint(struct span *span, uint64_t *value, unsigned bytes_max)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < bytes_max && span->at < span->end; i++) {
-        uint8_t byte = *span->at++;
-        sum |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (byte < 0x80) {
-            *value = sum;
-            return true;
-        }
-    }
-    return false;
-}
-
-static inline bool take_bytes(struct span *span, struct span *content)
-{
-    uint64_t length = 0;
-    if (!take_varint(span, &length, LENGTH_BYTES_MAX) ||
-        (uint64_t)(span->end - span->at) < length) {
-        return false;
-    }
-    *content = (struct span){span->at, span->at + length};
-    span->at += length;
-    return true;
-}
-
-static bool take_text(hologram_client *client, struct span *span, char **text)
-{
-    struct span content;
-    if (!take_bytes(span, &content)) {
-        return false;
-    }
-    size_t length = (size_t)(content.end - content.at);
-    char *copy = hg_client_arena_alloc(&client->arena, length + 1);
-    if (!copy) {
-        return false;
-    }
-    memcpy(copy, content.at, length);
-    copy[length] = '\0';
-    *text = copy;
-    return true;
-}
-
-static bool take_execution(hologram_client *client, struct span span,
-                           Hologram__V1__ExecuteResult *result)
+bool hg_client_take_hot_execution(hologram_client *client, struct span span,
+                                  Hologram__V1__ExecuteResult *result)
 {
     hologram__v1__execute_result__init(result);
     while (span.at < span.end) {
@@ -332,13 +284,19 @@ static bool take_body(hologram_client *client, struct span *span, uint64_t tag,
     struct span body;
     Hologram__V1__Response *response = &answer->response;
     if (response->body_case != HOLOGRAM__V1__RESPONSE__BODY__NOT_SET ||
-        (tag != EXECUTE_TAG && tag != BATCH_TAG) || !take_bytes(span, &body)) {
+        (tag != EXECUTE_TAG && tag != BATCH_TAG && tag != RUN_GRAPH_TAG) ||
+        !take_bytes(span, &body)) {
         return false;
     }
     if (tag == EXECUTE_TAG) {
         response->body_case = HOLOGRAM__V1__RESPONSE__BODY_EXECUTE;
         response->execute = &answer->execute;
-        return take_execution(client, body, &answer->execute);
+        return hg_client_take_hot_execution(client, body, &answer->execute);
+    }
+    if (tag == RUN_GRAPH_TAG) {
+        response->body_case = HOLOGRAM__V1__RESPONSE__BODY_RUN_GRAPH;
+        response->run_graph = &answer->run_graph;
+        return hg_client_take_hot_run(client, body, &answer->run_graph, &answer->execute);
     }
     response->body_case = HOLOGRAM__V1__RESPONSE__BODY_BATCH;
     response->batch = &answer->batch;

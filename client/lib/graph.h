@@ -41,6 +41,10 @@ hologram_status hg_client_put_remove_graph(hologram_client *client, hologram_tic
                                            const char *name);
 hologram_status hg_client_put_list_graphs(hologram_client *client, hologram_ticket ticket);
 
+/* codec_hot_graph.c: a run, which was checked, of a loaded graph or of a text. */
+hologram_status hg_client_put_hot_run(hologram_client *client, hologram_ticket ticket,
+                                      const hologram_graph_run *run);
+
 /* ---- codec_graph_result.c -------------------------------------------------------------------- */
 
 hg_client_take_fn hg_client_take_graph;        /* const hologram_graph_info *; may be NULL */
