@@ -157,11 +157,11 @@ static bool take_output(hologram_client *client, struct span span, struct row *r
             taken = take_text(client, &span, &row->output.name);
             break;
         case BYTES(2u):
+            taken = !row->output.buffer && take_bytes(&span, &body) && take_buffer(body, row);
             row->output.buffer = &row->buffer;
-            taken = take_bytes(&span, &body) && take_buffer(body, row);
             break;
         case VARINT(3u):
-            taken = take_varint(&span, &number, VARINT_BYTES_MAX);
+            taken = take_varint(&span, &number, LENGTH_BYTES_MAX);
             row->output.made = number != 0;
             break;
         default:
@@ -225,9 +225,9 @@ bool hg_client_take_hot_run(hologram_client *client, struct span span,
         bool taken = false;
         switch (*span.at++) {
         case BYTES(1u):
+            taken = !result->execute && take_bytes(&span, &body) &&
+                    hg_client_take_hot_execution(client, body, execution);
             result->execute = execution;
-            taken =
-                take_bytes(&span, &body) && hg_client_take_hot_execution(client, body, execution);
             break;
         case BYTES(2u):
             taken = take_outputs(client, &span, result);

@@ -104,6 +104,26 @@ static bool same_prepared(const struct hg_execute_prepared_request *a,
            same_bytes(a->outputs, b->outputs, a->output_count * sizeof(*a->outputs));
 }
 
+static bool same_binds(const struct hg_graph_bind *a, const struct hg_graph_bind *b, uint32_t count)
+{
+    bool same = true;
+    for (uint32_t i = 0; same && i < count; i++) {
+        same = a[i].id == b[i].id && a[i].length == b[i].length &&
+               same_bytes(a[i].name, b[i].name, a[i].length);
+    }
+    return same;
+}
+
+static bool same_graph(const struct hg_graph_request *a, const struct hg_graph_request *b)
+{
+    return a->graph == b->graph && a->source.list == NULL && b->source.list == NULL &&
+           a->source.length == b->source.length &&
+           same_bytes(a->source.text, b->source.text, a->source.length) &&
+           a->input_count == b->input_count && a->output_count == b->output_count &&
+           a->outputs_from == b->outputs_from && same_binds(a->inputs, b->inputs, a->input_count) &&
+           same_binds(a->outputs, b->outputs, a->output_count);
+}
+
 static bool same_step(const struct hg_step *a, const struct hg_step *b)
 {
     if (a->kind != b->kind) {
@@ -128,6 +148,9 @@ static bool same_step(const struct hg_step *a, const struct hg_step *b)
             }
         }
         return a->batch.count == b->batch.count;
+    case HG_REQUEST_RUN_GRAPH:
+    case HG_REQUEST_EVAL:
+        return same_graph(a->run_graph, b->run_graph);
     default:
         return a->kind == HG_REQUEST_PING;
     }

@@ -10,12 +10,14 @@
 #include <cmocka.h>
 
 #include "client/lib/codec.h"
+#include "client/lib/graph.h"
 #include "proto/hologram/v1/hologram.pb-c.h"
 
 #define MESSAGES      20000
 #define MESSAGE_BYTES 4096
 #define IDS_MAX       6
 #define ATTRIBUTES    3 /* at most */
+#define OUTPUTS       3 /* of a graph, at most */
 
 static uint64_t seed = 1;
 
@@ -128,6 +130,84 @@ static void prepare_pair(struct pair *pair, uint64_t handle, hologram_prepared_c
     wire->outputs = pair->outputs;
 }
 
+/* A run of a graph and the same as protobuf-c's structs. */
+struct run_pair {
+    hologram_graph_run run;
+    hologram_graph_source source;
+    hologram_graph_input inputs[IDS_MAX];
+    hologram_graph_output output;
+    Hologram__V1__GraphBinding bindings[IDS_MAX + 1]; /* the last one is the output's */
+    Hologram__V1__GraphBinding *rows[IDS_MAX + 1];
+    Hologram__V1__RunGraph by_id;
+    Hologram__V1__Eval by_text;
+    char names[IDS_MAX][20];
+    char text[40];
+};
+
+static void random_run(struct run_pair *pair)
+{
+    for (unsigned k = 0; k <= IDS_MAX; k++) {
+        hologram__v1__graph_binding__init(&pair->bindings[k]);
+        pair->rows[k] = &pair->bindings[k];
+        pair->bindings[k].id = number();
+    }
+    for (unsigned k = 0; k < IDS_MAX; k++) {
+        random_text(pair->names[k], sizeof pair->names[k]);
+        pair->bindings[k].name = pair->names[k];
+        pair->inputs[k] = (hologram_graph_input){pair->names[k], pair->bindings[k].id};
+    }
+    const bool is_named = below(4) != 0;
+    pair->bindings[IDS_MAX].name = is_named ? pair->names[0] : (char *)"";
+    pair->output = (hologram_graph_output){.name = is_named ? pair->names[0] : NULL,
+                                           .buffer = pair->bindings[IDS_MAX].id};
+    random_text(pair->text, sizeof pair->text);
+    pair->source = (hologram_graph_source){.text = pair->text};
+    pair->run = (hologram_graph_run){.graph = below(2) * number(),
+                                     .source = &pair->source,
+                                     .inputs = pair->inputs,
+                                     .input_count = below(IDS_MAX + 1),
+                                     .outputs = &pair->output,
+                                     .output_count = below(2)};
+}
+
+static void fill_run(struct run_pair *pair, Hologram__V1__Request *request)
+{
+    Hologram__V1__RunGraph *by_id = &pair->by_id;
+    Hologram__V1__Eval *by_text = &pair->by_text;
+    hologram__v1__run_graph__init(by_id);
+    hologram__v1__eval__init(by_text);
+    by_id->id = pair->run.graph;
+    by_id->n_inputs = by_text->n_inputs = pair->run.input_count;
+    by_id->inputs = by_text->inputs = pair->rows;
+    by_id->n_outputs = by_text->n_outputs = pair->run.output_count;
+    by_id->outputs = by_text->outputs = &pair->rows[IDS_MAX];
+    by_text->text = pair->text;
+    if (pair->run.graph != 0) {
+        request->body_case = HOLOGRAM__V1__REQUEST__BODY_RUN_GRAPH;
+        request->run_graph = by_id;
+    } else {
+        request->body_case = HOLOGRAM__V1__REQUEST__BODY_EVAL;
+        request->eval = by_text;
+    }
+}
+
+/* Runs of graphs, by id and by text, are the bytes that protobuf-c packs. */
+static void runs_are_the_bytes_of_protobuf(void **state)
+{
+    (void)state;
+    static struct run_pair pair;
+    hologram_client client = {0};
+    for (int i = 0; i < MESSAGES; i++) {
+        uint64_t ticket = number();
+        Hologram__V1__Request request = HOLOGRAM__V1__REQUEST__INIT;
+        random_run(&pair);
+        fill_run(&pair, &request);
+        assert_int_equal(hg_client_put_run_graph(&client, ticket, &pair.run), HOLOGRAM_OK);
+        expect_queued(&client, &request, ticket);
+    }
+    free(client.out);
+}
+
 /* Executes, pings and batches are the bytes that protobuf-c packs. */
 static void requests_are_the_bytes_of_protobuf(void **state)
 {
@@ -211,9 +291,42 @@ struct answer {
     Hologram__V1__ExecuteResult execute;
     Hologram__V1__BatchResult batch;
     Hologram__V1__ReadResult read;
+    Hologram__V1__RunGraphResult run;
+    Hologram__V1__GraphOutput outputs[OUTPUTS];
+    Hologram__V1__BufferInfo buffers[OUTPUTS];
+    Hologram__V1__GraphOutput *rows[OUTPUTS];
+    uint64_t shape[HOLOGRAM_RANK_MAX];
     char cache[20];
     char outcome[20];
 };
+
+static void random_run_answer(struct answer *answer)
+{
+    hologram__v1__run_graph_result__init(&answer->run);
+    answer->run.execute = below(4) != 0 ? &answer->execute : NULL;
+    answer->run.n_outputs = below(OUTPUTS + 1);
+    answer->run.outputs = answer->rows;
+    answer->run.launches = (uint32_t)number();
+    answer->run.arena_bytes = number();
+    for (unsigned i = 0; i < HOLOGRAM_RANK_MAX; i++) {
+        answer->shape[i] = number();
+    }
+    for (unsigned i = 0; i < answer->run.n_outputs; i++) {
+        Hologram__V1__BufferInfo *buffer = &answer->buffers[i];
+        hologram__v1__graph_output__init(&answer->outputs[i]);
+        hologram__v1__buffer_info__init(buffer);
+        answer->outputs[i].name = answer->cache;
+        answer->outputs[i].made = below(2) == 0;
+        answer->outputs[i].buffer = below(8) != 0 ? buffer : NULL;
+        buffer->id = number();
+        buffer->dtype = (Hologram__V1__DType)below(12);
+        buffer->n_shape = below(HOLOGRAM_RANK_MAX + 1);
+        buffer->shape = answer->shape;
+        buffer->pool = (Hologram__V1__Pool)below(3);
+        buffer->bytes = number();
+        answer->rows[i] = &answer->outputs[i];
+    }
+}
 
 static void random_answer(struct answer *answer)
 {
@@ -237,10 +350,15 @@ static void random_answer(struct answer *answer)
     answer->read.length = number();
     response->id = number();
     response->status = below(6) == 0 ? &answer->status : NULL;
-    switch (below(4)) {
+    random_run_answer(answer);
+    switch (below(5)) {
     case 0:
         response->body_case = HOLOGRAM__V1__RESPONSE__BODY_EXECUTE;
         response->execute = &answer->execute;
+        break;
+    case 3:
+        response->body_case = HOLOGRAM__V1__RESPONSE__BODY_RUN_GRAPH;
+        response->run_graph = &answer->run;
         break;
     case 1:
         response->body_case = HOLOGRAM__V1__RESPONSE__BODY_BATCH;
@@ -256,7 +374,7 @@ static void random_answer(struct answer *answer)
 }
 
 /* Whichever way an answer goes, packing what it was decoded to gives its bytes back; successes of
- * executes and batches, and those without a body, go the short way. */
+ * executes, of batches and of graphs, and those without a body, go the short way. */
 static void answers_are_decoded_alike(void **state)
 {
     (void)state;
@@ -322,6 +440,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_the_bytes_of_protobuf),
+        cmocka_unit_test(runs_are_the_bytes_of_protobuf),
         cmocka_unit_test(calls_that_cannot_be_meant_are_refused),
         cmocka_unit_test(answers_are_decoded_alike),
         cmocka_unit_test(broken_answers_are_not_taken),

@@ -193,9 +193,47 @@ static struct text random_batch(unsigned odds)
     return batch;
 }
 
+static void put_bindings(struct text *text, unsigned field)
+{
+    for (unsigned count = below(4); count > 0; count--) {
+        struct text binding = {.size = 0};
+        const struct text name = random_name();
+        if (below(4) != 0) {
+            put_bytes(&binding, 1, &name);
+        }
+        put_number(&binding, 2, number());
+        put_bytes(text, field, &binding);
+    }
+}
+
+/* A run of a loaded graph, or of a text, whose fields after the first are one further on. */
+static struct text random_run(bool eval, unsigned odds)
+{
+    struct text run = {.size = 0};
+    struct text source = random_name();
+    put_byte(&source, 'x');
+    if (eval) {
+        put_bytes(&run, 1, &source);
+    } else {
+        put_number(&run, 1, number());
+    }
+    put_bindings(&run, 2 + eval);
+    put_bindings(&run, 3 + eval);
+    if (below(2) == 0) {
+        put_number(&run, 4 + eval, number());
+    }
+    if (odd(odds)) {
+        put_bindings(&run, 2 + eval);
+    }
+    if (odd(odds)) {
+        put_oddity(&run);
+    }
+    return run;
+}
+
 static void put_body(struct text *request, unsigned odds)
 {
-    static const unsigned fields[] = {13, 14, 15, 16, 27, 29};
+    static const unsigned fields[] = {13, 14, 15, 16, 27, 29, 62, 63};
     const unsigned field = fields[below(HG_ARRAY_COUNT(fields))];
     struct text body = {.size = 0};
     if (field == 15) {
@@ -204,6 +242,8 @@ static void put_body(struct text *request, unsigned odds)
         body = random_batch(odds);
     } else if (field == 29) {
         body = random_prepared(odds);
+    } else if (field >= 62) {
+        body = random_run(field == 63, odds);
     } else if (field != 27) {
         body = random_transfer(field == 13, odds);
     }
@@ -261,6 +301,28 @@ static void expect_execute(const struct hg_execute_request *hot,
     }
 }
 
+static void expect_bindings(const struct hg_graph_bind *hot, uint32_t hot_count,
+                            const struct hg_graph_bind *general, uint32_t count)
+{
+    assert_int_equal(hot_count, count);
+    for (uint32_t i = 0; i < count; i++) {
+        expect_bytes(hot[i].name, hot[i].length, general[i].name, general[i].length);
+        assert_int_equal(hot[i].name[hot[i].length], 0);
+        assert_int_equal(hot[i].id, general[i].id);
+    }
+}
+
+static void expect_run(const struct hg_graph_request *hot, const struct hg_graph_request *general)
+{
+    assert_int_equal(hot->graph, general->graph);
+    expect_bytes(hot->source.text, hot->source.length, general->source.text,
+                 general->source.length);
+    assert_ptr_equal(hot->source.list, general->source.list);
+    assert_int_equal(hot->outputs_from, general->outputs_from);
+    expect_bindings(hot->inputs, hot->input_count, general->inputs, general->input_count);
+    expect_bindings(hot->outputs, hot->output_count, general->outputs, general->output_count);
+}
+
 static void expect_step(const struct hg_step *hot, const struct hg_step *general)
 {
     assert_int_equal(hot->kind, general->kind);
@@ -295,6 +357,10 @@ static void expect_step(const struct hg_step *hot, const struct hg_step *general
         for (uint32_t i = 0; i < hot->batch.count; i++) {
             expect_step(&hot->batch.steps[i], &general->batch.steps[i]);
         }
+        break;
+    case HG_REQUEST_RUN_GRAPH:
+    case HG_REQUEST_EVAL:
+        expect_run(hot->run_graph, general->run_graph);
         break;
     default:
         assert_int_equal(hot->kind, HG_REQUEST_PING);
