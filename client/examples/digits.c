@@ -5,9 +5,9 @@
  *     p = softmax(relu(x·w1 + b1)·w2 + b2)
  *
  * Expects the named buffers digits/images (u8, n × 64, 0..16), digits/labels (u8, n), digits/w1,
- * digits/b1, digits/w2 and digits/b2 (f32); `hologramctl put --constant` makes them from .npy files,
- * once and for all clients. Every fourth image was held out when the network was trained: their
- * accuracy is the last line.
+ * digits/b1, digits/w2 and digits/b2 (f32); `hologramctl put --constant` makes them from .npy
+ * files, once and for all clients. Every fourth image was held out when the network was trained:
+ * their accuracy is the last line.
  *
  * Each batch of images is one flight of requests (write, the operations, read) that travel
  * together; the daemon runs them in order. Twice: each layer as the operations that it is made of,

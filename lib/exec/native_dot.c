@@ -34,18 +34,22 @@ static void follow(struct hg_native_work *work, hg_native_fn *run, uint64_t row,
     run(work->frame);
 }
 
+/* What follows the sums of a vector's rows, of all of them or of the first. */
+static hg_native_fn *tile_function(const struct hg_native_work *work, bool masked)
+{
+    const struct hg_native_tile tile = {1, 1, masked};
+    return hg_native_tile_of(work->launch->program, work->code, work->region, tile);
+}
+
 enum hg_native_outcome hg_native_run_dot(struct hg_native_work *work,
                                          struct hg_workspace *workspace)
 {
     const struct hg_product *product = work->product;
     uint64_t bytes = hg_dot_bytes(product);
-    hg_native_fn *run[2] = {NULL, NULL};
-    for (unsigned masked = 0; masked < 2; masked++) {
-        const struct hg_native_tile tile = {1, 1, masked != 0};
-        run[masked] = hg_native_tile_of(work->launch->program, work->code, work->region, tile);
-        if (run[masked] == NULL) {
-            return HG_NATIVE_NO_CODE;
-        }
+    hg_native_fn *run_full = tile_function(work, false);
+    hg_native_fn *run_masked = tile_function(work, true);
+    if (run_full == NULL || run_masked == NULL) {
+        return HG_NATIVE_NO_CODE;
     }
     if (bytes != 0 && hg_workspace_reserve_product(workspace, bytes) != HG_OK) {
         return HG_NATIVE_NO_MEMORY;
@@ -64,10 +68,10 @@ enum hg_native_outcome hg_native_run_dot(struct hg_native_work *work,
         }
         find_sums(work, &dot, row, rows, sums);
         if (whole != 0) {
-            follow(work, run[0], row, whole, work->lanes, sums);
+            follow(work, run_full, row, whole, work->lanes, sums);
         }
         if (rest != 0) {
-            follow(work, run[1], row + whole * work->lanes, 1, rest,
+            follow(work, run_masked, row + whole * work->lanes, 1, rest,
                    sums + whole * HG_NATIVE_VECTOR);
         }
     }

@@ -108,7 +108,7 @@ void hg_avx2_load(struct hg_code_gen *gen, unsigned width, unsigned d, struct hg
 {
     if (!gen->masked) {
         hg_avx2_load_whole(gen, width, d, memory);
-    } else if (width < 2) {
+    } else if (width != 2 && width != 3) {
         load_narrow(gen, width, d, memory);
     } else {
         hg_x86_rrm(&gen->x,
@@ -122,7 +122,7 @@ void hg_avx2_store(struct hg_code_gen *gen, unsigned width, unsigned a, struct h
 {
     if (!gen->masked) {
         hg_avx2_store_whole(gen, width, a, memory);
-    } else if (width < 2) {
+    } else if (width != 2 && width != 3) {
         store_narrow(gen, width, a, memory);
     } else {
         hg_x86_mrr(&gen->x,
