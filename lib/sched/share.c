@@ -24,12 +24,13 @@
 /*
  * The balance of sharing: what others did, less the time for asking them and waiting for them. On a
  * machine that others keep busy workers stop amid their parts, and that is lost. A debt is paid by
- * work that is not shared, with this part of its estimate, so that it stays a small part of all
- * time; work so many times longer is shared in spite of it. Bounded: what was is not what will be.
+ * work that is not shared, with this part of its estimate, so that it stays some hundredths of all
+ * time; work so many times longer is shared in spite of it. Bounded: what was is not what will be,
+ * and a third of a second of work alone is enough to try again.
  */
-#define DEBT_PAID_BY   128
+#define DEBT_PAID_BY   32
 #define DEBTS_WORTH    8
-#define BALANCE_MIN_NS (-50 * (int64_t)HG_NS_PER_MS)
+#define BALANCE_MIN_NS (-10 * (int64_t)HG_NS_PER_MS)
 #define BALANCE_MAX_NS ((int64_t)HG_NS_PER_MS)
 /* Weight of the latest wake-up: one part in so many. */
 #define WAKE_WEIGHT 8u
