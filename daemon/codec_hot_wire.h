@@ -123,11 +123,12 @@ static inline bool begin_message(struct hot *hot)
     return ++hot->messages <= HG_DECODE_MESSAGES_MAX;
 }
 
-/* True the first time: what an encoder writes once may come once. TAG is of a field below 32. */
+/* True the first time: what an encoder writes once may come once. Of a field beyond 31, which none
+ * of ours is, always false. */
 static inline bool first_time(uint32_t *seen, uint32_t tag)
 {
-    const uint32_t bit = 1u << (tag >> 3);
-    const bool first = (*seen & bit) == 0;
+    const uint32_t bit = tag >> 3 < 32 ? 1u << (tag >> 3) : 0;
+    const bool first = bit != 0 && (*seen & bit) == 0;
     *seen |= bit;
     return first;
 }
