@@ -169,7 +169,7 @@ static bool lend_programs(struct hg_engine *engine, struct hg_graph_repeat *grap
 }
 
 /* Lets the operands that lie in the arena point into BASE. What a launch needs not have checked
- * depends on where they are. */
+ * depends on where they are, and is asked of its program, which must be on loan. */
 static void move_arena(struct hg_graph_repeat *graph, uint8_t *base)
 {
     for (uint32_t i = 0; i < graph->launch_count; i++) {
@@ -211,12 +211,15 @@ static enum hg_status run_launches(struct hg_engine *engine, struct hg_graph_rep
     return status;
 }
 
-static enum hg_repeated run(struct hg_engine *engine, struct hg_graph_repeat *graph,
+static enum hg_repeated run(struct hg_engine *engine, struct hg_graph_repeat *graph, uint8_t *arena,
                             uint64_t *ready_ticks, struct hg_error *error)
 {
     struct hg_cache_loan loans[LAUNCHES_MAX];
     if (!lend_programs(engine, graph, loans)) {
         return HG_REPEAT_NOT;
+    }
+    if (arena != graph->arena) {
+        move_arena(graph, arena);
     }
     hg_graph_table_hit(&engine->graphs, graph->digest);
     if (ready_ticks != NULL) {
@@ -238,16 +241,13 @@ enum hg_repeated hg_graph_repeat_run(struct hg_engine *engine, struct hg_graph_r
     struct hg_block arena;
     struct hg_error ignored;
     if (graph->arena_bytes == 0) {
-        return run(engine, graph, ready_ticks, error);
+        return run(engine, graph, NULL, ready_ticks, error);
     }
     if (hg_pool_acquire(engine->pool, HG_POOL_HEAP, graph->arena_bytes, true, &arena, &ignored) !=
         HG_OK) {
         return HG_REPEAT_NOT;
     }
-    if (arena.base != graph->arena) {
-        move_arena(graph, arena.base);
-    }
-    const enum hg_repeated repeated = run(engine, graph, ready_ticks, error);
+    const enum hg_repeated repeated = run(engine, graph, arena.base, ready_ticks, error);
     hg_pool_release(engine->pool, &arena);
     return repeated;
 }
