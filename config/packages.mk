@@ -19,8 +19,7 @@ PACKAGES += liburcu-dev
 # (as redis-check-rdb: it is one program) without the service that redis-server would start.
 # The rest is what matrix products and kernels are compared with.
 BENCH_PACKAGES := redis-tools libopenblas0-pthread libblis4-pthread libxsmm-dev libdnnl-dev \
-                  python3-torch python3-numexpr \
-                  python3-numpy python3-numexpr python3-torch
+                  python3-torch python3-numexpr
 
 # `make lint` and `make fuzz`; prometheus has promtool (and starts a server where systemd runs, so
 # `make test` does without it).

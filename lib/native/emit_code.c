@@ -185,8 +185,7 @@ static void all_lanes(struct hg_code_gen *gen)
     }
 }
 
-/* The mask for the rcx lanes that are left, less than a vector. */
-static void last_lanes(struct hg_code_gen *gen)
+void hg_code_last_lanes(struct hg_code_gen *gen)
 {
     struct hg_x86 *x = &gen->x;
     if (!hg_code_has_masks(gen)) {
@@ -222,7 +221,7 @@ static void masked_loop(struct hg_code_gen *gen)
     hg_x86_land(x, last);
     hg_x86_ri(x, HG_X86_ADD_I | HG_X86_W64, HG_X86_RCX, lanes);
     uint32_t done = hg_x86_jump_if(x, HG_X86_CC_LE);
-    last_lanes(gen);
+    hg_code_last_lanes(gen);
     hg_x86_rr(x, HG_X86_XOR, HG_X86_RCX, HG_X86_RCX);
     hg_x86_jump_to(x, top);
     hg_x86_land(x, done);

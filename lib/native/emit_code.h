@@ -89,6 +89,8 @@ void hg_code_load_pointers(struct hg_code_gen *gen);
 void hg_code_front(struct hg_code_gen *gen);
 /* The other operations, for a vector. */
 void hg_code_body(struct hg_code_gen *gen);
+/* Makes the mask of a vector of which only rcx lanes are there. */
+void hg_code_last_lanes(struct hg_code_gen *gen);
 /* Gives the length of the function, with its constants; 0 if it has failed. */
 size_t hg_code_leave(struct hg_code_gen *gen, bool saves_all);
 

@@ -113,19 +113,6 @@ static void staged_tile(const struct hg_mma_tile *tile)
     hg_x86_land(x, done);
 }
 
-/* The mask of the last vector, which has rcx lanes. */
-static void make_mask(struct hg_code_gen *gen)
-{
-    struct hg_x86 *x = &gen->x;
-    if (!hg_code_has_masks(gen)) {
-        hg_avx2_last_lanes(gen);
-        return;
-    }
-    hg_x86_load(x, HG_X86_RDX, UINT64_MAX);
-    hg_x86_rrr(x, HG_X86_BZHI | HG_X86_W64, HG_X86_RDX, HG_X86_RDX, HG_X86_RCX);
-    hg_x86_rr(x, HG_X86_KMOVQ_R, HG_TAIL_MASK, HG_X86_RDX);
-}
-
 /* ---- functions ------------------------------------------------------------------------------- */
 
 /* For tiles of any shape. */
@@ -202,7 +189,7 @@ size_t hg_mma_emit_tiles(struct hg_emit *emit, const struct hg_insn *insn,
     struct hg_x86 *x = &gen.x;
     if (shape.masked) {
         hg_x86_rm(x, HG_X86_MOV | HG_X86_W64, HG_X86_RCX, FRAME(strip.last));
-        make_mask(&gen);
+        hg_code_last_lanes(&gen);
     }
     take_registers(&tile);
     uint32_t strip = hg_x86_here(x);
@@ -307,7 +294,7 @@ size_t hg_mma_emit_whole(struct hg_emit *emit, const struct hg_insn *insn, uint8
     start_gen(&whole.gen, emit, buffer, size, false);
     if (rest != 0) {
         hg_x86_load(&whole.gen.x, HG_X86_RCX, rest);
-        make_mask(&whole.gen);
+        hg_code_last_lanes(&whole.gen);
     }
     for (unsigned v = 0; v < vectors; v += shape.vectors) {
         if (vectors - v < shape.vectors) {
